@@ -1,0 +1,191 @@
+"""Make the environment and run one task in it; needs nothing but Python 3.11 or newer.
+
+A fresh machine has no uv, so a hash-pinned one is installed into .venv, which then installs the
+locked packages. Each step leaves a stamp of what it was made from, so a warm start does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+REQUIREMENTS = ROOT / "requirements"
+OLDEST_PYTHON = (3, 11)
+
+#: What the environment is for: `run` needs only the service, everything else its tools too.
+LOCKS = {"runtime": REQUIREMENTS / "runtime.txt", "dev": REQUIREMENTS / "dev.txt"}
+
+CHECKS: tuple[tuple[str, ...], ...] = (
+    ("ruff", "format", "--check", "--quiet"),
+    ("ruff", "check", "--quiet"),
+    ("mypy",),
+    ("lint-imports", "--no-logo"),
+)
+PYTEST = ("pytest", "-q", "--disable-socket", "--allow-unix-socket", "--allow-hosts=127.0.0.1,::1")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the named task and answer its exit status."""
+    if sys.version_info < OLDEST_PYTHON:
+        return fail(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Try PYTHON=python3.11 make ...")
+    task, *rest = arguments or ["run"]
+    if task not in TASKS:
+        return fail(f"unknown task {task!r}; known: {', '.join(TASKS)}")
+    prepare("runtime" if task == "run" else "dev")
+    return TASKS[task](rest)
+
+
+def fail(message: str) -> int:
+    """Say what went wrong on standard error; the exit status is 2."""
+    print(f"bootstrap: {message}", file=sys.stderr)
+    return 2
+
+
+def prepare(kind: str) -> None:
+    """Bring .venv in line with the lock of this kind; a development environment also serves a run."""
+    if any(stamp(made) == fingerprint(LOCKS[made]) for made in {kind, "dev"}):
+        return
+    make_venv()
+    uv = str(BIN / "uv")
+    quiet = {**os.environ, "UV_NO_PROGRESS": "1"}
+    call(
+        uv,
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        str(BIN / "python"),
+        "--require-hashes",
+        "-r",
+        str(LOCKS[kind]),
+        env=quiet,
+    )
+    call(uv, "pip", "install", "-q", "--python", str(BIN / "python"), "--no-deps", "-e", str(ROOT), env=quiet)
+    stamp_file(kind).write_text(fingerprint(LOCKS[kind]))
+
+
+def make_venv() -> None:
+    """Create .venv and put the pinned uv into it."""
+    if (BIN / "uv").exists() and stamp("uv") == fingerprint(REQUIREMENTS / "uv.txt"):
+        return
+    print("bootstrap: making .venv (first run only)", file=sys.stderr)
+    try:
+        venv.create(VENV, with_pip=True, clear=VENV.exists())
+    except subprocess.CalledProcessError:
+        sys.exit(
+            fail("this Python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv")
+        )
+    call(
+        str(BIN / "python"),
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "-r",
+        str(REQUIREMENTS / "uv.txt"),
+    )
+    stamp_file("uv").write_text(fingerprint(REQUIREMENTS / "uv.txt"))
+
+
+def fingerprint(lock: Path) -> str:
+    """A hash over everything the environment is made from."""
+    parts = (lock.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), str(ROOT).encode(), sys.version.encode())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def stamp_file(kind: str) -> Path:
+    """Where the stamp of one finished step lies."""
+    return VENV / f".stamp-{kind}"
+
+
+def stamp(kind: str) -> str:
+    """The fingerprint the step was last finished with, or nothing."""
+    try:
+        return stamp_file(kind).read_text()
+    except OSError:
+        return ""
+
+
+def call(*command: str, env: dict[str, str] | None = None) -> None:
+    """Run a set-up step; its failure ends the program with what to do."""
+    done = subprocess.run(command, cwd=ROOT, env=env, check=False)
+    if done.returncode:
+        sys.exit(
+            fail(f"{Path(command[0]).name} failed (see above); check the network, then run the same command again")
+        )
+
+
+def tool(*command: str) -> int:
+    """Run one tool of the environment in the project's root."""
+    return subprocess.run((str(BIN / command[0]), *command[1:]), cwd=ROOT, check=False).returncode
+
+
+def run(rest: list[str]) -> int:
+    """Replace this process by the demo clinic, so that Ctrl-C and kill reach it directly."""
+    os.chdir(ROOT)
+    os.execv(BIN / "anamnesis", ("anamnesis", "demo", *rest))  # noqa: S606 - no shell, fixed program
+
+
+def check(rest: list[str]) -> int:
+    """Format, lint, types, architecture and the quick tests; the first failure's status."""
+    for command in CHECKS:
+        if status := tool(*command):
+            return status
+    return tool(*PYTEST, "-m", "not slow", *rest)
+
+
+def test(rest: list[str]) -> int:
+    """The whole suite."""
+    return tool(*PYTEST, *rest)
+
+
+def fmt(_: list[str]) -> int:
+    """Format, and mend what the linter can mend."""
+    return tool("ruff", "format") or tool("ruff", "check", "--fix")
+
+
+def lock(_: list[str]) -> int:
+    """Compile both locks anew: newest versions older than the cool-down set in pyproject.toml."""
+    compile_ = (
+        "uv",
+        "pip",
+        "compile",
+        "-q",
+        "--universal",
+        "--generate-hashes",
+        "--no-annotate",
+        "--no-header",
+        "--no-emit-index-url",
+        "--upgrade",
+        "--exclude-newer",
+        "7 days",
+        "pyproject.toml",
+    )
+    return tool(*compile_, "-o", str(LOCKS["runtime"])) or tool(
+        *compile_, "--group", "dev", "-c", str(LOCKS["runtime"]), "-o", str(LOCKS["dev"])
+    )
+
+
+TASKS = {
+    "setup": lambda _: 0,
+    "run": run,
+    "check": check,
+    "test": test,
+    "fmt": fmt,
+    "lock": lock,
+    "conformance": lambda rest: tool("python", "tests/edge/conformance.py", *rest),
+    "bench": lambda rest: tool("python", "scripts/bench.py", *rest),
+    "eval": lambda rest: tool("anamnesis", "eval", *rest),
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,6 @@
+"""The command line."""
+
+
+def main() -> int:
+    """Run one command; answer its exit status."""
+    return 0

@@ -1,0 +1,1 @@
+"""Words that every floor of the house needs; standard library only."""

@@ -1,0 +1,59 @@
+"""Who is calling, and the ids of things."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+UserId = NewType("UserId", UUID)
+PatientId = NewType("PatientId", UUID)
+DoctorId = NewType("DoctorId", UUID)
+ConnectionId = NewType("ConnectionId", UUID)
+SessionId = NewType("SessionId", UUID)
+MessageId = NewType("MessageId", UUID)
+
+
+class Role(StrEnum):
+    """The five roles on the wire; a user has one primary role."""
+
+    SUPER_ADMIN = "super_admin"
+    DOCTOR = "doctor"
+    CLINIC_ADMIN = "clinic_admin"
+    RECEPTIONIST = "receptionist"
+    PATIENT = "patient"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says of its bearer; subject is the identity provider's id of the person."""
+
+    subject: str
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    image_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody without an accepted token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody we know, as the database knew them when this request began.
+
+    is_superuser is set by configuration (``SUPERUSER_IDS``) and opens role-gated procedures; it does
+    not change primary_role, so it opens no patient's record by itself.
+    """
+
+    user_id: UserId
+    subject: str
+    primary_role: Role
+    patient_id: PatientId | None = None
+    doctor_id: DoctorId | None = None
+    doctor_is_verified: bool = False
+    is_superuser: bool = False
+
+
+Actor = Visitor | Person

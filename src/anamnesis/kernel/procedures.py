@@ -1,0 +1,169 @@
+"""A procedure: one thing a client can ask for, independent of the protocol it asks in.
+
+A slice declares its procedures once; the edge renders them as tRPC, as REST and as documentation.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Any, Final, Generic, TypeVar
+
+from anamnesis.kernel.identity import Actor, Claims
+
+Services = TypeVar("Services")
+
+
+class Undefined(Enum):
+    """JavaScript's undefined, which clients can tell from null."""
+
+    UNDEFINED = "undefined"
+
+    def __repr__(self) -> str:
+        return "UNDEFINED"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNDEFINED: Final = Undefined.UNDEFINED
+
+
+class Kind(StrEnum):
+    """How a procedure is called: read, write, or listen."""
+
+    QUERY = "query"
+    MUTATION = "mutation"
+    SUBSCRIPTION = "subscription"
+
+
+class Allow(StrEnum):
+    """Who may call a procedure at all; what they may see is decided by policy, object by object."""
+
+    PUBLIC = "public"
+    PROTECTED = "protected"
+    PATIENT = "patient"
+    DOCTOR = "doctor"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What every call of one HTTP request shares.
+
+    request_id is ours or an accepted one of the caller; peer is the address limits count by.
+    claims is None when there is no acceptable token.
+    """
+
+    request_id: str
+    claims: Claims | None = None
+    peer: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Context(Generic[Services]):
+    """What a handler is given besides its input: its slice's ports, who is calling, and the request."""
+
+    services: Services
+    actor: Actor
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """One event of a subscription with the id a client resumes from; the id is never empty."""
+
+    id: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Where a procedure appears under REST: a method and a path template of the input's field names."""
+
+    method: str
+    path: str
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Procedure:
+    """A contract. input and output are types the edge can build a schema from; input None means it takes none.
+
+    input_optional marks an input that may be left out as a whole; the handler then gets None.
+    A query or mutation's handler is ``async (context, input) -> output``, or ``async (context)`` when it takes
+    no input; a subscription's is an async generator of values or of Tracked.
+    """
+
+    name: str
+    kind: Kind
+    handler: Callable[..., Any]
+    allow: Allow = Allow.PROTECTED
+    input: Any = None
+    input_optional: bool = False
+    output: Any = None
+    rest: Rest | None = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A procedure with the services its handler works on."""
+
+    procedure: Procedure
+    services: object
+
+
+@dataclass(slots=True)
+class Registry:
+    """Every procedure of a service, by exact name."""
+
+    _bound: dict[str, Bound] = field(default_factory=dict)
+
+    def add(self, procedures: Iterable[Procedure], services: object) -> None:
+        """Add a slice's procedures. Raises ValueError for a name already taken."""
+        for procedure in procedures:
+            if procedure.name in self._bound:
+                raise ValueError(f"procedure {procedure.name} is declared twice")
+            self._bound[procedure.name] = Bound(procedure, services)
+
+    def find(self, name: str) -> Bound | None:
+        """The procedure of exactly this name, or None."""
+        return self._bound.get(name)
+
+    def __iter__(self) -> Iterator[Bound]:
+        return iter(self._bound.values())
+
+
+@dataclass(slots=True)
+class Procedures:
+    """Collects the procedures a module declares, in order; used as a decorator factory.
+
+    The handler's docstring's first line becomes the summary.
+    """
+
+    declared: list[Procedure] = field(default_factory=list)
+
+    def query(self, name: str, **contract: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare a read."""
+        return self._declare(name, Kind.QUERY, contract)
+
+    def mutation(self, name: str, **contract: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare a write."""
+        return self._declare(name, Kind.MUTATION, contract)
+
+    def subscription(self, name: str, **contract: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare a stream of events."""
+        return self._declare(name, Kind.SUBSCRIPTION, contract)
+
+    def _declare(
+        self, name: str, kind: Kind, contract: dict[str, Any]
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def declare(handler: Callable[..., Any]) -> Callable[..., Any]:
+            summary = (handler.__doc__ or "").strip().partition("\n")[0]
+            self.declared.append(Procedure(name=name, kind=kind, handler=handler, summary=summary, **contract))
+            return handler
+
+        return declare
+
+    def __iter__(self) -> Iterator[Procedure]:
+        return iter(self.declared)
