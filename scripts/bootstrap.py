@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -175,7 +176,7 @@ def lock(_: list[str]) -> int:
     )
 
 
-TASKS = {
+TASKS: dict[str, Callable[[list[str]], int]] = {
     "setup": lambda _: 0,
     "run": run,
     "check": check,

@@ -1,6 +1,0 @@
-"""The command line."""
-
-
-def main() -> int:
-    """Run one command; answer its exit status."""
-    return 0

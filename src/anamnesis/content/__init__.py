@@ -1,0 +1,1 @@
+"""What clinicians write and sign, loaded and validated."""

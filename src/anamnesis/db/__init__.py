@@ -1,0 +1,1 @@
+"""PostgreSQL: the pool, the migrations, the outbox, and a private server when none is given."""

@@ -1,0 +1,1 @@
+"""From the interview to the doctor."""

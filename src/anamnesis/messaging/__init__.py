@@ -1,0 +1,1 @@
+"""Carrying words between people."""
