@@ -19,12 +19,13 @@ class NewJob:
     """Work to enqueue in the caller's own transaction.
 
     subject is the id of the thing the work is about; two jobs of one kind and subject are one job.
-    request_id links the work to the request that caused it in the log.
+    request_id links the work to the request that caused it in the log. delay_s is how long a worker leaves it alone.
     """
 
     kind: JobKind
     subject: UUID
     request_id: str = ""
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

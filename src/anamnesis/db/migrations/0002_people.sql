@@ -67,3 +67,5 @@ CREATE TABLE connections (
     UNIQUE (patient_id, doctor_id)
 );
 CREATE INDEX connections_of_doctor ON connections (doctor_id, status);
+
+GRANT SELECT, INSERT, UPDATE ON users, patients, doctors, connections TO anamnesis_app;

@@ -1,0 +1,258 @@
+"""A private PostgreSQL that lives and dies with this process, for the demo, tests and small pilots.
+
+It listens on a unix socket in a folder only we can enter, with every durability setting on.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from anamnesis.db import binaries, unprivileged
+from anamnesis.kernel.errors import AnamnesisError
+
+OWNER: Final = "anamnesis_owner"
+APP: Final = "anamnesis_app"
+DATABASE: Final = "anamnesis"
+_PORT: Final = 5432
+_LONGEST_SOCKET_FOLDER: Final = 90  # a unix socket's path holds about 107 bytes, its file name takes 15
+_READY_WITHIN_S: Final = 60.0  # crash recovery after a hard stop can take a while
+_STOP_WITHIN_S: Final = 8.0
+_BUILTIN_LOCALE_SINCE: Final = 17
+
+#: Statements and row values must not reach the server's log: they hold patients' words.
+_SETTINGS: Final[dict[str, str]] = {
+    "listen_addresses": "",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "max_connections": "100",
+}
+
+
+class EmbeddedFailed(AnamnesisError):
+    """The private server did not start; what it said stands in the named file."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(f"The embedded PostgreSQL did not start. Its own words are in {log}. No data were changed.")
+
+
+@dataclass(slots=True)
+class Embedded:
+    """A running private server. process is None when another process of ours owns it."""
+
+    directory: Path
+    socket_folder: Path
+    process: subprocess.Popen[bytes] | None = None
+    _lock: int | None = field(default=None, repr=False)
+
+    def dsn(self, user: str, database: str = DATABASE) -> str:
+        """How to connect to it as this user."""
+        return f"postgresql://{user}@/{database}?host={quote(str(self.socket_folder), safe='/')}&port={_PORT}"
+
+    @property
+    def owner_dsn(self) -> str:
+        """How the migrations connect."""
+        return self.dsn(OWNER)
+
+    @property
+    def app_dsn(self) -> str:
+        """How the service connects: as a role that owns nothing."""
+        return self.dsn(APP)
+
+    def stop(self) -> None:
+        """Shut the server down in order, if it is ours; every committed change is on disk before this returns."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(_STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGQUIT)
+                self.process.wait()
+        self.process = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def start_embedded(
+    directory: Path, *, pg_bin: str | None = None, settings: Mapping[str, str] | None = None
+) -> Embedded:
+    """Start the server whose data lie in this directory, making it on first use; join it if it already runs.
+
+    Call it from the main thread: the server is told to stop when that thread ends, however it ends.
+    settings override ours and are for tests. Raises NoPostgres or EmbeddedFailed.
+    """
+    directory = directory.absolute()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket_folder = _socket_folder(directory)
+    lock = os.open(directory / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return _join(directory, socket_folder)
+    programs = _reachable(binaries.find_programs(pg_bin), directory)
+    data = directory / "data"
+    if not (data / "PG_VERSION").exists():
+        _initialise(programs, data, directory)
+    _wait_until_gone(data)
+    process = _launch(programs, data, socket_folder, {**_SETTINGS, **(settings or {})})
+    embedded = Embedded(directory, socket_folder, process, lock)
+    _wait_until_ready(embedded, data)
+    return embedded
+
+
+def _socket_folder(directory: Path) -> Path:
+    """A private folder for the socket: beside the data, or a short one when that path is too long for a socket."""
+    folder = directory / "socket"
+    if len(str(folder)) > _LONGEST_SOCKET_FOLDER:
+        note = directory / "socket.path"
+        folder = Path(note.read_text()) if note.exists() else Path(tempfile.mkdtemp(prefix="anamnesis-"))
+        note.write_text(str(folder))
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _give(folder)
+    return folder
+
+
+def _give(folder: Path) -> None:
+    """Let the server's user own the folder, where that is not ourselves."""
+    owner = unprivileged.owner_id()
+    if owner is not None:
+        os.chown(folder, owner, owner)
+
+
+def _reachable(programs: Path, directory: Path) -> Path:
+    """The programs, copied beside the data when the server's user could not reach them where they are."""
+    if unprivileged.owner_id() is None or _is_open(programs):
+        return programs
+    copy = directory / "pginstall"
+    if not copy.exists():
+        shutil.copytree(programs.parent, copy, symlinks=True)
+    return copy / "bin"
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether everybody may walk down to this folder."""
+    return all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents))
+
+
+def _initialise(programs: Path, data: Path, directory: Path) -> None:
+    """Make the cluster in a folder of its own and rename it when whole, so that a crash leaves no half of one."""
+    made = directory / "data.new"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(mode=0o700)
+    _give(made)
+    modern = binaries.major_version(programs) >= _BUILTIN_LOCALE_SINCE
+    locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8") if modern else ("--no-locale",)
+    command = [programs / "initdb", "-D", made, "-U", OWNER, "-A", "trust", "-E", "UTF8", "-k", *locale]
+    with (directory / "initdb.log").open("wb") as log:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=_environment(),
+            check=False,
+            preexec_fn=unprivileged.preparation(),
+        )
+    if done.returncode:
+        raise EmbeddedFailed(directory / "initdb.log")
+    made.rename(data)
+
+
+def _launch(programs: Path, data: Path, socket_folder: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the server in a session of its own, so that a Ctrl-C in the terminal reaches us first."""
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    command: list[str | Path] = [programs / "postgres", "-D", data, "-k", socket_folder, "-p", str(_PORT), *options]
+    with (data.parent / "server.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+            preexec_fn=unprivileged.preparation(),  # noqa: PLW1509 - no thread exists yet
+        )
+
+
+def _environment() -> dict[str, str]:
+    """The server needs no variable of ours; a stray PG* one could redirect it."""
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _wait_until_gone(data: Path) -> None:
+    """A predecessor whose parent was killed may still be shutting down: let it finish."""
+    deadline = time.monotonic() + _STOP_WITHIN_S
+    while (pid := _pid_in(data)) is not None and _is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _pid_in(data: Path) -> int | None:
+    try:
+        return int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process of this id still runs; one that has ended and was not yet reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return Path("/proc/self").exists() is False and _answers(pid)
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _wait_until_ready(embedded: Embedded, data: Path) -> None:
+    """The server writes its state into its pid file: watching it costs nothing and tells the moment exactly."""
+    deadline = time.monotonic() + _READY_WITHIN_S
+    assert embedded.process is not None
+    while not _says_ready(data, embedded.process.pid):
+        if embedded.process.poll() is not None or time.monotonic() > deadline:
+            embedded.stop()
+            raise EmbeddedFailed(embedded.directory / "server.log")
+        time.sleep(0.005)
+
+
+def _says_ready(data: Path, pid: int | None) -> bool:
+    try:
+        lines = (data / "postmaster.pid").read_text().split("\n")
+    except OSError:
+        return False
+    return any(line.strip() == "ready" for line in lines) and (pid is None or lines[0] == str(pid))
+
+
+def _join(directory: Path, socket_folder: Path) -> Embedded:
+    """Use the server another process of ours is running, once it is ready."""
+    deadline = time.monotonic() + _READY_WITHIN_S
+    while not _says_ready(directory / "data", None):
+        if time.monotonic() > deadline:
+            raise EmbeddedFailed(directory / "server.log")
+        time.sleep(0.02)
+    return Embedded(directory, socket_folder)

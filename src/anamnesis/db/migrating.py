@@ -1,0 +1,158 @@
+"""Bring a database's schema forward: numbered SQL files, each in one transaction, one runner at a time."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, Final
+
+import asyncpg
+
+from anamnesis.db.postgres import APP_ROLE
+from anamnesis.kernel.errors import AnamnesisError
+
+_NAME: Final = re.compile(r"(\d{4})_[a-z_]+\.sql")
+_LOCK_KEY: Final = 0x616E616D  # one arbitrary number for all runners: "anam"
+_LOCK_ATTEMPTS: Final = 20
+_LOCK_TIMEOUT: Final = "2s"
+
+_LEDGER: Final = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    number      integer PRIMARY KEY,
+    name        text NOT NULL,
+    checksum    text NOT NULL,
+    applied_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+)"""
+
+
+class MigrationRefused(AnamnesisError):
+    """The schema cannot be brought forward as things are; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file: its number, its name and its text."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """What tells an edited file from the one that was applied."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations(folder: Traversable | None = None) -> tuple[Migration, ...]:
+    """Every migration of the folder (ours by default) in order. Raises MigrationRefused for two of one number."""
+    found = [
+        Migration(int(match.group(1)), entry.name, entry.read_text())
+        for entry in (folder or files("anamnesis.db") / "migrations").iterdir()
+        if (match := _NAME.fullmatch(entry.name))
+    ]
+    found.sort(key=lambda migration: migration.number)
+    numbers = [migration.number for migration in found]
+    if len(set(numbers)) != len(numbers):
+        raise MigrationRefused(f"two migrations have one number: {numbers}")
+    return tuple(found)
+
+
+async def migrate(
+    owner_dsn: str, *, app_login: str | None = None, embedded: bool = False, steps: Sequence[Migration] | None = None
+) -> tuple[str, ...]:
+    """Apply what is missing, as the owner; answers the names applied.
+
+    app_login is the role the service signs in as; it becomes a member of the application's role. embedded lets that
+    role itself sign in, which is safe only where a folder's mode guards the socket.
+    Raises MigrationRefused when an applied file was edited, a newer one is already there, or the role cannot be made.
+    """
+    wanted = tuple(steps if steps is not None else migrations())
+    connection = await asyncpg.connect(owner_dsn, timeout=10)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+        await _ensure_role(connection, app_login=app_login, embedded=embedded)
+        await connection.execute(_LEDGER)
+        await connection.execute(f"GRANT SELECT ON schema_migrations TO {APP_ROLE}")
+        missing = _missing(wanted, await _applied(connection))
+        for migration in missing:
+            await _apply(connection, migration)
+        return tuple(migration.name for migration in missing)
+    finally:
+        await connection.close()
+
+
+async def pending(connection: Any) -> tuple[str, ...]:
+    """The names of migrations this database still lacks; all of them when it has no ledger yet."""
+    if await connection.fetchval("SELECT to_regclass('schema_migrations')") is None:
+        return tuple(migration.name for migration in migrations())
+    return tuple(migration.name for migration in _missing(migrations(), await _applied(connection), strict=False))
+
+
+async def durability_problems(connection: Any) -> tuple[str, ...]:
+    """The settings under which an acknowledged message could be lost; none is what is wanted."""
+    rows = await connection.fetch(
+        "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
+        " AND setting IN ('off', 'local') ORDER BY name"
+    )
+    return tuple(f"{row['name']} is {row['setting']}" for row in rows)
+
+
+def _missing(wanted: Sequence[Migration], applied: dict[int, str], *, strict: bool = True) -> tuple[Migration, ...]:
+    for migration in wanted:
+        if strict and applied.get(migration.number, migration.checksum) != migration.checksum:
+            raise MigrationRefused(
+                f"{migration.name} was edited after it had been applied."
+                " Restore the file and put the change in a new one."
+            )
+    missing = tuple(migration for migration in wanted if migration.number not in applied)
+    if strict and missing and applied and missing[0].number < max(applied):
+        raise MigrationRefused(
+            f"{missing[0].name} is older than what is already applied; give it the next free number."
+        )
+    return missing
+
+
+async def _applied(connection: Any) -> dict[int, str]:
+    rows = await connection.fetch("SELECT number, checksum FROM schema_migrations")
+    return {row["number"]: row["checksum"] for row in rows}
+
+
+async def _apply(connection: Any, migration: Migration) -> None:
+    """One file, one transaction; a lock somebody else holds is waited for a little, many times, never long."""
+    for attempt in range(1, _LOCK_ATTEMPTS + 1):
+        try:
+            async with connection.transaction():
+                await connection.execute("SELECT set_config('lock_timeout', $1, true)", _LOCK_TIMEOUT)
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
+                    migration.number,
+                    migration.name,
+                    migration.checksum,
+                )
+        except asyncpg.LockNotAvailableError as busy:
+            if attempt == _LOCK_ATTEMPTS:
+                raise MigrationRefused(
+                    f"{migration.name} waited too long for a lock; nothing of it was applied."
+                ) from busy
+            await asyncio.sleep(0.1 * attempt)
+        else:
+            return
+
+
+async def _ensure_role(connection: Any, *, app_login: str | None, embedded: bool) -> None:
+    try:
+        if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", APP_ROLE):
+            await connection.execute(f"CREATE ROLE {APP_ROLE} {'LOGIN' if embedded else 'NOLOGIN'}")
+        for login in {app_login, await connection.fetchval("SELECT current_user")} - {None, APP_ROLE}:
+            if not embedded and not await connection.fetchval("SELECT pg_has_role($1, $2, 'MEMBER')", login, APP_ROLE):
+                quoted = await connection.fetchval("SELECT quote_ident($1)", login)
+                await connection.execute(f"GRANT {APP_ROLE} TO {quoted}")
+    except asyncpg.InsufficientPrivilegeError as denied:
+        raise MigrationRefused(
+            f"The migrating login may not make the role {APP_ROLE}. As an administrator run:"
+            f" CREATE ROLE {APP_ROLE} NOLOGIN; GRANT {APP_ROLE} TO the login of DATABASE_URL."
+        ) from denied

@@ -1,0 +1,207 @@
+"""The connection pool: every wait is bounded, every driver error becomes one of ours."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, TypeAlias, TypeVar
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from anamnesis.kernel.errors import Unavailable
+
+Connection: TypeAlias = PoolConnectionProxy | asyncpg.Connection
+Result = TypeVar("Result")
+
+APP_ROLE: Final = "anamnesis_app"
+_ATTEMPTS: Final = 3
+
+#: What a client may cure by trying again a moment later: connection trouble, shutdown, exhaustion, time-outs.
+_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    OSError,
+    TimeoutError,
+)
+_LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+
+class Profile(StrEnum):
+    """How connections are kept: a server keeps a pool, a serverless function at most one, briefly."""
+
+    SERVER = "server"
+    SERVERLESS = "serverless"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """Every bound on a wait for the database, in seconds, and the pool's sizes."""
+
+    profile: Profile = Profile.SERVER
+    max_size: int = 10
+    acquire_s: float = 2.0
+    statement_s: float = 5.0
+    lock_s: float = 3.0
+    connect_s: float = 10.0
+    idle_s: float = 20.0
+
+
+@dataclass(slots=True)
+class Database:
+    """A pool of connections that all speak as the application's role.
+
+    Statements run outside a transaction unless asked for; nothing here holds a connection while other work is done.
+    """
+
+    dsn: str
+    settings: PoolSettings = field(default_factory=PoolSettings)
+    role: str | None = None
+    _pool: "asyncpg.Pool[Any] | None" = field(default=None, repr=False)
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """One connection for a short while. Raises Unavailable when none is to be had in time."""
+        async with _ours():
+            pool = await self._ready_pool()
+            connection = await pool.acquire(timeout=self.settings.acquire_s)
+            try:
+                yield connection
+            finally:
+                await pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One transaction: committed when the block ends, rolled back when it raises. Raises Unavailable."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """All rows of one statement. Raises Unavailable."""
+        async with self.connection() as connection:
+            return list(await connection.fetch(query, *arguments))
+
+    async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
+        """The first row of one statement, or None. Raises Unavailable."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: object) -> Any:
+        """The first value of one statement, or None. Raises Unavailable."""
+        async with self.connection() as connection:
+            return await connection.fetchval(query, *arguments)
+
+    async def execute(self, query: str, *arguments: object) -> str:
+        """Run one statement; answers PostgreSQL's command tag. Raises Unavailable."""
+        async with self.connection() as connection:
+            return str(await connection.execute(query, *arguments))
+
+    async def retrying(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Run work in a transaction, again if it lost a race with another one, at most three times in all.
+
+        work must have no effect outside its transaction. Raises Unavailable when the race is lost to the end.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async with self.transaction() as connection:
+                    return await work(connection)
+            except _LOST_RACE as lost:
+                if attempt == _ATTEMPTS:
+                    raise Unavailable from lost
+                await asyncio.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311 - jitter, not a secret
+        raise AssertionError("the loop returns or raises")
+
+    @property
+    def in_use(self) -> int:
+        """How many connections are held right now."""
+        return 0 if self._pool is None else self._pool.get_size() - self._pool.get_idle_size()
+
+    @property
+    def size(self) -> int:
+        """How many connections are open."""
+        return 0 if self._pool is None else self._pool.get_size()
+
+    async def close(self, *, within_s: float = 3.0) -> None:
+        """Close every connection, by force when somebody still holds one after within_s."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        try:
+            await asyncio.wait_for(pool.close(), within_s)
+        except TimeoutError:
+            pool.terminate()
+
+    async def _ready_pool(self) -> "asyncpg.Pool[Any]":
+        if self._pool is None:
+            async with self._opening:
+                if self._pool is None:
+                    self._pool = await self._open()
+        return self._pool
+
+    async def _open(self) -> "asyncpg.Pool[Any]":
+        limits = self.settings
+        is_server = limits.profile is Profile.SERVER
+        return await asyncpg.create_pool(
+            self.dsn,
+            min_size=0,
+            max_size=limits.max_size if is_server else 1,
+            max_inactive_connection_lifetime=300.0 if is_server else limits.idle_s,
+            # Behind a transaction pooler a named statement may meet a server connection that does not know it.
+            statement_cache_size=256 if is_server else 0,
+            timeout=limits.connect_s,
+            init=self._prepare if is_server else _use_json,
+            command_timeout=None if is_server else limits.statement_s,
+            # No session state is ever left on a connection, so the driver's clean-up round trip buys nothing.
+            reset=_leave_as_it_is,
+            server_settings={"application_name": "anamnesis"} if is_server else None,
+        )
+
+    async def _prepare(self, connection: "asyncpg.Connection[Any]") -> None:
+        """Settings that last as long as the session; a serverless profile has none, for its session is shared."""
+        limits = self.settings
+        await connection.execute(
+            "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),"
+            " set_config('idle_in_transaction_session_timeout', $1, false), set_config('timezone', 'UTC', false)",
+            *(str(int(seconds * 1000)) for seconds in (limits.statement_s, limits.lock_s)),
+        )
+        if self.role is not None:
+            await connection.execute("SELECT set_config('role', $1, false)", self.role)
+        await _use_json(connection)
+
+
+async def _leave_as_it_is(_: "asyncpg.Connection[Any]") -> None:
+    """Nothing to clean: settings of a transaction end with it."""
+
+
+async def _use_json(connection: "asyncpg.Connection[Any]") -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, schema="pg_catalog", encoder=_json_text, decoder=msgspec.json.decode, format="text"
+        )
+
+
+def _json_text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+@asynccontextmanager
+async def _ours() -> AsyncIterator[None]:
+    """Turn the driver's errors into ours; its texts can hold row values and never leave this module."""
+    try:
+        yield
+    except asyncpg.QueryCanceledError as slow:
+        raise Unavailable from slow
+    except _AWAY as away:
+        raise Unavailable from away
