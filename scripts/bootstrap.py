@@ -99,7 +99,7 @@ def make_venv() -> None:
 
 def fingerprint(lock: Path) -> str:
     """A hash over everything the environment is made from."""
-    parts = (lock.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), str(ROOT).encode(), sys.version.encode())
+    parts = (lock.read_bytes(), str(ROOT).encode(), sys.version.encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 

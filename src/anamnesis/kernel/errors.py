@@ -15,13 +15,17 @@ class AnamnesisError(Exception):
 class Issue:
     """One thing wrong with one field of an input.
 
-    path names the field from the root, outermost first; details holds the machine-readable rest
-    (``code``, ``minimum`` …) in the order a client sees it.
+    path names the field from the root, outermost first. details are what a client reads, in its order; where they
+    name "path" they hold a placeholder for it.
     """
 
-    path: tuple[str | int, ...]
     message: str
+    path: tuple[str | int, ...] = ()
     details: tuple[tuple[str, object], ...] = ()
+
+    def under(self, *outer: str | int) -> "Issue":
+        """The same issue seen from further out."""
+        return Issue(self.message, (*outer, *self.path), self.details)
 
 
 @dataclass(eq=False)

@@ -5,27 +5,12 @@ A slice declares its procedures once; the edge renders them as tRPC, as REST and
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
-from typing import Any, Final, Generic, TypeVar
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 from anamnesis.kernel.identity import Actor, Claims
 
 Services = TypeVar("Services")
-
-
-class Undefined(Enum):
-    """JavaScript's undefined, which clients can tell from null."""
-
-    UNDEFINED = "undefined"
-
-    def __repr__(self) -> str:
-        return "UNDEFINED"
-
-    def __bool__(self) -> bool:
-        return False
-
-
-UNDEFINED: Final = Undefined.UNDEFINED
 
 
 class Kind(StrEnum):
