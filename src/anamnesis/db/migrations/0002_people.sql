@@ -69,3 +69,30 @@ CREATE TABLE connections (
 CREATE INDEX connections_of_doctor ON connections (doctor_id, status);
 
 GRANT SELECT, INSERT, UPDATE ON users, patients, doctors, connections TO anamnesis_app;
+
+CREATE TABLE notifications (
+    id          uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    user_id     uuid NOT NULL REFERENCES users (id),
+    type        text NOT NULL,
+    title       text NOT NULL,
+    message     text NOT NULL,
+    data        jsonb,
+    is_read     boolean NOT NULL DEFAULT false,
+    read_at     timestamptz,
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX notifications_of_user ON notifications (user_id, created_at DESC, id);
+
+CREATE TABLE audit_logs (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id        uuid,
+    action         text NOT NULL,
+    resource_type  text NOT NULL,
+    resource_id    text,
+    metadata       jsonb,
+    created_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX audit_logs_of_user ON audit_logs (user_id, created_at);
+
+GRANT SELECT, INSERT, UPDATE ON notifications TO anamnesis_app;
+GRANT SELECT, INSERT ON audit_logs TO anamnesis_app;

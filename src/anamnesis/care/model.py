@@ -1,0 +1,43 @@
+"""People, and who is connected to whom."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from anamnesis.kernel.identity import ConnectionId, DoctorId, PatientId, UserId
+
+
+class ConnectionStatus(StrEnum):
+    """A connection is active until one of the two ends it; a blocked one stays blocked."""
+
+    ACTIVE = "active"
+    DISCONNECTED = "disconnected"
+    BLOCKED = "blocked"
+
+
+class Standing(StrEnum):
+    """As whom somebody looks at a record."""
+
+    PATIENT = "patient"
+    DOCTOR = "doctor"
+    OVERSIGHT = "oversight"
+
+
+@dataclass(frozen=True, slots=True)
+class CareLink:
+    """One connection with what access to it depends on, read in the request that asks."""
+
+    connection_id: ConnectionId
+    patient_id: PatientId
+    doctor_id: DoctorId
+    status: ConnectionStatus
+    patient_user_id: UserId
+    doctor_user_id: UserId
+    doctor_is_verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Proof that somebody may go on: no action on a record works without one."""
+
+    link: CareLink
+    standing: Standing

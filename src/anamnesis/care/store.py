@@ -1,0 +1,336 @@
+"""People and connections in PostgreSQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+
+from anamnesis.care.actions import slug_for
+from anamnesis.care.model import CareLink, ConnectionStatus
+from anamnesis.db.postgres import Connection, Database
+from anamnesis.kernel.errors import Conflict, NotFound, NotPermitted
+from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
+
+Row = Mapping[str, Any]
+
+_FIND: Final = """
+SELECT u.id, u.primary_role::text AS primary_role, u.is_active, p.id AS patient_id, d.id AS doctor_id,
+       d.verification_status = 'verified' AS is_verified
+FROM users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id
+WHERE u.clerk_id = $1"""
+
+_LINK: Final = """
+SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
+       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
+FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+WHERE c.id = $1"""
+
+_USER: Final = """
+SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
+       created_at, updated_at
+FROM users WHERE id = $1"""
+
+_PATIENT: Final = """
+SELECT id, user_id, date_of_birth, gender, phone, emergency_contact, emergency_phone, created_at, updated_at
+FROM patients WHERE user_id = $1"""
+
+_DOCTOR_COLUMNS: Final = """
+SELECT id, user_id, slug, specialty, clinic_name, bio, phone, address,
+       verification_status::text AS verification_status, verified_at, verified_by, rejection_reason, consultation_fee, accepts_payments, appointment_duration, buffer_time,
+       max_daily_appointments, qr_code_url, created_at, updated_at
+FROM doctors """
+_DOCTOR: Final = _DOCTOR_COLUMNS + "WHERE user_id = $1"
+_DOCTOR_BY_SLUG: Final = _DOCTOR_COLUMNS + "WHERE slug = $1"
+_DOCTORS_PENDING: Final = _DOCTOR_COLUMNS + "WHERE verification_status = 'pending' ORDER BY created_at"
+
+_CONNECTION: Final = """
+SELECT id, patient_id, doctor_id, status::text AS status, connection_source, connected_at, disconnected_at, created_at
+FROM connections WHERE id = $1"""
+
+_CONNECTIONS: Final = """
+SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, c.connection_source, c.connected_at,
+       c.disconnected_at, c.created_at, d.slug, d.specialty, d.clinic_name,
+       d.verification_status::text AS verification_status,
+       du.first_name AS doctor_first_name, du.last_name AS doctor_last_name, du.image_url AS doctor_image_url,
+       pu.first_name AS patient_first_name, pu.last_name AS patient_last_name, pu.image_url AS patient_image_url,
+       pu.email AS patient_email
+FROM connections c
+JOIN doctors d ON d.id = c.doctor_id JOIN users du ON du.id = d.user_id
+JOIN patients p ON p.id = c.patient_id JOIN users pu ON pu.id = p.user_id
+WHERE ($1::uuid IS NULL OR c.id = $1) AND ($2::uuid IS NULL OR c.patient_id = $2)
+  AND ($3::uuid IS NULL OR c.doctor_id = $3) AND ($4 = 'all' OR c.status::text = $4)
+ORDER BY c.connected_at DESC, c.id"""
+
+_AUDIT: Final = """
+INSERT INTO audit_logs (user_id, action, resource_type, resource_id, metadata) VALUES ($1, $2, $3, $4, $5)"""
+
+_NOTIFY: Final = """
+INSERT INTO notifications (user_id, type, title, message, data) VALUES ($1, $2, $3, $4, $5)"""
+
+_UPDATE_PATIENT: Final = """
+UPDATE patients SET date_of_birth = coalesce($2, date_of_birth), gender = coalesce($3, gender),
+       phone = coalesce($4, phone), emergency_contact = coalesce($5, emergency_contact),
+       emergency_phone = coalesce($6, emergency_phone), updated_at = clock_timestamp()
+WHERE user_id = $1"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresCareStore:
+    """Implements CareStore, and the reads this slice's procedures show."""
+
+    database: Database
+
+    async def find_person(self, subject: str) -> tuple[Person, bool] | None:
+        """The person of this identity and whether the account is active."""
+        row = await self.database.fetchrow(_FIND, subject)
+        if row is None:
+            return None
+        person = Person(
+            UserId(row["id"]),
+            subject,
+            Role(row["primary_role"]),
+            row["patient_id"],
+            row["doctor_id"],
+            doctor_is_verified=bool(row["is_verified"]),
+        )
+        return person, row["is_active"]
+
+    async def add_person(self, claims: Claims) -> None:
+        """Make an account; two first sights at once make one."""
+        await self.database.execute(
+            "INSERT INTO users (clerk_id, email, first_name, last_name, image_url) VALUES ($1, $2, $3, $4, $5)"
+            " ON CONFLICT (clerk_id) DO NOTHING",
+            claims.subject,
+            claims.email,
+            claims.first_name,
+            claims.last_name,
+            claims.image_url,
+        )
+
+    async def ensure_patient(self, user_id: UserId) -> PatientId:
+        """The user's patient profile, made if there is none."""
+        await self.database.execute(
+            "INSERT INTO patients (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING", user_id
+        )
+        return PatientId(await self.database.fetchval("SELECT id FROM patients WHERE user_id = $1", user_id))
+
+    async def link_of_connection(self, connection_id: UUID) -> CareLink | None:
+        """A connection with what access depends on, in one indexed statement."""
+        row = await self.database.fetchrow(_LINK, connection_id)
+        return None if row is None else link_of(dict(row))
+
+    async def connect(self, patient_id: PatientId, doctor_id: DoctorId, source: str | None, actor: Person) -> Row:
+        """Connect, or connect again after a disconnect, with its notification and its audit line."""
+        async with self.database.transaction() as connection:
+            doctor = await connection.fetchrow(
+                "SELECT user_id, verification_status = 'verified' AS is_verified FROM doctors WHERE id = $1", doctor_id
+            )
+            if doctor is None:
+                raise NotFound("There is no such doctor.")
+            if not doctor["is_verified"]:
+                raise NotPermitted("This doctor has not been verified yet.")
+            inserted = await connection.fetchval(
+                "INSERT INTO connections (patient_id, doctor_id, connection_source) VALUES ($1, $2, $3)"
+                " ON CONFLICT (patient_id, doctor_id) DO NOTHING RETURNING id",
+                patient_id,
+                doctor_id,
+                source or "direct_url",
+            )
+            connection_id = inserted or await self._reconnect(connection, patient_id, doctor_id, source)
+            action = "new" if inserted else "reconnected"
+            data = {
+                "connectionId": str(connection_id),
+                "patientUserId": str(actor.user_id),
+                "patientName": "A patient",
+                "action": action,
+            }
+            await connection.execute(
+                _NOTIFY, doctor["user_id"], "connection", "A patient has connected", "A patient has connected.", data
+            )
+            metadata = {
+                "doctorId": str(doctor_id),
+                "connectionSource": source or "direct_url",
+                "isReconnection": not inserted,
+            }
+            await audit(connection, actor, "connection_created", "connection", connection_id, metadata)
+            return dict(await connection.fetchrow(_CONNECTION, connection_id) or {})
+
+    @staticmethod
+    async def _reconnect(connection: Connection, patient_id: UUID, doctor_id: UUID, source: str | None) -> UUID:
+        again = await connection.fetchval(
+            "UPDATE connections SET status = 'active', connected_at = clock_timestamp(), disconnected_at = NULL,"
+            " connection_source = coalesce($3, connection_source)"
+            " WHERE patient_id = $1 AND doctor_id = $2 AND status = 'disconnected' RETURNING id",
+            patient_id,
+            doctor_id,
+            source,
+        )
+        if again is None:
+            raise Conflict("You are already connected to this doctor.")
+        return UUID(str(again))
+
+    async def disconnect(self, connection_id: UUID, actor: Person, at: datetime) -> Row:
+        """End a connection with its audit line; a blocked one stays as it is."""
+        async with self.database.transaction() as connection:
+            await connection.execute(
+                "UPDATE connections SET status = 'disconnected', disconnected_at = $2"
+                " WHERE id = $1 AND status = 'active'",
+                connection_id,
+                at,
+            )
+            row = dict(await connection.fetchrow(_CONNECTION, connection_id) or {})
+            metadata = {
+                "patientId": str(row["patient_id"]),
+                "doctorId": str(row["doctor_id"]),
+                "disconnectedBy": str(actor.user_id),
+            }
+            await audit(connection, actor, "connection_disconnected", "connection", connection_id, metadata)
+            return row
+
+    async def user(self, user_id: UserId) -> Row:
+        """The account's row."""
+        return dict(await self.database.fetchrow(_USER, user_id) or {})
+
+    async def update_user(self, actor: Person, changes: Mapping[str, str]) -> Row:
+        """Change names or picture, audited with before and after."""
+        async with self.database.transaction() as connection:
+            before = dict(await connection.fetchrow(_USER, actor.user_id) or {})
+            await connection.execute(
+                "UPDATE users SET first_name = coalesce($2, first_name), last_name = coalesce($3, last_name),"
+                " image_url = coalesce($4, image_url), updated_at = clock_timestamp() WHERE id = $1",
+                actor.user_id,
+                changes.get("first_name"),
+                changes.get("last_name"),
+                changes.get("image_url"),
+            )
+            metadata = {"previousValue": {name: before[name] for name in changes}, "newValue": dict(changes)}
+            await audit(connection, actor, "user_updated", "user", actor.user_id, metadata)
+            return dict(await connection.fetchrow(_USER, actor.user_id) or {})
+
+    async def patient(self, user_id: UserId) -> Row | None:
+        """The user's patient profile."""
+        row = await self.database.fetchrow(_PATIENT, user_id)
+        return None if row is None else dict(row)
+
+    async def create_patient(self, user_id: UserId, fields: Mapping[str, object]) -> Row:
+        """Make the user's patient profile. Raises Conflict when there is one."""
+        async with self.database.transaction() as connection:
+            made = await connection.fetchval(
+                "INSERT INTO patients (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING RETURNING id", user_id
+            )
+            if made is None:
+                raise Conflict("You already have a patient profile.")
+            await self._write_patient(connection, user_id, fields)
+            return dict(await connection.fetchrow(_PATIENT, user_id) or {})
+
+    async def update_patient(self, user_id: UserId, fields: Mapping[str, object]) -> Row:
+        """Change what is given of the user's patient profile."""
+        async with self.database.transaction() as connection:
+            await self._write_patient(connection, user_id, fields)
+            row = await connection.fetchrow(_PATIENT, user_id)
+            if row is None:
+                raise NotFound("You have no patient profile yet.")
+            return dict(row)
+
+    @staticmethod
+    async def _write_patient(connection: Connection, user_id: UserId, fields: Mapping[str, object]) -> None:
+        names = ("date_of_birth", "gender", "phone", "emergency_contact", "emergency_phone")
+        await connection.execute(_UPDATE_PATIENT, user_id, *(fields.get(name) for name in names))
+
+    async def doctor(self, user_id: UserId) -> Row | None:
+        """The user's doctor profile."""
+        row = await self.database.fetchrow(_DOCTOR, user_id)
+        return None if row is None else dict(row)
+
+    async def doctor_by_slug(self, slug: str) -> tuple[Row, Row] | None:
+        """A doctor and the doctor's account, by public address."""
+        row = await self.database.fetchrow(_DOCTOR_BY_SLUG, slug)
+        return None if row is None else (dict(row), await self.user(row["user_id"]))
+
+    async def create_doctor(self, actor: Person, fields: Mapping[str, object]) -> Row:
+        """Make an unverified doctor of a user; a patient's role becomes doctor, no other role is taken away."""
+        async with self.database.transaction() as connection:
+            user = dict(await connection.fetchrow(_USER, actor.user_id) or {})
+            name = " ".join(part for part in (user.get("first_name"), user.get("last_name")) if part)
+            try:
+                async with connection.transaction():
+                    await connection.execute(
+                        "INSERT INTO doctors (user_id, slug, specialty, clinic_name, bio, phone, address)"
+                        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                        actor.user_id,
+                        slug_for(name, uuid4()),
+                        *(fields.get(each) for each in ("specialty", "clinic_name", "bio", "phone", "address")),
+                    )
+            except asyncpg.UniqueViolationError:
+                raise Conflict("You already have a doctor profile.") from None
+            await connection.execute(
+                "UPDATE users SET primary_role = 'doctor', updated_at = clock_timestamp()"
+                " WHERE id = $1 AND primary_role = 'patient'",
+                actor.user_id,
+            )
+            doctor = dict(await connection.fetchrow(_DOCTOR, actor.user_id) or {})
+            await audit(connection, actor, "doctor_created", "doctor", doctor["id"], {})
+            return doctor
+
+    async def pending_doctors(self) -> list[tuple[Row, Row]]:
+        """Doctors nobody has verified or rejected yet, oldest first."""
+        rows = await self.database.fetch(_DOCTORS_PENDING)
+        return [(dict(row), await self.user(row["user_id"])) for row in rows]
+
+    async def decide_on_doctor(self, actor: Person, doctor_id: UUID, *, approve: bool, reason: str | None) -> Row:
+        """Verify or reject; a decision can be changed later. Raises NotFound."""
+        status, action = ("verified", "doctor_approved") if approve else ("rejected", "doctor_rejected")
+        async with self.database.transaction() as connection:
+            user_id = await connection.fetchval(
+                "UPDATE doctors SET verification_status = $2::verification_status, verified_by = $3,"
+                " verified_at = CASE WHEN $2 = 'verified' THEN clock_timestamp() END, rejection_reason = $4,"
+                " updated_at = clock_timestamp() WHERE id = $1 RETURNING user_id",
+                doctor_id,
+                status,
+                actor.user_id,
+                reason,
+            )
+            if user_id is None:
+                raise NotFound("There is no such doctor.")
+            await connection.execute(
+                _NOTIFY, user_id, "verification_status", "Your account", f"Your account is now {status}.",
+                {"status": status},
+            )  # fmt: skip
+            await audit(connection, actor, action, "doctor", doctor_id, {"reason": reason})
+            return dict(await connection.fetchrow(_DOCTOR, user_id) or {})
+
+    async def connections(
+        self,
+        *,
+        patient_id: UUID | None = None,
+        doctor_id: UUID | None = None,
+        one: UUID | None = None,
+        status: str = "all",
+    ) -> list[Row]:
+        """Connections with both people's names, newest first, in one statement."""
+        rows = await self.database.fetch(_CONNECTIONS, one, patient_id, doctor_id, status)
+        return [dict(row) for row in rows]
+
+
+def link_of(row: Row) -> CareLink:
+    """A CareLink of a row with its columns."""
+    return CareLink(
+        ConnectionId(row["id"]),
+        PatientId(row["patient_id"]),
+        DoctorId(row["doctor_id"]),
+        ConnectionStatus(row["status"]),
+        UserId(row["patient_user_id"]),
+        UserId(row["doctor_user_id"]),
+        doctor_is_verified=bool(row["is_verified"]),
+    )
+
+
+async def audit(
+    connection: Connection, actor: Person, action: str, kind: str, subject: UUID, metadata: Mapping[str, object]
+) -> None:
+    """Write one audit line in the caller's transaction."""
+    await connection.execute(_AUDIT, actor.user_id, action, kind, str(subject), msgspec.to_builtins(dict(metadata)))
