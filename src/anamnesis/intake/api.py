@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
@@ -411,13 +411,15 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
     store, after = call.services.store, _seq_of(body.last_event_id)
     await _access(call, body.session_id, writing=False)
     async with call.services.listener.subscribe(f"session:{body.session_id}") as news:
-        while True:
-            row = await store.full(body.session_id)
-            for line in await store.transcript(body.session_id, row["epoch"] if row else 1, after=after):
-                after = line["seq"]
-                yield Tracked(str(after), chat_line(line))
-            await _wait(news)
-            await _access(call, body.session_id, writing=False)
+        with closing(_News(news)) as waiting:
+            while True:
+                row = await store.full(body.session_id)
+                for line in await store.transcript(body.session_id, row["epoch"] if row else 1, after=after):
+                    after = line["seq"]
+                    yield Tracked(str(after), chat_line(line))
+                if await waiting.wait() is None:
+                    return
+                await _access(call, body.session_id, writing=False)
 
 
 @procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True)
@@ -426,19 +428,33 @@ async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
     doctor_id, count = verified_doctor(_person(call)), 0
     async with call.services.listener.subscribe(f"inbox:{doctor_id}") as news:
         yield Tracked("0", {"changed": False})
-        while True:
-            if await _wait(news):
-                count += 1
-                yield Tracked(str(count), {"changed": True})
+        with closing(_News(news)) as waiting:
+            while (changed := await waiting.wait()) is not None:
+                if changed:
+                    count += 1
+                    yield Tracked(str(count), {"changed": True})
 
 
-async def _wait(news: AsyncIterator[str]) -> bool:
-    """Wait for news, but never longer than access may go unchecked."""
-    try:
-        await asyncio.wait_for(anext(news), _RECHECK_S)
-    except TimeoutError:
-        return False
-    return True
+class _News:
+    """Waits for news without ever cancelling the iterator, which a time-out inside it would end."""
+
+    def __init__(self, news: AsyncIterator[str]) -> None:
+        self._news = news
+        self._next: asyncio.Future[str] | None = None
+
+    async def wait(self) -> bool | None:
+        """Whether there was news, within the time access may go unchecked; None when there will be no more."""
+        self._next = self._next or asyncio.ensure_future(anext(self._news))
+        done, _ = await asyncio.wait({self._next}, timeout=_RECHECK_S)
+        if not done:
+            return False
+        following, self._next = self._next, None
+        return not isinstance(following.exception(), StopAsyncIteration) or None
+
+    def close(self) -> None:
+        """Stop waiting."""
+        if self._next is not None:
+            self._next.cancel()
 
 
 def _seq_of(last_event_id: str | Undefined) -> int:
