@@ -24,6 +24,7 @@ from anamnesis.edge.headers import GoodManners, request_id_of
 from anamnesis.edge.keys import JwksKeys, KeySource, PemKeys
 from anamnesis.edge.origin import OriginGuard
 from anamnesis.edge.pages import Site, pages_app
+from anamnesis.edge.rest import RestApp, RestOptions
 from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
@@ -74,7 +75,20 @@ class App:
             self.registry, guard=self.door, request_of=self.request_of, options=options, observe=self.observe
         )
         pages = pages_app(self.site(readiness))
-        roads: list[tuple[str, ASGIApp]] = [("/api/trpc", trpc), *self.extra_roads]
+        rest = RestApp(
+            self.registry,
+            guard=self.door,
+            request_of=self.request_of,
+            options=RestOptions(limits.body_bytes),
+            observe=self.observe,
+        ).app
+        roads: list[tuple[str, ASGIApp]] = [
+            ("/api/trpc", trpc),
+            ("/api/v1", rest),
+            ("/openapi.json", rest),
+            ("/docs", rest),
+            *self.extra_roads,
+        ]
         inner: ASGIApp = Switch(roads, pages)
         allowed = [self.settings.public_origin]
         guarded = OriginGuard(inner, allowed=allowed, allow_own_loopback=not self.settings.is_production)

@@ -3,6 +3,7 @@
 Pure: a record and a message in, a record and a text out. Code decides what is asked; a model may only word it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -236,7 +237,7 @@ def _read_facts(
 
 def _is_complaint(record: ClinicalRecord, inbound: Inbound, asked: Question | None, content: ClinicalContent) -> bool:
     """Whether the message tells what is wrong, though it was asked for something else."""
-    if asked is not None and asked.id == "chief_complaint":
+    if asked is not None and (asked.id == "chief_complaint" or inbound.text in {each.value for each in asked.choices}):
         return False
     affirmed = any(
         finding.message_id == inbound.message_id
@@ -388,8 +389,8 @@ def _danger_signs(record: ClinicalRecord, content: ClinicalContent) -> tuple[str
 
 def _complaint_of(text: str, content: ClinicalContent) -> Complaint | None:
     """The kind of complaint the words name; the one that most of its words name wins, then the earlier."""
-    folded = f" {text.lower()} "
-    counts = [(sum(word in folded for word in each.words), each) for each in content.complaints]
+    folded = " " + re.sub(r"[^\w]+", " ", text.lower())
+    counts = [(sum(f" {word}" in folded for word in each.words), each) for each in content.complaints]
     best = max(counts, key=lambda pair: pair[0])
     return best[1] if best[0] else None
 
