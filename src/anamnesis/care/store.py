@@ -40,7 +40,8 @@ FROM patients WHERE user_id = $1"""
 
 _DOCTOR_COLUMNS: Final = """
 SELECT id, user_id, slug, specialty, clinic_name, bio, phone, address,
-       verification_status::text AS verification_status, verified_at, verified_by, rejection_reason, consultation_fee, accepts_payments, appointment_duration, buffer_time,
+       verification_status::text AS verification_status, verified_at, verified_by,
+       rejection_reason, consultation_fee, accepts_payments, appointment_duration, buffer_time,
        max_daily_appointments, qr_code_url, created_at, updated_at
 FROM doctors """
 _DOCTOR: Final = _DOCTOR_COLUMNS + "WHERE user_id = $1"

@@ -9,7 +9,13 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-COMMANDS: Final[dict[str, str]] = {}
+COMMANDS: Final[dict[str, str]] = {
+    "demo": "demo",
+    "serve": "serve",
+    "work": "work",
+    "triage": "triage",
+    "content": "content",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

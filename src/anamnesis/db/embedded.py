@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import asyncpg
+
 from anamnesis.db import binaries, unprivileged
 from anamnesis.kernel.errors import AnamnesisError
 
@@ -72,6 +74,17 @@ class Embedded:
     def app_dsn(self) -> str:
         """How the service connects: as a role that owns nothing."""
         return self.dsn(APP)
+
+    async def ensure_database(self, name: str = DATABASE) -> None:
+        """Make the database if this server does not have it yet."""
+        connection = await asyncpg.connect(self.dsn(OWNER, "postgres"), timeout=10)
+        try:
+            if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
+                await connection.execute(f'CREATE DATABASE "{name}"')
+        except asyncpg.DuplicateDatabaseError:
+            pass  # another process of ours was quicker
+        finally:
+            await connection.close()
 
     def stop(self) -> None:
         """Shut the server down in order, if it is ours; every committed change is on disk before this returns."""

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from anamnesis.db.postgres import Connection, Database
+from anamnesis.kernel.errors import AnamnesisError
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
 
 CHANNEL: Final = "anamnesis"
@@ -80,18 +81,32 @@ _RELEASE: Final = """
 UPDATE jobs SET state = 'queued', lease_until = NULL, attempt = attempt - 1, run_after = clock_timestamp()
 WHERE id = $1 AND fence = $2 AND state = 'running'"""
 
+_EXTEND: Final = """
+UPDATE jobs SET lease_until = clock_timestamp() + $3::interval
+WHERE id = $1 AND fence = $2 AND state = 'running'"""
+
+_BURY: Final = """
+UPDATE jobs SET state = 'dead', lease_until = NULL, last_error_type = $3, finished_at = clock_timestamp()
+WHERE id = $1 AND fence = $2 AND state = 'running'"""
+
+# Two counts, because each has a small partial index of its own; one over all states would read every finished job.
+# A job that must wait counts as old from the moment it is due.
 _DEPTH: Final = """
-SELECT count(*) FILTER (WHERE state = 'queued') AS queued,
-       count(*) FILTER (WHERE state = 'running') AS running,
-       count(*) FILTER (WHERE state = 'dead') AS dead,
-       coalesce(extract(epoch FROM clock_timestamp()
-                        - min(created_at) FILTER (WHERE state IN ('queued', 'running'))), 0) AS oldest_s
-FROM jobs WHERE state IN ('queued', 'running', 'dead')"""
+SELECT open.queued, open.running, open.oldest_s, given_up.dead
+FROM (SELECT count(*) FILTER (WHERE state = 'queued') AS queued,
+             count(*) FILTER (WHERE state = 'running') AS running,
+             coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(run_after))), 0) AS oldest_s
+      FROM jobs WHERE state IN ('queued', 'running')) AS open,
+     (SELECT count(*) AS dead FROM jobs WHERE state = 'dead') AS given_up"""
+
+
+class LeaseLost(AnamnesisError):
+    """Somebody else has the job now: raise it inside the effect's transaction, so that the effect never was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How much work is open, how much was given up, and how old the oldest open piece is, in seconds."""
+    """How much work is open, how much was given up, and how long the oldest open piece has been due, in seconds."""
 
     queued: int
     running: int
@@ -146,6 +161,16 @@ async def retry(database: Database, job: Job, error_type: str, *, max_attempts: 
     pause = min(_LONGEST_PAUSE_S, 2.0 ** (job.attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
     arguments = (job.id, job.fence, timedelta(seconds=pause), max_attempts, error_type)
     return str(await database.fetchval(_RETRY, *arguments) or "lost")
+
+
+async def extend(database: Database, job: Job, *, lease_s: float = LEASE_S) -> bool:
+    """Keep the job for another lease_s from now; False when somebody else has it."""
+    return await database.execute(_EXTEND, job.id, job.fence, timedelta(seconds=lease_s)) == "UPDATE 1"
+
+
+async def bury(database: Database, job: Job, error_type: str) -> None:
+    """Give the job up for good; an operator sees it among the dead."""
+    await database.execute(_BURY, job.id, job.fence, error_type)
 
 
 async def release(database: Database, job: Job) -> None:

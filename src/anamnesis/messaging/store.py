@@ -94,7 +94,7 @@ class PostgresMessageStore:
     async def page(self, connection_id: UUID, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
         """The newest messages before the cursor, oldest first, and the cursor of the page before them."""
         before = _LAST if cursor is None else _seq_of(cursor)
-        rows = [dict(row) for row in await self.database.fetch(_PAGE, connection_id, before, limit + 1)]
+        rows: list[Row] = [dict(row) for row in await self.database.fetch(_PAGE, connection_id, before, limit + 1)]
         more = len(rows) > limit
         shown = rows[:limit]
         return shown[::-1], _cursor_of(shown[-1]["seq"]) if more else None

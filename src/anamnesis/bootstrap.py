@@ -1,0 +1,203 @@
+"""Settings in, a running system out: the only place that knows every name."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from anamnesis.care.actions import Door
+from anamnesis.care.api import Care
+from anamnesis.care.api import procedures as care_procedures
+from anamnesis.care.store import PostgresCareStore
+from anamnesis.content import ClinicalContent, load_content
+from anamnesis.db import outbox
+from anamnesis.db.bus import Bus
+from anamnesis.db.postgres import APP_ROLE, Database, PoolSettings, Profile
+from anamnesis.edge.asgi import Switch
+from anamnesis.edge.auth import RequestOf, request_of
+from anamnesis.edge.client_address import TrustedProxies
+from anamnesis.edge.faults import fault_of
+from anamnesis.edge.headers import GoodManners, request_id_of
+from anamnesis.edge.keys import JwksKeys, KeySource, PemKeys
+from anamnesis.edge.origin import OriginGuard
+from anamnesis.edge.pages import Site, pages_app
+from anamnesis.edge.tokens import Expected, Verifier
+from anamnesis.edge.trpc import TrpcApp, TrpcOptions
+from anamnesis.edge.unported import add_unported
+from anamnesis.handover.api import Handover, alert_clinician, announce_handover
+from anamnesis.handover.api import procedures as handover_procedures
+from anamnesis.handover.store import PostgresHandoverStore
+from anamnesis.intake import actions as intake_actions
+from anamnesis.intake.actions import Interviewer
+from anamnesis.intake.api import Intake
+from anamnesis.intake.api import procedures as intake_procedures
+from anamnesis.intake.store import PostgresIntakeStore
+from anamnesis.journal import procedure_logger
+from anamnesis.kernel.clock import SystemClock
+from anamnesis.kernel.jobs import Job, JobKind
+from anamnesis.kernel.procedures import Registry, Request
+from anamnesis.llm.port import ChatModel
+from anamnesis.llm.scripted import ScriptedModel
+from anamnesis.messaging.api import Messaging
+from anamnesis.messaging.api import procedures as messaging_procedures
+from anamnesis.messaging.store import PostgresMessageStore
+from anamnesis.settings import Settings
+from anamnesis.workers.loop import Worker
+
+
+@dataclass(slots=True)
+class App:
+    """A running system: its parts, and its face as an ASGI application."""
+
+    settings: Settings
+    database: Database
+    bus: Bus
+    content: ClinicalContent
+    registry: Registry
+    door: Door
+    keys: KeySource | None
+    request_of: RequestOf
+    worker: Worker
+    intake_store: PostgresIntakeStore
+    observe: Any
+    extra_roads: Sequence[tuple[str, ASGIApp]] = ()
+    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    def asgi(self, *, readiness: Any = None) -> ASGIApp:
+        """Every protocol behind one set of manners."""
+        limits = self.settings.limits
+        options = TrpcOptions(max_batch=limits.batch_calls, max_body_bytes=limits.body_bytes)
+        trpc = TrpcApp(
+            self.registry, guard=self.door, request_of=self.request_of, options=options, observe=self.observe
+        )
+        pages = pages_app(self.site(readiness))
+        roads: list[tuple[str, ASGIApp]] = [("/api/trpc", trpc), *self.extra_roads]
+        inner: ASGIApp = Switch(roads, pages)
+        allowed = [self.settings.public_origin]
+        guarded = OriginGuard(inner, allowed=allowed, allow_own_loopback=not self.settings.is_production)
+        proxies = TrustedProxies(self.settings.trusted_proxies)
+        return GoodManners(guarded, is_https=proxies.is_https)
+
+    def site(self, readiness: Any = None) -> Site:
+        """What the pages need."""
+
+        async def unknown() -> Mapping[str, Any]:
+            return {"status": "unknown", "parts": {}}
+
+        return Site(
+            registry=self.registry,
+            guard=self.door,
+            request_of=self.request_of,
+            observe=self.observe,
+            origin=self.settings.public_origin,
+            emergency_numbers=("999", "112"),
+            readiness=readiness or unknown,
+            queue=self._queue,
+            stuck_turns=self._stuck,
+        )
+
+    async def _queue(self) -> list[tuple[str, str]]:
+        depth = await outbox.depth(self.database)
+        return [
+            ("Waiting", str(depth.queued)),
+            ("Running", str(depth.running)),
+            ("Given up", str(depth.dead)),
+            ("Oldest, seconds", f"{depth.oldest_s:.0f}"),
+            ("Connections in use", f"{self.database.in_use} of {self.database.size}"),
+        ]
+
+    async def _stuck(self) -> list[Mapping[str, Any]]:
+        rows = await self.intake_store.stuck()
+        return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
+
+    @asynccontextmanager
+    async def running(self, *, works: bool = True) -> AsyncIterator[None]:
+        """Keep the background parts going: live wake-ups, the worker, the keys; stop them in order."""
+        self.bus.start()
+        if self.keys is not None:
+            self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
+        working = asyncio.create_task(self.worker.run(), name="worker") if works else None
+        try:
+            yield
+        finally:
+            self.worker.stop()
+            if working is not None:
+                await working
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.bus.close()
+            await self.database.close()
+
+
+def build(
+    settings: Settings,
+    *,
+    app_dsn: str,
+    direct_dsn: str,
+    is_embedded: bool,
+    keys: KeySource | None = None,
+    issuer: str | None = None,
+    superusers: Sequence[str] = (),
+    model: ChatModel | None = None,
+    extra_roads: Sequence[tuple[str, ASGIApp]] = (),
+) -> App:
+    """Build every part from settings. keys and issuer stand in for Clerk's in the demo and in tests."""
+    profile = Profile(settings.database.profile)
+    pool = PoolSettings(profile=profile, max_size=settings.database.pool_size)
+    role = None if is_embedded or profile is Profile.SERVERLESS else APP_ROLE
+    database = Database(app_dsn, pool, role=role)
+    bus = Bus(direct_dsn, listens=profile is Profile.SERVER)
+    content, clock = load_content(), SystemClock()
+    care_store, intake_store = PostgresCareStore(database), PostgresIntakeStore(database)
+    handover_store, origin = PostgresHandoverStore(database), settings.public_origin
+    interviewer = Interviewer(content, model or ScriptedModel(), settings.ai.timeout_s, is_builtin=model is None)
+    registry = Registry()
+    registry.add(care_procedures, Care(care_store, clock, origin))
+    registry.add(messaging_procedures, Messaging(PostgresMessageStore(database)))
+    registry.add(intake_procedures, Intake(intake_store, care_store, interviewer, bus))
+    registry.add(handover_procedures, Handover(handover_store, care_store))
+    add_unported(registry)
+    keys = keys or _keys(settings)
+    expected = Expected(issuer or settings.identity.issuer or origin, frozenset({origin}))
+    proxies = TrustedProxies(settings.trusted_proxies)
+
+    async def turn(job: Job) -> None:
+        await intake_actions.take_turn(job, store=intake_store, interviewer=interviewer)
+
+    async def announce(job: Job) -> None:
+        await announce_handover(job.subject, store=handover_store)
+
+    async def alert(job: Job) -> None:
+        await alert_clinician(job.subject, store=handover_store)
+
+    handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
+    return App(
+        settings=settings,
+        database=database,
+        bus=bus,
+        content=content,
+        registry=registry,
+        door=Door(care_store, frozenset({*settings.identity.superuser_ids, *superusers})),
+        keys=keys,
+        request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
+        worker=Worker(database, handlers, bus=bus),
+        intake_store=intake_store,
+        observe=procedure_logger(fault_of),
+        extra_roads=extra_roads,
+    )
+
+
+def _keys(settings: Settings) -> KeySource | None:
+    identity = settings.identity
+    if identity.jwt_key:
+        return PemKeys(identity.jwt_key)
+    return JwksKeys(identity.jwks_url) if identity.jwks_url else None
+
+
+async def _nobody(scope: Any) -> Request:
+    """Without any key nobody can sign in: every caller is a visitor."""
+    return Request(request_id_of(scope))

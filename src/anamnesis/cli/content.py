@@ -1,0 +1,31 @@
+"""Check the clinical content."""
+
+import argparse
+import sys
+from typing import Final
+
+from anamnesis.content import ContentInvalid, load_content
+from anamnesis.content.loading import failing_examples
+
+SUMMARY: Final = "check the clinical content: shapes, references, and that every example does what it says"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to do with it."""
+    parser.add_argument("action", choices=["check"])
+
+
+def run(_: argparse.Namespace) -> int:
+    """Exit 0 when everything fits, 1 with a line for each problem."""
+    try:
+        content = load_content()
+        problems = failing_examples(content)
+    except ContentInvalid as invalid:
+        problems = invalid.problems
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not problems:
+        print(
+            f"{len(content.rules)} rules, {len(content.lexicon.concepts)} findings, version {content.version}: all fit"
+        )
+    return 1 if problems else 0

@@ -1,0 +1,38 @@
+"""Serve the API and the pages."""
+
+import argparse
+import asyncio
+import os
+import sys
+from typing import Final
+
+from anamnesis import journal
+from anamnesis.bootstrap import build
+from anamnesis.serving import serve
+from anamnesis.settings import Settings, SettingsInvalid
+
+SUMMARY: Final = "serve the API and the pages, with a worker inside"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Whether jobs are done here or by `anamnesis work`."""
+    parser.add_argument("--no-worker", action="store_true", help="leave jobs to `anamnesis work`")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM. Exit 2 when the settings are invalid. Never migrates."""
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsInvalid as invalid:
+        print(invalid, file=sys.stderr)
+        return 2
+    url = settings.database.url
+    if url is None:
+        print("DATABASE_URL: is not set. Set it, or use `anamnesis demo` for a private database.", file=sys.stderr)
+        return 2
+    journal.configure(development=not settings.is_production, level=settings.log_level.upper())
+    direct = settings.database.migrating_url or url
+    app = build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal(), is_embedded=False)
+    running = app.running(works=not arguments.no_worker)
+    asyncio.run(serve(app.asgi(), host=settings.host, port=settings.port, running=lambda: running))
+    return 0

@@ -1,0 +1,130 @@
+"""The colour of a case: the worst of vital signs, scores and red flags; never lowered by what is missing."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from anamnesis.clinical.scores import News2, news2
+from anamnesis.clinical.terms import Acuity, Colour, Consciousness, Person, RedFlag, VitalSigns
+from anamnesis.clinical.vitals import is_empty
+
+_ORDER: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
+_ADULT_YEARS: Final = 12
+#: WHO IITT, high-risk vital signs under 12 years: breaths and beats per minute, by age in years: (up to, high, low).
+_CHILD_RESPIRATION: Final = ((1, 50, 25), (5, 40, 20), (12, 30, 10))
+_CHILD_PULSE: Final = ((1, 180, 90), (5, 160, 80), (12, 140, 70))
+
+Reason = tuple[Colour, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """How urgent a case is and every reason for it, worst first."""
+
+    colour: Colour
+    reasons: tuple[Reason, ...]
+    score: News2 | None
+
+    @property
+    def acuity(self) -> Acuity:
+        """Red is an emergency, yellow urgent, green and unknown routine."""
+        return {Colour.RED: Acuity.EMERGENCY, Colour.YELLOW: Acuity.URGENT}.get(self.colour, Acuity.ROUTINE)
+
+
+def dispose(flags: Iterable[RedFlag], vitals: VitalSigns, person: Person) -> Disposition:
+    """The colour of record: the highest of red flags, IITT vital signs, NEWS2 and the floors.
+
+    WHO IITT is the tool of record; NEWS2 applies from 16 years, not in pregnancy. No vital signs is unknown, not green.
+    """
+    score = news2(vitals, person)
+    reasons = [*_flag_reasons(flags), *_floor(vitals, person), *_iitt(vitals, person), *_news2(score)]
+    reasons.sort(key=lambda reason: -_ORDER.index(reason[0]))
+    lowest = Colour.UNKNOWN if is_empty(vitals) else Colour.GREEN
+    return Disposition(reasons[0][0] if reasons else lowest, tuple(reasons), score)
+
+
+def _flag_reasons(flags: Iterable[RedFlag]) -> Iterator[Reason]:
+    for flag in flags:
+        yield (Colour.RED if flag.acuity is Acuity.EMERGENCY else Colour.YELLOW), flag.rule_id
+
+
+def _news2(score: News2 | None) -> Iterator[Reason]:
+    """RCP NEWS2 (2017), chart 4. A partial sum can raise, for a missing part only ever adds points."""
+    if score is None:
+        return
+    if score.partial >= 7:
+        yield Colour.RED, f"NEWS2 {score.partial}"
+    elif score.partial >= 5 or score.has_three:
+        yield Colour.YELLOW, f"NEWS2 {score.partial}"
+
+
+def _floor(vitals: VitalSigns, person: Person) -> Iterator[Reason]:
+    """Single readings that decide alone, whatever a score says."""
+    if vitals.consciousness in (Consciousness.PAIN, Consciousness.UNRESPONSIVE):
+        yield Colour.RED, "responds to pain only or not at all"
+    if vitals.spo2_percent is not None and vitals.spo2_percent < (90 if vitals.spo2_scale == 1 else 84):
+        yield Colour.RED, f"oxygen saturation {vitals.spo2_percent:g} %"
+    is_adult = person.age is None or person.age.years >= _ADULT_YEARS
+    if is_adult and vitals.systolic_mmhg is not None and vitals.systolic_mmhg < 90:
+        yield Colour.RED, f"systolic pressure {vitals.systolic_mmhg:g} mmHg"
+    yield from _pressure(vitals, person, is_adult=is_adult)
+    yield from _glucose(vitals)
+
+
+def _pressure(vitals: VitalSigns, person: Person, *, is_adult: bool) -> Iterator[Reason]:
+    """WHO pregnancy danger signs and IITT: 160/110 is red in pregnancy, 140/90 yellow; outside it 180/120 yellow."""
+    systolic, diastolic = vitals.systolic_mmhg or 0, vitals.diastolic_mmhg or 0
+    words = f"blood pressure {systolic:g}/{diastolic:g} mmHg"
+    if person.pregnant and (systolic >= 160 or diastolic >= 110):
+        yield Colour.RED, f"{words} in pregnancy"
+    elif person.pregnant and (systolic >= 140 or diastolic >= 90):
+        yield Colour.YELLOW, f"{words} in pregnancy"
+    elif is_adult and (systolic >= 180 or diastolic >= 120):
+        yield Colour.YELLOW, words
+
+
+def _glucose(vitals: VitalSigns) -> Iterator[Reason]:
+    glucose = vitals.glucose_mmol_l
+    if glucose is not None and glucose < 3.0:
+        yield Colour.RED, f"glucose {glucose:g} mmol/L"
+    elif glucose is not None and (glucose < 4.0 or glucose >= 17):
+        yield Colour.YELLOW, f"glucose {glucose:g} mmol/L"
+
+
+def _iitt(vitals: VitalSigns, person: Person) -> Iterator[Reason]:
+    """WHO IITT: red vital signs from 12 years, and the high-risk ones of every age, which mean review without delay."""
+    age = None if person.age is None else person.age.years
+    if age is not None and age < _ADULT_YEARS:
+        yield from _iitt_child(vitals, age)
+    else:
+        yield from _iitt_adult(vitals)
+    if vitals.spo2_percent is not None and vitals.spo2_percent < 92 and vitals.spo2_scale == 1:
+        yield Colour.YELLOW, f"oxygen saturation {vitals.spo2_percent:g} %"
+    if vitals.consciousness in (Consciousness.CONFUSED, Consciousness.VOICE):
+        yield Colour.YELLOW, "not fully alert"
+    temperature = vitals.temperature_celsius
+    if temperature is not None and not 36 <= temperature <= 39:
+        young = age is not None and age < 2 / 12
+        yield (Colour.RED if young else Colour.YELLOW), f"temperature {temperature:g} °C"
+
+
+def _iitt_adult(vitals: VitalSigns) -> Iterator[Reason]:
+    pulse, breaths = vitals.heart_rate_per_min, vitals.respiratory_rate_per_min
+    if pulse is not None and not 50 <= pulse <= 150:
+        yield Colour.RED, f"pulse {pulse:g} /min"
+    elif pulse is not None and not 60 <= pulse <= 130:
+        yield Colour.YELLOW, f"pulse {pulse:g} /min"
+    if breaths is not None and not 10 <= breaths <= 30:
+        yield Colour.YELLOW, f"breathing {breaths:g} /min"
+
+
+def _iitt_child(vitals: VitalSigns, age_years: float) -> Iterator[Reason]:
+    for name, value, bands in (
+        ("breathing", vitals.respiratory_rate_per_min, _CHILD_RESPIRATION),
+        ("pulse", vitals.heart_rate_per_min, _CHILD_PULSE),
+    ):
+        high, low = next((high, low) for up_to, high, low in bands if age_years < up_to)
+        if value is not None and not low <= value <= high:
+            yield Colour.YELLOW, f"{name} {value:g} /min"
+    if age_years < 8 / 365.25:
+        yield Colour.RED, "an infant under 8 days"

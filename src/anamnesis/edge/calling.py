@@ -1,0 +1,37 @@
+"""Call a procedure from inside the process, as a page does: same guard, same schemas, same policy as from outside."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from anamnesis.edge.issues import read_input as read
+from anamnesis.edge.running import Guard, Observe, enter, unobserved
+from anamnesis.kernel.errors import NotFound
+from anamnesis.kernel.javascript import UNDEFINED
+from anamnesis.kernel.procedures import Registry, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Calls procedures by name on behalf of one request."""
+
+    registry: Registry
+    guard: Guard
+    request: Request
+    observe: Observe = unobserved
+
+    async def call(self, name: str, /, **given: object) -> Any:
+        """The procedure's answer as plain values with wire names; given are input fields by wire name.
+
+        Raises what the procedure raises, and BadInput for an input its schema refuses.
+        """
+        bound = self.registry.find(name)
+        if bound is None:
+            raise NotFound(f"There is no procedure {name}.")
+
+        def read_input() -> object:
+            return read(bound.procedure, given or UNDEFINED if bound.procedure.input_optional else given)
+
+        answer = await enter(bound, self.request, guard=self.guard, read_input=read_input, observe=self.observe)
+        return answer.model_dump(by_alias=True) if isinstance(answer, BaseModel) else answer

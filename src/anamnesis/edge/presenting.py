@@ -1,0 +1,166 @@
+"""From wire values to what a page shows: names, dates and words, never a decision."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+Wire = Mapping[str, Any]
+
+STAGES: Final[dict[str, str]] = {
+    "VitalsTriageAgent": "About you",
+    "Triage": "What is wrong",
+    "ClinicalInvestigator": "Your symptoms",
+    "RecordsClerk": "Records",
+    "HistorySpecialist": "Your health history",
+    "HandoverSpecialist": "Last check",
+}
+STATES: Final[dict[str, str]] = {
+    "not_started": "not started",
+    "in_progress": "unfinished",
+    "ready": "ready",
+    "reviewed": "reviewed",
+}
+COLOURS: Final[dict[str, str]] = {
+    "emergency": "red",
+    "agent-assisted": "yellow",
+    "direct-to-diagnosis": "green",
+    "normal": "green",
+    "pending": "unknown",
+}
+
+
+def clock(moment: datetime) -> str:
+    """The time of day, in UTC until a clinic's zone is a setting."""
+    return moment.astimezone(UTC).strftime("%H:%M")
+
+
+def day(moment: datetime) -> str:
+    """Today, Yesterday, or the date."""
+    today = datetime.now(UTC).date()
+    that = moment.astimezone(UTC).date()
+    if that == today:
+        return "Today"
+    return "Yesterday" if that == today - timedelta(days=1) else f"{that.day} {that:%B %Y}"
+
+
+def waiting(since: datetime | None, now: datetime) -> str:
+    """How long somebody has waited, in the largest fitting unit."""
+    if since is None:
+        return "–"
+    minutes = max(0, int((now - since).total_seconds() // 60))
+    if minutes < 60:  # noqa: PLR2004 - minutes in an hour
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest:02} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"  # noqa: PLR2004 - hours in a day
+
+
+def full_name(user: Wire | None, fallback: str) -> str:
+    """First and last name, or the fallback when neither is known."""
+    words = ((user or {}).get("firstName"), (user or {}).get("lastName"))
+    return " ".join(word for word in words if word) or fallback
+
+
+def doctor_name(doctor: Wire) -> str:
+    """How a patient sees the doctor named."""
+    name = full_name(doctor.get("user"), "")
+    return f"Dr. {name}" if name else "Your doctor"
+
+
+def doctor_about(doctor: Wire) -> str:
+    """Specialty and clinic on one line."""
+    return " · ".join(word for word in (doctor.get("specialty"), doctor.get("clinicName")) if word)
+
+
+def transcript(messages: Iterable[Wire], *, doctor: str, patient: str = "You") -> list[dict[str, object]]:
+    """The interview's messages as bubbles, in order."""
+    return [_bubble(message, doctor=doctor, patient=patient) for message in messages]
+
+
+def _bubble(message: Wire, *, doctor: str, patient: str) -> dict[str, object]:
+    role = message["role"]
+    is_emergency = role == "model" and bool(message.get("isEmergency"))
+    senders = {"user": patient, "doctor": doctor, "model": "Assistant"}
+    return {
+        "id": message["id"],
+        "kind": "emergency" if is_emergency else role,
+        "sender": senders.get(role, role),
+        "text": message["text"],
+        "at": message["timestamp"],
+    }
+
+
+def direct_messages(messages: Iterable[Wire], *, viewer_id: object, viewer: str, other: str) -> list[dict[str, object]]:
+    """Messages between the two people as bubbles; the patient's stand on one side, the doctor's on the other."""
+    return [
+        {
+            "id": message["id"],
+            "kind": "user" if message["sender"]["primaryRole"] == "patient" else "doctor",
+            "sender": viewer if message["senderId"] == viewer_id else other,
+            "text": message["content"],
+            "at": message["createdAt"],
+        }
+        for message in messages
+    ]
+
+
+def merged(*conversations: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Several conversations as one, by time; the sort is stable, so each keeps its own order."""
+    return sorted((bubble for each in conversations for bubble in each), key=_moment)
+
+
+def _moment(bubble: dict[str, object]) -> datetime:
+    moment = bubble["at"]
+    assert isinstance(moment, datetime)
+    return moment
+
+
+def colour_of(medical_data: Wire) -> str:
+    """The triage colour a stored decision stands for."""
+    vitals = medical_data.get("vitalsData") or {}
+    return COLOURS.get(str(vitals.get("triageDecision")), "unknown")
+
+
+def about_person(medical_data: Wire) -> str:
+    """Age and sex, each as told or as not asked."""
+    vitals = medical_data.get("vitalsData") or {}
+    age, sex = vitals.get("patientAge"), vitals.get("patientGender")
+    return ", ".join((f"{age:g} y" if isinstance(age, int | float) else "age not known", str(sex or "sex not known")))
+
+
+def listed(items: object) -> str:
+    """A list in one line, or a dash."""
+    return ", ".join(str(item) for item in items) if isinstance(items, list | tuple) and items else "–"
+
+
+def inbox_row(case: Wire, now: datetime) -> dict[str, object]:
+    """One row of the inbox: who first, and why."""
+    return {
+        "id": case["sessionId"],
+        "colour": case["colour"],
+        "patient": full_name(case["patient"], "A patient"),
+        "about": case["about"],
+        "waiting": waiting(case["waitingSince"], now),
+        "unread": case["unreadCount"],
+        "state": STATES[case["status"]],
+        "words": case["chiefComplaint"],
+        "reason": case["reason"],
+        "completeness": f"{case['completeness']} % asked",
+        "gaps": case["gaps"],
+    }
+
+
+def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
+    """What the case page shows around the conversation."""
+    return {
+        "id": found["session"]["id"],
+        "patient": patient,
+        "about": case["about"],
+        "colour": case["colour"],
+        "state": STATES[found["session"]["status"]],
+        "strip": [(item["label"], item["words"]) for item in case["strip"]],
+        "flags": case["flags"],
+        "sections": [(section["heading"], section["statements"]) for section in case["sections"]],
+        "footer": case["footer"],
+        "can_review": found["session"]["status"] == "ready",
+        "notes": case["notes"],
+    }

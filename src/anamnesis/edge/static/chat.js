@@ -1,0 +1,217 @@
+// The patient's conversation, made live. Without this file the page works as plain forms.
+// A message is kept on the phone until the server has said that it is stored.
+
+const root = document.querySelector(".chat");
+const log = root.querySelector(".log");
+const composer = document.querySelector("#composer");
+const status = document.querySelector("#status");
+const choices = document.querySelector("#choices");
+const session = root.dataset.session;
+const boxName = `anamnesis-outbox-${session}`;
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+
+const outbox = {
+  read() {
+    try { return JSON.parse(localStorage.getItem(boxName)) || []; } catch { return []; }
+  },
+  write(items) {
+    try { localStorage.setItem(boxName, JSON.stringify(items)); } catch { /* private mode: the page itself still holds the text */ }
+  },
+  add(item) { this.write([...this.read(), item]); },
+  remove(id) { this.write(this.read().filter((item) => item.id !== id)); },
+};
+
+function newId() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, "$1-$2-$3-$4-$5");
+}
+
+function say(text) { status.textContent = text; }
+
+function bubble(kind, sender, text, at) {
+  const item = document.createElement("li");
+  item.className = `bubble ${kind}`;
+  const from = document.createElement("span");
+  from.className = "from";
+  from.textContent = sender;
+  const time = document.createElement("time");
+  time.className = "at";
+  time.textContent = at ? clock.format(at) : "";
+  item.append(from, text, time);
+  return item;
+}
+
+function show(item) {
+  const near = innerHeight + scrollY > document.body.offsetHeight - 240;
+  log.append(item);
+  if (near || item.classList.contains("user")) item.scrollIntoView({ block: "end" });
+}
+
+const known = (id) => id && document.getElementById(`m-${id}`);
+
+function name(item, message) {
+  item.id = `m-${message.id}`;
+  item.dataset.id = message.id;
+  item.classList.remove("waiting");
+  item.querySelector(".at").textContent = `${clock.format(new Date(message.timestamp))} ✓`;
+}
+
+function receive(message) {
+  if (!message || known(message.id)) return;
+  if (message.role === "user") {
+    const mine = [...log.querySelectorAll(".waiting")].find((item) => item.dataset.text === message.text);
+    if (mine) return name(mine, message);
+    return show(named(bubble("user", "You", message.text, null), message));
+  }
+  const isDoctor = message.role === "doctor";
+  const kind = isDoctor ? "doctor" : message.isEmergency ? "emergency" : "model";
+  show(named(bubble(kind, isDoctor ? root.dataset.doctor : "Assistant", message.text, null), message));
+  offer(message.choices || []);
+}
+
+function named(item, message) {
+  item.id = `m-${message.id}`;
+  item.dataset.id = message.id;
+  item.querySelector(".at").textContent = clock.format(new Date(message.timestamp));
+  return item;
+}
+
+function offer(list) {
+  choices.replaceChildren(...list.map(({ value, label }) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = label;
+    button.addEventListener("click", () => send(value));
+    return button;
+  }));
+}
+
+function settle(answer) {
+  document.querySelector("#progress").value = answer.completeness;
+  const decision = answer.updatedMedicalData?.vitalsData?.triageDecision;
+  if (decision === "emergency" && !document.querySelector("#emergency")) location.reload();
+}
+
+function send(text) {
+  const content = text.trim();
+  if (!content) return;
+  offer([]);
+  const item = { id: newId(), content };
+  outbox.add(item);
+  show(waiting(item));
+  flush();
+}
+
+function waiting(item) {
+  const mine = bubble("user waiting", "You", item.content, null);
+  mine.dataset.client = item.id;
+  mine.dataset.text = item.content;
+  mine.querySelector(".at").textContent = "⏱ waiting";
+  return mine;
+}
+
+let busy = false;
+let pause = 1000;
+
+async function flush() {
+  if (busy) return;
+  busy = true;
+  try {
+    for (let item = outbox.read()[0]; item; item = outbox.read()[0]) {
+      if (!(await deliver(item))) break;
+      pause = 1000;
+    }
+  } finally {
+    busy = false;
+  }
+}
+
+async function deliver(item) {
+  const slow = setTimeout(() => say("Still working… your answer is saved on this phone."), 20000);
+  say("…");
+  try {
+    const response = await fetch("/api/trpc/intake.sendMessage", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ json: { sessionId: session, content: item.content, clientMessageId: item.id } }),
+    });
+    const body = await response.json();
+    if (body.error) return refuse(item, body.error.json);
+    accept(item, body.result.data.json);
+    return true;
+  } catch {
+    return later(`No connection. ${outbox.read().length} message(s) waiting.`);
+  } finally {
+    clearTimeout(slow);
+  }
+}
+
+function accept(item, answer) {
+  outbox.remove(item.id);
+  const mine = log.querySelector(`[data-client="${item.id}"]`);
+  if (known(answer.userMessage.id)) { if (mine && mine !== known(answer.userMessage.id)) mine.remove(); } else if (mine) name(mine, answer.userMessage);
+  receive(answer.aiMessage);
+  settle(answer);
+  say("");
+}
+
+function refuse(item, error) {
+  const { httpStatus } = error.data;
+  if (httpStatus === 401) return later("You have been signed out. Your message is kept on this phone; sign in again to send it."), false;
+  if (httpStatus >= 500 || httpStatus === 429 || httpStatus === 408) return later("The clinic is busy. Your message is kept and will be sent.");
+  outbox.remove(item.id);
+  const mine = log.querySelector(`[data-client="${item.id}"]`);
+  if (mine) mine.querySelector(".at").textContent = "⚠ not sent";
+  say("This message was not accepted. Please change it and send it again.");
+  return true;
+}
+
+function later(text) {
+  say(text);
+  setTimeout(flush, pause * (0.75 + Math.random() / 2));
+  pause = Math.min(pause * 2, 30000);
+  return false;
+}
+
+function listen() {
+  const input = JSON.stringify({ json: { sessionId: session, lastEventId: root.dataset.resume || undefined } });
+  const stream = new EventSource(`/api/trpc/intake.onSession?input=${encodeURIComponent(input)}`);
+  stream.addEventListener("message", (event) => receive(JSON.parse(event.data).json));
+  stream.addEventListener("open", flush);
+  stream.addEventListener("return", () => stream.close());
+}
+
+if (composer) {
+  const box = composer.elements.content;
+  composer.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(box.value);
+    box.value = "";
+    box.style.height = "";
+    box.focus();
+  });
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && matchMedia("(pointer:fine)").matches) {
+      event.preventDefault();
+      composer.requestSubmit();
+    }
+  });
+  box.addEventListener("input", () => {
+    box.style.height = "";
+    box.style.height = `${Math.min(box.scrollHeight, 144)}px`;
+  });
+  choices.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(new FormData(event.target).get("content"));
+  });
+}
+
+for (const item of outbox.read()) show(waiting(item));
+addEventListener("online", flush);
+flush();
+listen();
+log.lastElementChild?.scrollIntoView({ block: "end" });

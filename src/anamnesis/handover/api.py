@@ -1,0 +1,328 @@
+"""The procedures of the doctor's side: the note, the inbox, one case, the review."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from anamnesis.care.policy import access_as_clinician
+from anamnesis.care.store import PostgresCareStore
+from anamnesis.clinical.record import ClinicalRecord, record_from_json
+from anamnesis.clinical.sbar import HEADINGS, describe, sbar_text
+from anamnesis.handover.store import PostgresHandoverStore
+from anamnesis.kernel.errors import BadInput, NotFound
+from anamnesis.kernel.identity import Person
+from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest
+from anamnesis.schema import Input, Output, Uuid
+
+Row = Mapping[str, Any]
+_STRIP = (("allergies", "Allergies"), ("medicines", "Medicines"), ("pregnancy", "Pregnancy"), ("vitals", "Vital signs"))
+_INBOX_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What these handlers work on."""
+
+    store: PostgresHandoverStore
+    care: PostgresCareStore
+
+
+Call = Context[Handover]
+procedures = Procedures()
+
+
+class Sbar(Output):
+    """The note as plain texts."""
+
+    situation: str
+    background: str
+    assessment: str
+    recommendation: str
+
+
+class SbarAnswer(Output):
+    """The note, or null while there is none."""
+
+    sbar: Sbar | None
+
+
+class Reasoning(Output):
+    """What the interview still misses; a differential when a later release has one."""
+
+    differential_diagnosis: list[dict[str, str]]
+    missing_information: list[str]
+    strategy: str
+    next_move: str
+
+
+class ReasoningAnswer(Output):
+    """The reasoning of the latest session, or null without one."""
+
+    clinical_reasoning: Reasoning | None
+
+
+class EvidenceItem(Output):
+    """A verbatim quote and the message it stands in."""
+
+    message_id: str
+    quote: str
+
+
+class StatementView(Output):
+    """One line of the note with what it rests on."""
+
+    text: str
+    evidence: list[EvidenceItem]
+
+
+class Section(Output):
+    """One of the four sections."""
+
+    heading: str
+    statements: list[StatementView]
+
+
+class Flag(Output):
+    """A red flag with its rule, version and quotes."""
+
+    rule: str
+    version: str
+    evidence: list[EvidenceItem]
+
+
+class Fact(Output):
+    """A fact for the strip at the top, in words."""
+
+    label: str
+    words: str
+
+
+class Note(Output):
+    """A clinician's note."""
+
+    text: str
+    at: datetime
+
+
+class CaseView(Output):
+    """One case for its doctor."""
+
+    session_id: UUID
+    colour: str
+    about: str
+    strip: list[Fact]
+    flags: list[Flag]
+    sections: list[Section]
+    footer: str
+    notes: list[Note]
+
+
+class PersonName(Output):
+    """A patient's name."""
+
+    first_name: str | None
+    last_name: str | None
+
+
+class InboxCase(Output):
+    """One row of the inbox."""
+
+    session_id: UUID
+    status: str
+    colour: str
+    patient: PersonName
+    about: str
+    waiting_since: datetime | None
+    unread_count: int
+    chief_complaint: str | None
+    reason: str
+    completeness: int
+    gaps: list[str]
+
+
+class Inbox(Output):
+    """A doctor's cases, the most urgent first, then the longest waiting."""
+
+    cases: list[InboxCase]
+
+
+class Reviewed(Output):
+    """A session that was reviewed."""
+
+    id: UUID
+    connection_id: UUID
+    status: str
+    reviewed_at: datetime | None
+    reviewed_by: UUID | None
+    completeness: int
+    name: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConnectionRef(Input):
+    """One connection."""
+
+    connection_id: Uuid
+
+
+class SessionRef(Input):
+    """One session."""
+
+    session_id: Uuid
+
+
+def _person(call: Call) -> Person:
+    assert isinstance(call.actor, Person)
+    return call.actor
+
+
+async def _latest(call: Call, connection_id: UUID) -> Row | None:
+    handover = call.services
+    link = await handover.care.link_of_connection(connection_id)
+    access_as_clinician(_person(call), link, writing=False, what="connection")
+    return await handover.store.latest(connection_id)
+
+
+async def _case(call: Call, session_id: UUID, *, writing: bool) -> Row:
+    row, link = await call.services.store.case(session_id)
+    access_as_clinician(_person(call), link, writing=writing, what="session")
+    assert row is not None
+    return row
+
+
+@procedures.query(
+    "intake.getSBAR", input=ConnectionRef, output=SbarAnswer, rest=Rest("GET", "/connections/{connectionId}/sbar")
+)
+async def get_sbar(call: Call, body: ConnectionRef) -> SbarAnswer:
+    """The note of a connection's latest session, for its doctor."""
+    row = await _latest(call, body.connection_id)
+    note = row["clinical_handover"] if row else None
+    return SbarAnswer(sbar=Sbar(**sbar_text(note)) if note else None)
+
+
+@procedures.query(
+    "intake.getClinicalReasoning",
+    input=ConnectionRef,
+    output=ReasoningAnswer,
+    rest=Rest("GET", "/connections/{connectionId}/reasoning"),
+)
+async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
+    """What the latest session's interview still misses, for its doctor."""
+    row = await _latest(call, body.connection_id)
+    if row is None:
+        return ReasoningAnswer(clinical_reasoning=None)
+    record = record_from_json(row["record"])
+    reasoning = Reasoning(
+        differential_diagnosis=[],
+        missing_information=list(record.gaps),
+        strategy="Built-in interview",
+        next_move=f"Ask about {record.pending.replace('_', ' ')}" if record.pending else "Review the hand-over",
+    )
+    return ReasoningAnswer(clinical_reasoning=reasoning)
+
+
+@procedures.mutation(
+    "intake.markAsReviewed",
+    allow=Allow.DOCTOR,
+    input=SessionRef,
+    output=Reviewed,
+    rest=Rest("POST", "/intake-sessions/{sessionId}/review"),
+)
+async def mark_as_reviewed(call: Call, body: SessionRef) -> Reviewed:
+    """Mark a ready case as reviewed; again changes nothing, and it never goes back."""
+    row = await _case(call, body.session_id, writing=True)
+    if row["status"] not in ("ready", "reviewed"):
+        raise BadInput("This interview is not complete yet, so there is nothing to review.")
+    reviewed = await call.services.store.review(body.session_id, _person(call))
+    return Reviewed(**{name: reviewed[name] for name in Reviewed.model_fields})
+
+
+@procedures.query("handover.getInbox", allow=Allow.DOCTOR, output=Inbox, rest=Rest("GET", "/doctor/inbox"))
+async def get_inbox(call: Call) -> Inbox:
+    """The calling doctor's cases, who first and why."""
+    person = _person(call)
+    if person.doctor_id is None or not person.doctor_is_verified:
+        return Inbox(cases=[])
+    rows = await call.services.store.inbox(person.doctor_id, person.user_id, _INBOX_SIZE)
+    return Inbox(cases=[_inbox_case(row) for row in rows])
+
+
+def _inbox_case(row: Row) -> InboxCase:
+    record = record_from_json(row["record"])
+    complaint = record.answer("chief_complaint")
+    return InboxCase(
+        session_id=row["id"],
+        status=row["status"],
+        colour=record.colour.value,
+        patient=PersonName(first_name=row["first_name"], last_name=row["last_name"]),
+        about=_about(record),
+        waiting_since=row["last_patient_at"],
+        unread_count=row["unread"],
+        chief_complaint=getattr(complaint, "value", None),
+        reason=", ".join(record.reasons[:3]),
+        completeness=record.completeness,
+        gaps=list(record.gaps[:4]),
+    )
+
+
+def _about(record: ClinicalRecord) -> str:
+    age, sex = record.person.age, record.person.sex
+    years = "age not known" if age is None else f"{age.years:.0f} y" if age.years >= 2 else f"{age.months:.0f} months"  # noqa: PLR2004 - months say more of an infant
+    speaker = {"self": "", "parent": ", a parent is writing", "other": ", a carer is writing"}[record.person.speaker]
+    pregnant = ", pregnant" if record.person.pregnant else ""
+    return f"{years}, {sex.value if sex else 'sex not known'}{pregnant}{speaker}"
+
+
+@procedures.query(
+    "handover.getCase",
+    allow=Allow.DOCTOR,
+    input=SessionRef,
+    output=CaseView,
+    rest=Rest("GET", "/doctor/cases/{sessionId}"),
+)
+async def get_case(call: Call, body: SessionRef) -> CaseView:
+    """One case for its doctor: the note line by line with its evidence, the red flags, the notes."""
+    row = await _case(call, body.session_id, writing=False)
+    record = record_from_json(row["record"])
+    note = row["clinical_handover"]
+    notes = await call.services.store.notes(body.session_id)
+    return CaseView(
+        session_id=row["id"],
+        colour=record.colour.value,
+        about=_about(record),
+        strip=[Fact(label=label, words=describe(record.answer(slot))) for slot, label in _STRIP],
+        flags=[
+            Flag(rule=flag.rule_id, version=flag.version, evidence=[_item(each) for each in flag.evidence])
+            for flag in record.flags
+        ],
+        sections=[_section(heading, note[heading]) for heading in HEADINGS] if note else [],
+        footer=note["footer"] if note else "",
+        notes=[Note(text=each["content"], at=each["created_at"]) for each in notes],
+    )
+
+
+def _section(heading: str, statements: list[dict[str, Any]]) -> Section:
+    views = [
+        StatementView(text=each["text"], evidence=[EvidenceItem(**item) for item in each["evidence"] if item["quote"]])
+        for each in statements
+    ]
+    return Section(heading=heading.capitalize(), statements=views)
+
+
+def _item(evidence: Any) -> EvidenceItem:
+    return EvidenceItem(message_id=evidence.message_id, quote=evidence.quote)
+
+
+async def announce_handover(session_id: UUID, *, store: PostgresHandoverStore) -> None:
+    """Tell the doctor, once, that a hand-over is ready. Raises NotFound for a session that is gone."""
+    if not await store.announce(session_id, "intake_complete", "An intake is ready", "An intake is ready for you."):
+        raise NotFound("There is no such session.")
+
+
+async def alert_clinician(session_id: UUID, *, store: PostgresHandoverStore) -> None:
+    """Tell the doctor, once, that a case is an emergency. Raises NotFound for a session that is gone."""
+    if not await store.announce(session_id, "intake_emergency", "Urgent case", "A case needs you now."):
+        raise NotFound("There is no such session.")

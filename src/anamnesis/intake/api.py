@@ -1,0 +1,463 @@
+"""The procedures of the interview: intake.*."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal, Protocol
+from uuid import UUID
+
+from anamnesis.care.model import Access, Standing
+from anamnesis.care.policy import access_as_patient, access_connection
+from anamnesis.care.store import PostgresCareStore, link_of
+from anamnesis.intake import actions
+from anamnesis.intake.actions import Interviewer
+from anamnesis.intake.model import Message, NewMessage
+from anamnesis.intake.store import PostgresIntakeStore
+from anamnesis.intake.views import (
+    NEUTRAL_THOUGHT,
+    ChatLine,
+    Choice,
+    DoctorsConnection,
+    DoctorsSession,
+    LayeredLine,
+    ListedConnection,
+    ListedSession,
+    SessionRow,
+    SessionView,
+    Thought,
+    chat_line,
+    doctor_of,
+    layered_line,
+    medical_data,
+    patient_in_list,
+    session_fields,
+    session_row,
+    session_view,
+    thought_for_clinician,
+)
+from anamnesis.kernel.errors import BadInput, NotFound
+from anamnesis.kernel.identity import DoctorId, PatientId, Person
+from anamnesis.kernel.javascript import UNDEFINED, Undefined
+from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracked
+from anamnesis.schema import ONE_OF, Input, Maybe, Output, Uuid, items, number, text
+
+MOST_AT_ONCE = 50
+_RECHECK_S = 5.0
+_STATUS = Literal["not_started", "in_progress", "ready", "reviewed", "all"]
+
+
+class Listener(Protocol):
+    """Where live news comes from: topics with ids only."""
+
+    def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Payloads published to the topic while subscribed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What these handlers work on."""
+
+    store: PostgresIntakeStore
+    care: PostgresCareStore
+    interviewer: Interviewer
+    listener: Listener
+
+
+Call = Context[Intake]
+procedures = Procedures()
+
+
+class UserMessage(Output):
+    """The patient's message as it is stored."""
+
+    id: UUID
+    role: str
+    text: str
+    images: list[str] | Undefined
+    timestamp: datetime
+
+
+class AiMessage(Output):
+    """The reply."""
+
+    id: UUID
+    role: str
+    text: str
+    timestamp: datetime
+    active_agent: str | None
+    grounding_metadata: Undefined | None
+    choices: list[Choice]
+    is_emergency: bool
+
+
+class Sent(Output):
+    """A message and its reply; aiMessage is null when the reply comes later, and for a clinician's note."""
+
+    user_message: UserMessage
+    ai_message: AiMessage | None
+    thought: Thought
+    updated_medical_data: dict[str, Any]
+    completeness: int
+    is_ready: bool
+
+
+class SessionList(Output):
+    """A patient's sessions."""
+
+    sessions: list[ListedSession]
+
+
+class DoctorsSessionList(Output):
+    """A doctor's sessions."""
+
+    sessions: list[DoctorsSession]
+
+
+class Lines(Output):
+    """A transcript over all sessions of a connection."""
+
+    messages: list[LayeredLine]
+
+
+class ConnectionRef(Input):
+    """One connection."""
+
+    connection_id: Uuid
+
+
+class SessionRef(Input):
+    """One session."""
+
+    session_id: Uuid
+
+
+class SendMessage(Input):
+    """What to send. The same client message id means the same message."""
+
+    session_id: Uuid
+    content: Annotated[str, text(1, 5000)]
+    images: Maybe[Annotated[list[Annotated[str, text(1, 2000)]], items(4)]] = UNDEFINED
+    client_message_id: Maybe[Uuid] = UNDEFINED
+
+
+class ListSessions(Input):
+    """Which sessions to list."""
+
+    connection_id: Maybe[Uuid] = UNDEFINED
+    status: Annotated[_STATUS, ONE_OF] = "all"
+    limit: Annotated[int, number(at_least=1, at_most=100)] = MOST_AT_ONCE
+
+
+class ListDoctorsSessions(Input):
+    """Which sessions to list."""
+
+    status: Annotated[_STATUS, ONE_OF] = "all"
+    limit: Annotated[int, number(at_least=1, at_most=100)] = MOST_AT_ONCE
+
+
+class Rename(Input):
+    """A session's new name, or null to clear it."""
+
+    session_id: Uuid
+    name: Annotated[str, text(0, 255)] | None
+
+
+class Listen(Input):
+    """Which session to listen to, and from where."""
+
+    session_id: Uuid
+    last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
+
+
+class ListenInbox(Input):
+    """From where to listen."""
+
+    last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
+
+
+def _person(call: Call) -> Person:
+    assert isinstance(call.actor, Person)
+    return call.actor
+
+
+async def _patient_id(call: Call) -> PatientId:
+    person = _person(call)
+    return person.patient_id or await call.services.care.ensure_patient(person.user_id)
+
+
+async def _access(call: Call, session_id: UUID, *, writing: bool) -> Access:
+    link = await call.services.store.link_of_session(session_id)
+    return access_connection(_person(call), link, writing=writing, what="session", oversight=True)
+
+
+async def _begin(call: Call, connection_id: UUID, *, reuse: bool) -> SessionRow:
+    intake = call.services
+    access = access_as_patient(
+        _person(call), await intake.care.link_of_connection(connection_id), writing=True, what="connection"
+    )
+    user = await intake.care.user(_person(call).user_id)
+    session_id = await actions.start_session(
+        access, store=intake.store, interviewer=intake.interviewer, name=user.get("first_name"), reuse=reuse
+    )
+    return session_row(await intake.store.full(session_id) or {}, for_patient=True)
+
+
+@procedures.mutation(
+    "intake.create",
+    allow=Allow.PATIENT,
+    input=ConnectionRef,
+    output=SessionRow,
+    rest=Rest("POST", "/connections/{connectionId}/intake-sessions/open", 201),
+)
+async def create(call: Call, body: ConnectionRef) -> SessionRow:
+    """Go on with the interview that is open for this connection, or begin one."""
+    return await _begin(call, body.connection_id, reuse=True)
+
+
+@procedures.mutation(
+    "intake.createNewSession",
+    allow=Allow.PATIENT,
+    input=ConnectionRef,
+    output=SessionRow,
+    rest=Rest("POST", "/connections/{connectionId}/intake-sessions", 201),
+)
+async def create_new(call: Call, body: ConnectionRef) -> SessionRow:
+    """Begin another interview for this connection."""
+    return await _begin(call, body.connection_id, reuse=False)
+
+
+@procedures.query(
+    "intake.getSession", input=SessionRef, output=SessionView, rest=Rest("GET", "/intake-sessions/{sessionId}")
+)
+async def get_session(call: Call, body: SessionRef) -> SessionView:
+    """A session with its transcript."""
+    store = call.services.store
+    row = await store.full(body.session_id)
+    access = access_connection(
+        _person(call),
+        None if row is None else _link(row),
+        writing=False,
+        what="session",
+        oversight=True,
+    )
+    assert row is not None
+    lines = await store.transcript(body.session_id, row["epoch"])
+    return session_view(row, lines, for_patient=access.standing is Standing.PATIENT)
+
+
+def _link(row: Any) -> Any:
+    return link_of({**row, "id": row["connection_id"], "status": row["connection_status"]})
+
+
+@procedures.query(
+    "intake.getMyIntakeSessions",
+    allow=Allow.PATIENT,
+    input=ListSessions,
+    input_optional=True,
+    output=SessionList,
+    rest=Rest("GET", "/intake-sessions"),
+)
+async def my_sessions(call: Call, body: ListSessions | None) -> SessionList:
+    """The calling patient's sessions."""
+    wanted = body or ListSessions()
+    connection_id = None if isinstance(wanted.connection_id, Undefined) else wanted.connection_id
+    limit = min(int(wanted.limit), MOST_AT_ONCE)
+    rows = await call.services.store.full_of_patient(await _patient_id(call), connection_id, wanted.status, limit)
+    return SessionList(
+        sessions=[
+            ListedSession(
+                **session_fields(row, for_patient=True),
+                connection=ListedConnection(
+                    id=row["connection_id"], status=row["connection_status"], doctor=doctor_of(row)
+                ),
+            )
+            for row in rows
+        ]
+    )
+
+
+@procedures.query(
+    "intake.getDoctorIntakeSessions",
+    allow=Allow.DOCTOR,
+    input=ListDoctorsSessions,
+    input_optional=True,
+    output=DoctorsSessionList,
+    rest=Rest("GET", "/doctor/intake-sessions"),
+)
+async def doctors_sessions(call: Call, body: ListDoctorsSessions | None) -> DoctorsSessionList:
+    """The sessions of the calling doctor's active connections."""
+    wanted = body or ListDoctorsSessions()
+    rows = await call.services.store.full_of_doctor(
+        verified_doctor(_person(call)), wanted.status, min(int(wanted.limit), MOST_AT_ONCE)
+    )
+    return DoctorsSessionList(
+        sessions=[
+            DoctorsSession(
+                **session_fields(row, for_patient=False),
+                connection=DoctorsConnection(
+                    id=row["connection_id"], status=row["connection_status"], patient=patient_in_list(row)
+                ),
+            )
+            for row in rows
+        ]
+    )
+
+
+def verified_doctor(person: Person) -> DoctorId:
+    """The caller's doctor profile; one that is not verified sees nobody. Raises NotFound."""
+    if person.doctor_id is None or not person.doctor_is_verified:
+        raise NotFound("You have no verified doctor profile.")
+    return person.doctor_id
+
+
+@procedures.mutation(
+    "intake.sendMessage", input=SendMessage, output=Sent, rest=Rest("POST", "/intake-sessions/{sessionId}/messages")
+)
+async def send_message(call: Call, body: SendMessage) -> Sent:
+    """Keep a message exactly once, screen it, and answer it; from a doctor it is a note the patient never sees."""
+    if not isinstance(body.images, Undefined) and body.images:
+        raise BadInput("images: pictures can be sent when the clinic's own store takes them; this one does not yet.")
+    access = await _access(call, body.session_id, writing=True)
+    key = None if isinstance(body.client_message_id, Undefined) else body.client_message_id
+    if access.standing is not Standing.PATIENT:
+        return await _note(call, body.session_id, body.content, key)
+    intake = call.services
+    message = NewMessage(_person(call).user_id, body.content, key)
+    received = await actions.receive_message(
+        access, body.session_id, message, store=intake.store, interviewer=intake.interviewer,
+        request_id=call.request.request_id,
+    )  # fmt: skip
+    reply = await actions.answer(received, body.session_id, store=intake.store, interviewer=intake.interviewer)
+    return await _sent(call, body.session_id, received.message, reply)
+
+
+async def _sent(call: Call, session_id: UUID, message: Message, reply: Message | None) -> Sent:
+    row = await call.services.store.full(session_id) or {}
+    return Sent(
+        user_message=UserMessage(id=message.id, role="user", text=message.text, images=UNDEFINED, timestamp=message.at),
+        ai_message=None if reply is None else _ai_message(reply),
+        thought=NEUTRAL_THOUGHT,
+        updated_medical_data=medical_data(row, handover=None),
+        completeness=row["completeness"],
+        is_ready=row["status"] in ("ready", "reviewed"),
+    )
+
+
+def _ai_message(reply: Message) -> AiMessage:
+    return AiMessage(
+        id=reply.id,
+        role="model",
+        text=reply.text,
+        timestamp=reply.at,
+        active_agent=reply.agent,
+        grounding_metadata=UNDEFINED,
+        choices=[Choice(value=value, label=label) for value, label in reply.choices],
+        is_emergency=reply.is_emergency,
+    )
+
+
+async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) -> Sent:
+    store = call.services.store
+    note = await store.add_note(session_id, _person(call), content, key)
+    row = await store.full(session_id) or {}
+    return Sent(
+        user_message=UserMessage(
+            id=note["id"], role="doctor", text=note["content"], images=UNDEFINED, timestamp=note["created_at"]
+        ),
+        ai_message=None,
+        thought=thought_for_clinician(row),
+        updated_medical_data=medical_data(row, handover=None),
+        completeness=row["completeness"],
+        is_ready=row["status"] in ("ready", "reviewed"),
+    )
+
+
+@procedures.query(
+    "intake.getMessages", input=ConnectionRef, output=Lines, rest=Rest("GET", "/connections/{connectionId}/transcript")
+)
+async def get_messages(call: Call, body: ConnectionRef) -> Lines:
+    """The transcript over all sessions of a connection; clinicians' notes are not in it."""
+    link = await call.services.care.link_of_connection(body.connection_id)
+    access_connection(_person(call), link, writing=False, oversight=True)
+    rows = await call.services.store.transcript_of_connection(body.connection_id)
+    return Lines(messages=[layered_line(row) for row in rows])
+
+
+@procedures.mutation(
+    "intake.updateSessionName",
+    allow=Allow.PATIENT,
+    input=Rename,
+    output=SessionRow,
+    rest=Rest("PATCH", "/intake-sessions/{sessionId}"),
+)
+async def rename(call: Call, body: Rename) -> SessionRow:
+    """Name a session, or clear its name."""
+    store = call.services.store
+    access_as_patient(_person(call), await store.link_of_session(body.session_id), writing=True, what="session")
+    if body.name is not None and not body.name.strip():
+        raise BadInput("name: a name needs at least one letter; send null to clear it.")
+    await store.rename(body.session_id, body.name, _person(call))
+    return session_row(await store.full(body.session_id) or {}, for_patient=True)
+
+
+@procedures.subscription(
+    "intake.onSession", input=Listen, output=ChatLine, rest=Rest("GET", "/intake-sessions/{sessionId}/events")
+)
+async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
+    """Each new line of a session's transcript, from the given one on, for as long as the caller may see it."""
+    store, after = call.services.store, _seq_of(body.last_event_id)
+    await _access(call, body.session_id, writing=False)
+    async with call.services.listener.subscribe(f"session:{body.session_id}") as news:
+        with closing(_News(news)) as waiting:
+            while True:
+                row = await store.full(body.session_id)
+                for line in await store.transcript(body.session_id, row["epoch"] if row else 1, after=after):
+                    after = line["seq"]
+                    yield Tracked(str(after), chat_line(line))
+                if await waiting.wait() is None:
+                    return
+                await _access(call, body.session_id, writing=False)
+
+
+@procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True)
+async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
+    """A sign whenever something happens in the calling doctor's inbox; what happened is read from the inbox itself."""
+    doctor_id, count = verified_doctor(_person(call)), 0
+    async with call.services.listener.subscribe(f"inbox:{doctor_id}") as news:
+        yield Tracked("0", {"changed": False})
+        with closing(_News(news)) as waiting:
+            while (changed := await waiting.wait()) is not None:
+                if changed:
+                    count += 1
+                    yield Tracked(str(count), {"changed": True})
+
+
+class _News:
+    """Waits for news without ever cancelling the iterator, which a time-out inside it would end."""
+
+    def __init__(self, news: AsyncIterator[str]) -> None:
+        self._news = news
+        self._next: asyncio.Future[str] | None = None
+
+    async def wait(self) -> bool | None:
+        """Whether there was news, within the time access may go unchecked; None when there will be no more."""
+        self._next = self._next or asyncio.ensure_future(anext(self._news))
+        done, _ = await asyncio.wait({self._next}, timeout=_RECHECK_S)
+        if not done:
+            return False
+        following, self._next = self._next, None
+        return not isinstance(following.exception(), StopAsyncIteration) or None
+
+    def close(self) -> None:
+        """Stop waiting."""
+        if self._next is not None:
+            self._next.cancel()
+
+
+def _seq_of(last_event_id: str | Undefined) -> int:
+    if isinstance(last_event_id, Undefined):
+        return 0
+    return int(last_event_id) if last_event_id.isdigit() and len(last_event_id) < 19 else 0  # noqa: PLR2004 - a bigint

@@ -1,0 +1,334 @@
+"""Intake sessions and their transcripts in PostgreSQL: all SQL of this slice."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from anamnesis.care.model import CareLink
+from anamnesis.care.store import audit, link_of
+from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
+from anamnesis.db import outbox
+from anamnesis.db.outbox import CHANNEL
+from anamnesis.db.postgres import Connection, Database
+from anamnesis.intake.model import Message, NewMessage, NewReply, Session, Status
+from anamnesis.intake.ports import VersionMoved
+from anamnesis.kernel.identity import Person
+from anamnesis.kernel.jobs import Job, JobKind, NewJob
+
+Row = Mapping[str, Any]
+
+_LINK: Final = """
+SELECT s.id AS session_id, s.status::text AS session_status, c.id, c.patient_id, c.doctor_id, c.status::text AS status,
+       p.user_id AS patient_user_id, d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
+FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+WHERE s.id = $1 AND s.archived_at IS NULL"""
+
+_LOCK: Final = """
+SELECT id, connection_id, status::text AS status, record, epoch, version, name
+FROM intake_sessions WHERE id = $1 FOR UPDATE"""
+
+_PEEK: Final = """
+SELECT id, connection_id, status::text AS status, record, epoch, version, name FROM intake_sessions WHERE id = $1"""
+
+_NEXT_SEQ: Final = "UPDATE intake_sessions SET next_seq = next_seq + 1 WHERE id = $1 RETURNING next_seq - 1"
+
+_SEEN: Final = """
+SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to
+FROM chat_messages WHERE session_id = $1 AND sender_id = $2 AND client_message_id = $3"""
+
+_LATEST_OF_SENDER: Final = """
+SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, turn_state
+FROM chat_messages WHERE session_id = $1 AND sender_id = $2 ORDER BY seq DESC LIMIT 1"""
+
+_REPLY_OF: Final = """
+SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to
+FROM chat_messages WHERE reply_to = $1 AND superseded_at IS NULL"""
+
+_OLDEST_WAITING: Final = """
+SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to
+FROM chat_messages WHERE session_id = $1 AND turn_state = 'waiting' ORDER BY seq LIMIT 1"""
+
+_INSERT: Final = """
+INSERT INTO chat_messages (session_id, epoch, seq, role, sender_id, content, active_agent, choices, is_emergency,
+                           client_message_id, reply_to, turn_state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to"""
+
+_SAVE: Final = """
+UPDATE intake_sessions SET status = $2::intake_status, record = $3, acuity = $4, completeness = $5, current_agent = $6,
+       name = coalesce(name, $7), version = version + 1, updated_at = clock_timestamp(),
+       clinical_handover = coalesce($8, clinical_handover),
+       started_at = coalesce(started_at, CASE WHEN $2 <> 'not_started' THEN clock_timestamp() END),
+       completed_at = coalesce(completed_at, CASE WHEN $2 = 'ready' THEN clock_timestamp() END),
+       last_patient_at = CASE WHEN $9 THEN clock_timestamp() ELSE last_patient_at END,
+       ai_message_count = ai_message_count + $10, consecutive_errors = $11
+WHERE id = $1 AND version = $12"""
+
+_FULL: Final = """
+SELECT s.id, s.connection_id, s.name, s.status::text AS status, s.record, s.medical_data, s.clinical_handover,
+       s.doctor_thought, s.completeness, s.current_agent, s.started_at, s.completed_at, s.reviewed_at, s.reviewed_by,
+       s.created_at, s.updated_at, s.epoch, s.consecutive_errors, s.ai_message_count, s.termination_reason,
+       s.last_patient_at, c.status::text AS connection_status, c.patient_id, c.doctor_id, d.specialty, d.clinic_name,
+       du.first_name AS doctor_first_name, du.last_name AS doctor_last_name, du.image_url AS doctor_image_url,
+       pu.first_name AS patient_first_name, pu.last_name AS patient_last_name, pu.image_url AS patient_image_url,
+       pu.email AS patient_email, p.user_id AS patient_user_id, d.user_id AS doctor_user_id,
+       d.verification_status = 'verified' AS is_verified
+FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+JOIN patients p ON p.id = c.patient_id JOIN users pu ON pu.id = p.user_id
+JOIN doctors d ON d.id = c.doctor_id JOIN users du ON du.id = d.user_id
+"""
+_FULL_BY_ID: Final = _FULL + "WHERE s.id = $1 AND s.archived_at IS NULL"
+_FULL_OF_PATIENT: Final = (
+    _FULL + "WHERE c.patient_id = $1 AND s.archived_at IS NULL AND ($2::uuid IS NULL OR s.connection_id = $2)"
+    " AND ($3 = 'all' OR s.status::text = $3) ORDER BY s.updated_at DESC, s.id LIMIT $4"
+)
+_FULL_OF_DOCTOR: Final = (
+    _FULL + "WHERE c.doctor_id = $1 AND c.status = 'active' AND s.archived_at IS NULL"
+    " AND ($2 = 'all' OR s.status::text = $2) ORDER BY s.updated_at DESC, s.id LIMIT $3"
+)
+
+NOT_URGENT: Final = False
+
+_TRANSCRIPT: Final = """
+SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, images
+FROM chat_messages WHERE session_id = $1 AND epoch = $2 AND superseded_at IS NULL AND seq > $3 ORDER BY seq"""
+
+_TRANSCRIPT_OF_CONNECTION: Final = """
+SELECT m.id, m.seq, m.role, m.content, m.created_at, m.active_agent, m.choices, m.is_emergency, m.reply_to, m.images
+FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id
+WHERE s.connection_id = $1 AND s.archived_at IS NULL AND m.epoch = s.epoch AND m.superseded_at IS NULL
+ORDER BY s.created_at, s.id, m.seq"""
+
+_NOTE_SEEN: Final = """
+SELECT id, content, created_at FROM clinician_notes
+WHERE session_id = $1 AND author_id = $2 AND client_message_id = $3"""
+
+_NOTE: Final = """
+INSERT INTO clinician_notes (session_id, author_id, content, client_message_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (session_id, author_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
+RETURNING id, content, created_at"""
+
+_STUCK: Final = """
+SELECT m.session_id, extract(epoch FROM clock_timestamp() - m.created_at) AS waiting_s,
+       coalesce(j.attempt, 0) AS attempts
+FROM chat_messages m LEFT JOIN jobs j ON j.subject = m.session_id AND j.kind = 'take_turn' AND j.state <> 'done'
+WHERE m.turn_state = 'waiting' AND m.created_at < clock_timestamp() - interval '30 seconds'
+ORDER BY m.created_at LIMIT 50"""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeTransaction:
+    """One transaction on one session."""
+
+    connection: Connection
+
+    async def lock(self, session_id: UUID) -> Session:
+        """The session, locked until the transaction ends."""
+        row = await self.connection.fetchrow(_LOCK, session_id)
+        assert row is not None
+        return _session(row)
+
+    async def seen(self, session_id: UUID, message: NewMessage) -> Message | None:
+        """The stored message that this one is again: by its client id or, without one, as its unanswered twin."""
+        if message.client_message_id is not None:
+            row = await self.connection.fetchrow(_SEEN, session_id, message.sender_id, message.client_message_id)
+            return None if row is None else _message(row)
+        row = await self.connection.fetchrow(_LATEST_OF_SENDER, session_id, message.sender_id)
+        is_twin = row is not None and row["turn_state"] == "waiting" and row["content"] == message.text
+        return _message(row) if is_twin and row is not None else None
+
+    async def append(self, session: Session, message: NewMessage, *, state: str) -> Message:
+        """Keep the patient's words at the end of the transcript."""
+        seq = await self.connection.fetchval(_NEXT_SEQ, session.id)
+        row = await self.connection.fetchrow(
+            _INSERT, session.id, session.epoch, seq, "user", message.sender_id, message.text, None, None,
+            NOT_URGENT, message.client_message_id, None, state,
+        )  # fmt: skip
+        assert row is not None
+        return _message(row)
+
+    async def reply(self, session: Session, to: UUID | None, reply: NewReply) -> Message:
+        """Append a reply and mark its message as answered; a second current reply is refused by the database."""
+        seq = await self.connection.fetchval(_NEXT_SEQ, session.id)
+        choices = [{"value": value, "label": label} for value, label in reply.choices]
+        row = await self.connection.fetchrow(
+            _INSERT, session.id, session.epoch, seq, "model", None, reply.text, reply.agent, choices,
+            reply.is_emergency, None, to, None,
+        )  # fmt: skip
+        if to is not None:
+            await self.connection.execute("UPDATE chat_messages SET turn_state = $2 WHERE id = $1", to, reply.state)
+        assert row is not None
+        return _message(row)
+
+    async def oldest_waiting(self, session_id: UUID) -> Message | None:
+        """The message whose turn it is."""
+        row = await self.connection.fetchrow(_OLDEST_WAITING, session_id)
+        return None if row is None else _message(row)
+
+    async def save(
+        self,
+        session: Session,
+        record: ClinicalRecord,
+        status: Status,
+        *,
+        name: str | None = None,
+        handover: Mapping[str, Any] | None = None,
+        from_patient: bool = False,
+        replies: int = 0,
+        errors: int = 0,
+    ) -> None:
+        """Write the session's new state over the version it was read at. Raises VersionMoved."""
+        done = await self.connection.execute(
+            _SAVE, session.id, status.value, record_to_json(record), int(record.acuity), record.completeness,
+            record.stage.value, name, handover, from_patient, replies, errors, session.version,
+        )  # fmt: skip
+        if str(done) != "UPDATE 1":
+            raise VersionMoved
+
+    async def enqueue(self, *jobs: NewJob) -> None:
+        """Leave work that commits with this transaction."""
+        await outbox.enqueue(self.connection, *jobs)
+
+    async def enqueue_claimed(self, job: NewJob) -> Job | None:
+        """Leave work and take it at once; None when a worker is already at it."""
+        return await outbox.enqueue_claimed(self.connection, job)
+
+    async def settle(self, job: Job) -> bool:
+        """Mark the job as done with this transaction; False when somebody else has it by now."""
+        return await outbox.settle(self.connection, job)
+
+    async def announce(self, *topics: str) -> None:
+        """Wake who listens for these topics, when the transaction commits."""
+        for topic in topics:
+            await self.connection.execute("SELECT pg_notify($1, $2)", CHANNEL, topic)
+
+    async def create(self, connection_id: UUID, record: ClinicalRecord) -> Session:
+        """A new session."""
+        row = await self.connection.fetchrow(
+            "INSERT INTO intake_sessions (connection_id, record) VALUES ($1, $2)"
+            " RETURNING id, connection_id, status::text AS status, record, epoch, version, name",
+            connection_id,
+            record_to_json(record),
+        )
+        assert row is not None
+        return _session(row)
+
+    async def open_session(self, connection_id: UUID) -> UUID | None:
+        """The connection's session that is still going on, with the connection locked against a second one."""
+        await self.connection.execute("SELECT id FROM connections WHERE id = $1 FOR UPDATE", connection_id)
+        found = await self.connection.fetchval(
+            "SELECT id FROM intake_sessions WHERE connection_id = $1 AND status IN ('not_started', 'in_progress')"
+            " AND archived_at IS NULL ORDER BY updated_at DESC LIMIT 1",
+            connection_id,
+        )
+        return None if found is None else UUID(str(found))
+
+    async def audit(self, actor: Person, action: str, session_id: UUID, metadata: Mapping[str, object]) -> None:
+        """Write one audit line."""
+        await audit(self.connection, actor, action, "intake_session", session_id, metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresIntakeStore:
+    """Reads, and transactions to write in."""
+
+    database: Database
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[IntakeTransaction]:
+        """One transaction. Raises Unavailable."""
+        async with self.database.transaction() as connection:
+            yield IntakeTransaction(connection)
+
+    async def link_of_session(self, session_id: UUID) -> CareLink | None:
+        """What access to the session depends on, in one statement."""
+        row = await self.database.fetchrow(_LINK, session_id)
+        return None if row is None else link_of(dict(row))
+
+    async def peek(self, session_id: UUID) -> Session:
+        """The session as it is, without a lock."""
+        row = await self.database.fetchrow(_PEEK, session_id)
+        assert row is not None
+        return _session(row)
+
+    async def waiting(self, session_id: UUID) -> Message | None:
+        """The message whose turn it is, without a lock."""
+        row = await self.database.fetchrow(_OLDEST_WAITING, session_id)
+        return None if row is None else _message(row)
+
+    async def reply_of(self, message_id: UUID) -> Message | None:
+        """The current reply to a message."""
+        row = await self.database.fetchrow(_REPLY_OF, message_id)
+        return None if row is None else _message(row)
+
+    async def claim_turn(self, session_id: UUID) -> Job | None:
+        """Take the session's turn job, if it is open and nobody is at it."""
+        return await outbox.claim_one(self.database, JobKind.TAKE_TURN, session_id)
+
+    async def full(self, session_id: UUID) -> Row | None:
+        """A session with both people, for a view."""
+        row = await self.database.fetchrow(_FULL_BY_ID, session_id)
+        return None if row is None else dict(row)
+
+    async def full_of_patient(self, patient_id: UUID, connection_id: UUID | None, status: str, limit: int) -> list[Row]:
+        """A patient's sessions, newest change first."""
+        rows = await self.database.fetch(_FULL_OF_PATIENT, patient_id, connection_id, status, limit)
+        return [dict(row) for row in rows]
+
+    async def full_of_doctor(self, doctor_id: UUID, status: str, limit: int) -> list[Row]:
+        """The sessions of a doctor's active connections, newest change first."""
+        return [dict(row) for row in await self.database.fetch(_FULL_OF_DOCTOR, doctor_id, status, limit)]
+
+    async def transcript(self, session_id: UUID, epoch: int, *, after: int = 0) -> list[Row]:
+        """The conversation in order, from the first line after this place."""
+        return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, epoch, after)]
+
+    async def transcript_of_connection(self, connection_id: UUID) -> list[Row]:
+        """Every conversation of a connection, in order."""
+        return [dict(row) for row in await self.database.fetch(_TRANSCRIPT_OF_CONNECTION, connection_id)]
+
+    async def add_note(self, session_id: UUID, author: Person, text: str, key: UUID | None) -> Row:
+        """Keep a clinician's note; one client id is one note."""
+        async with self.database.transaction() as connection:
+            row = await connection.fetchrow(_NOTE, session_id, author.user_id, text, key)
+            row = row or await connection.fetchrow(_NOTE_SEEN, session_id, author.user_id, key)
+            return dict(row or {})
+
+    async def rename(self, session_id: UUID, name: str | None, actor: Person) -> None:
+        """Name a session, or clear its name; the order of sessions stays."""
+        async with self.database.transaction() as connection:
+            await connection.execute("UPDATE intake_sessions SET name = $2 WHERE id = $1", session_id, name)
+            await audit(connection, actor, "intake_session_name_updated", "intake_session", session_id, {})
+
+    async def stuck(self) -> list[Row]:
+        """Messages that have waited too long for their reply."""
+        return [dict(row) for row in await self.database.fetch(_STUCK)]
+
+
+def _session(row: Any) -> Session:
+    return Session(
+        row["id"],
+        row["connection_id"],
+        Status(row["status"]),
+        record_from_json(row["record"]),
+        row["epoch"],
+        row["version"],
+        row["name"],
+    )
+
+
+def _message(row: Any) -> Message:
+    return Message(
+        row["id"],
+        row["seq"],
+        row["role"],
+        row["content"],
+        row["created_at"],
+        row["active_agent"],
+        tuple((choice["value"], choice["label"]) for choice in row["choices"] or ()),
+        row["is_emergency"],
+        row["reply_to"],
+    )

@@ -1,0 +1,348 @@
+"""What each side sees of a session, as types: the patient's has no place for what only a clinician may read."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from anamnesis.clinical.record import ClinicalRecord, NoneReported, Reported, record_from_json
+from anamnesis.clinical.sbar import sbar_text
+from anamnesis.clinical.terms import Colour, Sex
+from anamnesis.kernel.javascript import UNDEFINED, Undefined
+from anamnesis.schema import Output
+
+Row = Mapping[str, Any]
+
+_DECISIONS: Final = {
+    Colour.RED: "emergency",
+    Colour.YELLOW: "agent-assisted",
+    Colour.GREEN: "direct-to-diagnosis",
+    Colour.UNKNOWN: "pending",
+}
+#: What a patient is told of why; the rule's own name is the clinician's.
+_SAFE_REASONS: Final = {
+    Colour.RED: "What you describe may need care now.",
+    Colour.YELLOW: "Please be seen by a health worker today.",
+}
+
+
+class Thought(Output):
+    """A clinician's reasoning aid; a patient's is always empty."""
+
+    differential_diagnosis: list[dict[str, str]]
+    missing_information: list[str]
+    strategy: str
+    next_move: str
+
+
+class Names(Output):
+    """How somebody is shown."""
+
+    first_name: str | None
+    last_name: str | None
+    image_url: str | None
+
+
+class NamesAndEmail(Names):
+    """The same for the doctor's list."""
+
+    email: str | None
+
+
+class DoctorOfSession(Output):
+    """The doctor a session is for."""
+
+    id: UUID
+    specialty: str | None
+    clinic_name: str | None
+    user: Names
+
+
+class PatientOfSession(Output):
+    """The patient a session is of."""
+
+    id: UUID
+    user: Names
+
+
+class PatientInList(Output):
+    """The same in the doctor's list."""
+
+    id: UUID
+    user: NamesAndEmail
+
+
+class Choice(Output):
+    """A tappable answer."""
+
+    value: str
+    label: str
+
+
+class ChatLine(Output):
+    """One line of the transcript."""
+
+    id: UUID
+    role: str
+    text: str
+    images: list[str] | Undefined
+    timestamp: datetime
+    grounding_metadata: None
+    active_agent: str | None
+    choices: list[Choice]
+    is_emergency: bool
+
+
+class LayeredLine(ChatLine):
+    """The same in the listing over all sessions."""
+
+    context_layer: str
+
+
+class SessionFields(Output):
+    """The fifteen fields of a session on the wire."""
+
+    id: UUID
+    connection_id: UUID
+    name: str | None
+    status: str
+    medical_data: dict[str, Any]
+    clinical_handover: dict[str, str] | None
+    doctor_thought: Thought | None
+    completeness: int
+    current_agent: str
+    started_at: datetime | None
+    completed_at: datetime | None
+    reviewed_at: datetime | None
+    reviewed_by: UUID | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class SessionRow(SessionFields):
+    """The whole row, as create and review answer it."""
+
+    follow_up_counts: dict[str, int]
+    answered_topics: list[str]
+    consecutive_errors: int
+    ai_message_count: int
+    has_offered_conclusion: bool
+    termination_reason: str | None
+
+
+class ConnectionOfSession(Output):
+    """The connection of a session with both people."""
+
+    id: UUID
+    status: str
+    patient_id: UUID
+    doctor_id: UUID
+    doctor: DoctorOfSession
+    patient: PatientOfSession
+
+
+class ListedConnection(Output):
+    """The connection in the patient's list."""
+
+    id: UUID
+    status: str
+    doctor: DoctorOfSession
+
+
+class DoctorsConnection(Output):
+    """The connection in the doctor's list."""
+
+    id: UUID
+    status: str
+    patient: PatientInList
+
+
+class ListedSession(SessionFields):
+    """A session in the patient's list."""
+
+    connection: ListedConnection
+
+
+class DoctorsSession(SessionFields):
+    """A session in the doctor's list."""
+
+    connection: DoctorsConnection
+
+
+class SessionView(Output):
+    """A session with its transcript. lastEventId is where a stream goes on from."""
+
+    session: SessionFields
+    messages: list[ChatLine]
+    connection: ConnectionOfSession
+    user_role: str
+    last_event_id: str
+
+
+NEUTRAL_THOUGHT: Final = Thought(differential_diagnosis=[], missing_information=[], strategy="", next_move="")
+
+
+def thought_for_clinician(row: Row) -> Thought:
+    """What is still missing, computed; a differential is added by a later release, never invented."""
+    record = record_from_json(row["record"])
+    return Thought(
+        differential_diagnosis=[],
+        missing_information=list(record.gaps),
+        strategy="Built-in interview",
+        next_move=f"Ask about {record.pending.replace('_', ' ')}" if record.pending else "Review the hand-over",
+    )
+
+
+def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
+    """The fifteen fields. A patient's have no hand-over and an empty thought, whatever is stored."""
+    handover = None if for_patient or not row["clinical_handover"] else sbar_text(row["clinical_handover"])
+    kept = ("id", "connection_id", "name", "status", "completeness", "current_agent", "started_at", "completed_at")
+    times = ("reviewed_at", "reviewed_by", "created_at", "updated_at")
+    return {
+        **{name: row[name] for name in (*kept, *times)},
+        "medical_data": medical_data(row, handover=handover),
+        "clinical_handover": handover,
+        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(row),
+    }
+
+
+def session_row(row: Row, *, for_patient: bool) -> SessionRow:
+    """The whole row; counters we do not keep are as in a new session."""
+    counters = ("consecutive_errors", "ai_message_count", "termination_reason")
+    return SessionRow(
+        **session_fields(row, for_patient=for_patient),
+        **{name: row[name] for name in counters},
+        follow_up_counts={},
+        answered_topics=[],
+        has_offered_conclusion=False,
+    )
+
+
+def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]:
+    """The replaced system's medicalData, computed from the record; unknown stored fields survive beside it."""
+    record = record_from_json(row["record"])
+    status = row["status"]
+    return {
+        **row["medical_data"],
+        "vitalsData": _vitals_data(record),
+        "chiefComplaint": _value(record, "chief_complaint"),
+        "hpi": _hpi(record),
+        "medicalRecords": _list(record, "records"),
+        "recordsCheckCompleted": record.is_covered("records"),
+        "historyCheckCompleted": all(
+            record.is_covered(slot) for slot in ("medicines", "allergies", "past_history", "family_history")
+        ),
+        "medications": _list(record, "medicines"),
+        "allergies": _list(record, "allergies"),
+        "pastMedicalHistory": _list(record, "past_history"),
+        "familyHistory": _value(record, "family_history"),
+        "socialHistory": _value(record, "social_history"),
+        "reviewOfSystems": [],
+        "currentAgent": record.stage.value,
+        "clinicalHandover": handover,
+        "ucgRecommendations": None,
+        "bookingStatus": "ready" if status in ("ready", "reviewed") else "collecting",
+    }
+
+
+def _vitals_data(record: ClinicalRecord) -> dict[str, Any]:
+    vitals, age, sex = record.vitals, record.person.age, record.person.sex
+    years = None if age is None else int(age.years) if age.years >= 1 else round(age.years, 2)
+    gender = {Sex.FEMALE: "female", Sex.MALE: "male", Sex.OTHER: "other", None: None}[sex]
+    return {
+        "patientName": record.name,
+        "patientAge": years,
+        "patientGender": gender,
+        "vitalsCollected": bool(record.readings),
+        "temperature": {"value": vitals.temperature_celsius, "unit": "celsius", "collectedAt": None},
+        "weight": {"value": vitals.weight_kg, "unit": "kg", "collectedAt": None},
+        "bloodPressure": {"systolic": vitals.systolic_mmhg, "diastolic": vitals.diastolic_mmhg, "collectedAt": None},
+        "currentStatus": None,
+        "triageDecision": _DECISIONS[record.colour],
+        "triageReason": _SAFE_REASONS.get(record.colour),
+        "triageFactors": [],
+        "vitalsStageCompleted": record.is_covered("vitals"),
+    }
+
+
+def _value(record: ClinicalRecord, slot: str) -> str | None:
+    answer = record.answer(slot)
+    if isinstance(answer, NoneReported):
+        return "none reported"
+    return answer.value if isinstance(answer, Reported) else None
+
+
+def _list(record: ClinicalRecord, slot: str) -> list[str]:
+    answer = record.answer(slot)
+    return [answer.value] if isinstance(answer, Reported) else []
+
+
+def _hpi(record: ClinicalRecord) -> str | None:
+    parts = []
+    for slot in ("onset", "character", "severity", "exacerbating", "danger_signs"):
+        value = _value(record, slot)
+        if value is not None:
+            parts.append(f"{slot.replace('_', ' ')}: {value}")
+    return "; ".join(parts) or None
+
+
+def chat_line(row: Row) -> ChatLine:
+    """One line of the transcript."""
+    return ChatLine(**_line(row))
+
+
+def layered_line(row: Row) -> LayeredLine:
+    """One line of the listing over all sessions; notes of clinicians are not in it."""
+    return LayeredLine(**_line(row), context_layer="patient-intake")
+
+
+def _line(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "role": row["role"],
+        "text": row["content"],
+        "images": row.get("images") or UNDEFINED,
+        "timestamp": row["created_at"],
+        "grounding_metadata": None,
+        "active_agent": row["active_agent"],
+        "choices": [Choice(**choice) for choice in row["choices"] or ()],
+        "is_emergency": row["is_emergency"],
+    }
+
+
+def doctor_of(row: Row) -> DoctorOfSession:
+    """The doctor of a session's row."""
+    return DoctorOfSession(
+        id=row["doctor_id"],
+        specialty=row["specialty"],
+        clinic_name=row["clinic_name"],
+        user=Names(**_names(row, "doctor")),
+    )
+
+
+def patient_in_list(row: Row) -> PatientInList:
+    """The patient of a session's row, for the doctor's list."""
+    return PatientInList(id=row["patient_id"], user=NamesAndEmail(**_names(row, "patient"), email=row["patient_email"]))
+
+
+def session_view(row: Row, lines: list[Row], *, for_patient: bool) -> SessionView:
+    """A session with its transcript as one of the two sides sees it."""
+    connection = ConnectionOfSession(
+        id=row["connection_id"],
+        status=row["connection_status"],
+        patient_id=row["patient_id"],
+        doctor_id=row["doctor_id"],
+        doctor=doctor_of(row),
+        patient=PatientOfSession(id=row["patient_id"], user=Names(**_names(row, "patient"))),
+    )
+    return SessionView(
+        session=SessionFields(**session_fields(row, for_patient=for_patient)),
+        messages=[chat_line(line) for line in lines],
+        connection=connection,
+        user_role="patient" if for_patient else "doctor",
+        last_event_id=str(lines[-1]["seq"]) if lines else "0",
+    )
+
+
+def _names(row: Row, who: str) -> dict[str, Any]:
+    return {name: row[f"{who}_{name}"] for name in ("first_name", "last_name", "image_url")}

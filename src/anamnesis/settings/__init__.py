@@ -1,0 +1,308 @@
+"""What an operator may set, read once at the start. Nothing else in the system looks at the environment."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+from urllib.parse import urlsplit
+
+from anamnesis.kernel.errors import AnamnesisError
+from anamnesis.settings import reading
+from anamnesis.settings.reading import Network, Problem, Reader, Secret
+
+__all__ = ["VARIABLES", "Ai", "Database", "Identity", "Limits", "Problem", "Secret", "Settings", "SettingsInvalid"]
+
+
+class Environment(StrEnum):
+    """Development forgives what production must have."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Provider(StrEnum):
+    """Who words the questions: a vendor's model, or our own rules."""
+
+    BUILTIN = "builtin"
+    GEMINI = "gemini"
+    OPENAI = "openai"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable of the environment, as `anamnesis check` lists it."""
+
+    name: str
+    purpose: str
+    default: str = ""
+    is_required: bool = False  # in production
+
+
+def _required(name: str, purpose: str) -> Variable:
+    return Variable(name, purpose, is_required=True)
+
+
+VARIABLES: Final = (
+    _required("DATABASE_URL", "PostgreSQL 15+: postgresql://USER:PASSWORD@HOST:5432/DATABASE"),
+    _required("CLERK_SECRET_KEY", "Clerk's secret key, sk_live_… (sk_test_… while trying out)"),
+    _required("NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY", "Clerk's publishable key, pk_live_… (pk_test_…)"),
+    _required("NEXT_PUBLIC_APP_URL", "the public origin, https://HOST: for CSRF, azp and share links"),
+    Variable("AI_PROVIDER", "gemini, openai or builtin", "builtin in development", is_required=True),
+    Variable("GEMINI_API_KEY", "the key of Gemini, when AI_PROVIDER or AI_FALLBACK names it"),
+    Variable("OPENAI_API_KEY", "the key of OpenAI, when AI_PROVIDER or AI_FALLBACK names it"),
+    Variable("ANAMNESIS_ENV", "development or production", "development"),
+    Variable("HOST", "the address to listen on", "127.0.0.1"),
+    Variable("PORT", "the port to listen on", "8000"),
+    Variable("DATABASE_DIRECT_URL", "the server itself, for LISTEN and migrations behind a pooler", "DATABASE_URL"),
+    Variable("DB_PROFILE", "server or serverless (one short-lived connection, nothing prepared)", "server"),
+    Variable("DB_POOL_SIZE", "connections of one process, profile server", "10"),
+    Variable("PG_BIN", "folder of PostgreSQL's programs, for the embedded server", "found by itself"),
+    Variable("CLERK_JWT_KEY", "Clerk's public key in PEM form: tokens are verified without the network"),
+    Variable("CLERK_ISSUER", "the issuer of tokens", "from the publishable key"),
+    Variable("CLERK_JWKS_URL", "where the issuer's keys are", "from the issuer"),
+    Variable("CLERK_WEBHOOK_SECRET", "the signing secret of Clerk's webhook, whsec_…"),
+    Variable("SUPERUSER_IDS", "Clerk ids of operators", "nobody"),
+    Variable("AI_FALLBACK", "further providers, in order", "none"),
+    Variable("AI_MODEL", "the model of the provider in use", "the provider's own"),
+    Variable("GEMINI_MODEL", "the model of Gemini", "AI_MODEL"),
+    Variable("OPENAI_MODEL", "the model of OpenAI", "AI_MODEL"),
+    Variable("GEMINI_BASE_URL", "another address of Gemini's API"),
+    Variable("OPENAI_BASE_URL", "another address of OpenAI's API"),
+    Variable("AI_TIMEOUT_S", "seconds a reply may take before the built-in interviewer answers", "25"),
+    Variable("TRUSTED_PROXIES", "address blocks whose X-Forwarded-For is believed", "nobody"),
+    Variable("CONTENT_STATUS", "draft or signed: which clinical content may be served", "draft"),
+    Variable("CONSENT_RECORDED_ELSEWHERE", "true when the client asks for consent itself", "false"),
+    Variable("RATE_FACTOR", "multiplies every rate limit", "1"),
+    Variable("LOG_LEVEL", "debug, info, warning or error", "info"),
+)
+
+
+@dataclass(eq=False)
+class SettingsInvalid(AnamnesisError):
+    """The environment cannot be used; every problem is listed, by name and never by value."""
+
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the database is; without a url a private server is started (development only)."""
+
+    url: Secret | None = None
+    direct_url: Secret | None = None
+    profile: str = "server"
+    pool_size: int = 10
+    pg_bin: str | None = None
+
+    @property
+    def migrating_url(self) -> Secret | None:
+        """Where migrations and LISTEN connect: past a pooler when there is one."""
+        return self.direct_url or self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How tokens are verified. issuer and jwks_url are there whenever a publishable key or an issuer is."""
+
+    secret_key: Secret | None = None
+    publishable_key: str | None = None
+    jwt_key: str | None = None
+    issuer: str | None = None
+    jwks_url: str | None = None
+    webhook_secret: Secret | None = None
+    superuser_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ai:
+    """Who words the questions: providers in order of preference, the built-in one always last and unnamed."""
+
+    providers: tuple[Provider, ...] = (Provider.BUILTIN,)
+    gemini_key: Secret | None = None
+    openai_key: Secret | None = None
+    gemini_model: str | None = None
+    openai_model: str | None = None
+    gemini_base_url: str | None = None
+    openai_base_url: str | None = None
+    timeout_s: float = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Rates are calls per minute, identity and procedure, as in the system replaced; factor multiplies them all.
+
+    Sizes are in bytes. More model calls than model_calls degrade to the built-in interviewer, not to a refusal.
+    """
+
+    factor: float = 1.0
+    public: int = 30
+    protected: int = 60
+    admin: int = 100
+    model_calls: int = 20
+    batch_calls: int = 20
+    body_bytes: int = 1024 * 1024
+
+    def per_minute(self, calls: int) -> int:
+        """A rate under the factor; never below one."""
+        return max(1, round(calls * self.factor))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator set, checked. warnings name what works but deserves a second look."""
+
+    environment: Environment = Environment.DEVELOPMENT
+    host: str = "127.0.0.1"
+    port: int = 8000
+    app_url: str | None = None
+    database: Database = field(default_factory=Database)
+    identity: Identity = field(default_factory=Identity)
+    ai: Ai = field(default_factory=Ai)
+    limits: Limits = field(default_factory=Limits)
+    trusted_proxies: tuple[Network, ...] = ()
+    content_status: str = "draft"
+    consent_recorded_elsewhere: bool = False
+    log_level: str = "info"
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def is_production(self) -> bool:
+        """Whether patients may be on the other side."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def public_origin(self) -> str:
+        """The origin browsers see; in development, when none is set, the address listened on."""
+        return self.app_url or f"http://{self.host}:{self.port}"
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment. Raises SettingsInvalid with every problem at once."""
+        reader = Reader(environment)
+        name = reader.take("ANAMNESIS_ENV", reading.one_of(*Environment), Environment.DEVELOPMENT)
+        settings = cls(
+            environment=Environment(name),
+            host=reader.take("HOST", reading.host, "127.0.0.1"),
+            port=reader.take("PORT", reading.whole(1, 65535), 8000),
+            app_url=reader.take("NEXT_PUBLIC_APP_URL", reading.origin, None),
+            database=_database(reader),
+            identity=_identity(reader),
+            ai=_ai(reader),
+            limits=Limits(factor=reader.take("RATE_FACTOR", reading.number(0.01, 1_000_000), 1.0)),
+            trusted_proxies=reader.take("TRUSTED_PROXIES", reading.several(reading.network), ()),
+            content_status=reader.take("CONTENT_STATUS", reading.one_of("draft", "signed"), "draft"),
+            consent_recorded_elsewhere=reader.take("CONSENT_RECORDED_ELSEWHERE", reading.truth, default=False),
+            log_level=reader.take("LOG_LEVEL", reading.one_of("debug", "info", "warning", "error"), "info"),
+        )
+        if settings.is_production:
+            _demand_production(reader, settings)
+        if reader.problems:
+            raise SettingsInvalid(tuple(sorted(set(reader.problems))))
+        return replace(settings, warnings=tuple(_warnings(settings))) if settings.is_production else settings
+
+    @classmethod
+    def database_from_env(cls, environment: Mapping[str, str]) -> Database:
+        """Only what a migration needs. Raises SettingsInvalid with every problem of it."""
+        reader = Reader(environment)
+        database = _database(reader)
+        if environment.get("ANAMNESIS_ENV", "").strip().lower() == Environment.PRODUCTION:
+            reader.require("DATABASE_URL", _purpose("DATABASE_URL"))
+        if reader.problems:
+            raise SettingsInvalid(tuple(sorted(set(reader.problems))))
+        return database
+
+
+def _database(reader: Reader) -> Database:
+    return Database(
+        url=reader.take("DATABASE_URL", reading.database_url, None),
+        direct_url=reader.take("DATABASE_DIRECT_URL", reading.database_url, None),
+        profile=reader.take("DB_PROFILE", reading.one_of("server", "serverless"), "server"),
+        pool_size=reader.take("DB_POOL_SIZE", reading.whole(1, 500), 10),
+        pg_bin=reader.take("PG_BIN", str, None),
+    )
+
+
+def _identity(reader: Reader) -> Identity:
+    clerk = "Clerk's API keys page"
+    key = "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY"
+    host = reader.take(key, reading.frontend_host, None)
+    issuer = reader.take("CLERK_ISSUER", reading.web_url, f"https://{host}" if host else None)
+    jwks_url = f"{issuer}/.well-known/jwks.json" if issuer else None
+    return Identity(
+        secret_key=reader.take("CLERK_SECRET_KEY", reading.secret_like(("sk_live_", "sk_test_"), clerk), None),
+        publishable_key=reader.environment[key].strip() if host else None,
+        jwt_key=reader.take("CLERK_JWT_KEY", reading.public_key, None),
+        issuer=issuer,
+        jwks_url=reader.take("CLERK_JWKS_URL", reading.web_url, jwks_url),
+        webhook_secret=reader.take("CLERK_WEBHOOK_SECRET", reading.secret_like(("whsec_",), "Clerk's webhook"), None),
+        superuser_ids=frozenset(reader.take("SUPERUSER_IDS", reading.several(reading.text), ())),
+    )
+
+
+def _ai(reader: Reader) -> Ai:
+    known = reading.one_of(*Provider)
+    first = reader.take("AI_PROVIDER", known, Provider.BUILTIN)
+    others = reader.take("AI_FALLBACK", reading.several(known), ())
+    providers = tuple(dict.fromkeys(Provider(name) for name in (first, *others)))
+    for provider in providers:
+        if provider is not Provider.BUILTIN:
+            reader.require(f"{provider.upper()}_API_KEY", f"AI_PROVIDER or AI_FALLBACK names {provider}.")
+    model = reader.take("AI_MODEL", reading.text, None)
+    return Ai(
+        providers=providers,
+        gemini_key=reader.take("GEMINI_API_KEY", reading.secret, None),
+        openai_key=reader.take("OPENAI_API_KEY", reading.secret, None),
+        gemini_model=reader.take("GEMINI_MODEL", reading.text, model if first == Provider.GEMINI else None),
+        openai_model=reader.take("OPENAI_MODEL", reading.text, model if first == Provider.OPENAI else None),
+        gemini_base_url=reader.take("GEMINI_BASE_URL", reading.web_url, None),
+        openai_base_url=reader.take("OPENAI_BASE_URL", reading.web_url, None),
+        timeout_s=reader.take("AI_TIMEOUT_S", reading.number(0.1, 29), 25.0),
+    )
+
+
+def _purpose(name: str) -> str:
+    return next(f"It is {variable.purpose}." for variable in VARIABLES if variable.name == name)
+
+
+def _demand_production(reader: Reader, settings: Settings) -> None:
+    """What development may leave out or leave loose."""
+    for variable in VARIABLES:
+        if variable.is_required:
+            reader.require(variable.name, _purpose(variable.name))
+    origin = urlsplit(settings.app_url or "")
+    if origin.scheme == "http" and not reading.is_loopback(origin.hostname or ""):
+        reader.refuse("NEXT_PUBLIC_APP_URL", "must begin with https:// in production.")
+    _demand_real(reader, "NEXT_PUBLIC_APP_URL", settings.app_url)
+    for name, secret in (
+        ("DATABASE_URL", settings.database.url),
+        ("DATABASE_DIRECT_URL", settings.database.direct_url),
+    ):
+        _demand_real(reader, name, secret.reveal() if secret else None)
+
+
+def _demand_real(reader: Reader, name: str, address: str | None) -> None:
+    parts = urlsplit(address or "")
+    host = parts.hostname or "localhost"
+    if reading.is_reserved(host):
+        reader.refuse(name, "names a host that exists only in examples. Put your own host there.")
+    if reading.is_everybodys(parts.password or "") and not reading.is_loopback(host):
+        reader.refuse(name, "has a password everybody tries first. Choose another one.")
+
+
+def _warnings(settings: Settings) -> Iterator[Problem]:
+    """What works and still deserves a second look before patients arrive."""
+    keys = (
+        ("CLERK_SECRET_KEY", settings.identity.secret_key and settings.identity.secret_key.reveal()),
+        ("NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY", settings.identity.publishable_key),
+    )
+    for name, key in keys:
+        if key and key.startswith(("sk_test_", "pk_test_")):
+            yield Problem(name, "is a test key. Use the live one once real people sign in.")
+    if reading.is_loopback(urlsplit(settings.public_origin).hostname or ""):
+        yield Problem("NEXT_PUBLIC_APP_URL", "is this machine itself, which nobody else can reach.")
+    url = settings.database.url
+    if url and reading.is_everybodys(urlsplit(url.reveal()).password or ""):
+        yield Problem("DATABASE_URL", "has a password everybody tries first. Choose another one.")

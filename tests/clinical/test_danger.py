@@ -1,0 +1,86 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anamnesis.clinical.findings import read_findings
+from anamnesis.clinical.red_flags import screen
+from anamnesis.clinical.terms import Acuity, Age, Assertion, Finding, Person
+from anamnesis.content import load_content
+
+CONTENT = load_content()
+
+
+NOBODY = Person()
+
+
+def acuity_of(*texts, person=NOBODY):
+    findings = [finding for text in texts for finding in read_findings(text, CONTENT.lexicon)]
+    return max((flag.acuity for flag in screen(findings, person, CONTENT.rules)), default=Acuity.ROUTINE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I can’t breathe properly and my lips are blue",
+        "crushing chest pain, sweating a lot",
+        "my son is fitting now",
+        "he drank rat poison",
+        "I want to kill myself",
+        "bleeding heavily since I delivered yesterday",
+        "bitten by a snake",
+        "her face is drooping and she is slurring",
+        "vomiting blood since morning",
+        "fell from a tree today",
+    ],
+)
+def test_danger_told_plainly_is_an_emergency(text):
+    assert acuity_of(text) is Acuity.EMERGENCY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no chest pain, no sweating",
+        "my mother had a stroke last year",
+        "what are the signs of a stroke?",
+        "I am fit and healthy",
+        "my boss is killing me lol",
+        "when I was a child I had seizures",
+        "fever? no. convulsions: none",
+        "heat rash on my arm",
+    ],
+)
+def test_words_that_only_look_dangerous_are_not_an_emergency(text):
+    assert acuity_of(text) < Acuity.EMERGENCY
+
+
+def test_danger_told_in_pieces_counts():
+    assert acuity_of("my neck is stiff") < Acuity.EMERGENCY
+    assert acuity_of("my neck is stiff", "also I have a fever") is Acuity.EMERGENCY
+
+
+def test_fever_is_urgent_under_five_and_an_emergency_under_two_months():
+    assert acuity_of("she has a fever", person=Person(age=Age.of_years(3))) is Acuity.URGENT
+    assert acuity_of("she has a fever", person=Person(age=Age(20))) is Acuity.EMERGENCY
+
+
+CONCEPTS = st.sampled_from([name for name, _ in CONTENT.lexicon.concepts])
+FINDINGS = st.lists(st.builds(Finding, CONCEPTS, st.sampled_from(Assertion), st.just(0), st.just(1), st.just("x")))
+
+
+@settings(max_examples=100, deadline=None)
+@given(told=FINDINGS, more=FINDINGS, years=st.none() | st.floats(0, 100), pregnant=st.none() | st.booleans())
+def test_telling_us_more_never_makes_a_patient_less_urgent(told, more, years, pregnant):
+    person = Person(age=None if years is None else Age.of_years(years), pregnant=pregnant)
+
+    def acuity(findings):
+        return max((flag.acuity for flag in screen(findings, person, CONTENT.rules)), default=Acuity.ROUTINE)
+
+    assert acuity([*told, *more]) >= acuity(told)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=300))
+def test_any_text_is_read_and_every_quote_is_verbatim(text):
+    for finding in read_findings(text, CONTENT.lexicon):
+        assert text[finding.start : finding.end] == finding.quote
