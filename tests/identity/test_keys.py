@@ -111,7 +111,7 @@ async def test_known_keys_serve_for_a_day_and_more_of_any_outage_and_never_wait_
             held.seconds = HeldClock().seconds + hours * 3600
             started = time.perf_counter()
             assert await verifier.verify(token())
-            assert time.perf_counter() - started < 0.1
+            assert time.perf_counter() - started < 0.25
             await settled()
         assert keys.state is KeyState.DEGRADED
         held.seconds += 1
@@ -152,7 +152,7 @@ async def test_a_slow_issuer_delays_unknown_keys_alone():
         await asyncio.sleep(0.01)
         started = time.perf_counter()
         assert await verifier.verify(token(body=claims(sid="another")))
-        assert time.perf_counter() - started < 0.1
+        assert time.perf_counter() - started < 0.25
         assert await unknown is None
 
 
