@@ -16,7 +16,7 @@ from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
 from anamnesis.db.postgres import APP_ROLE, Database, PoolSettings, Profile
-from anamnesis.edge.asgi import Switch
+from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
 from anamnesis.edge.faults import fault_of
@@ -79,7 +79,7 @@ class App:
         allowed = [self.settings.public_origin]
         guarded = OriginGuard(inner, allowed=allowed, allow_own_loopback=not self.settings.is_production)
         proxies = TrustedProxies(self.settings.trusted_proxies)
-        return GoodManners(guarded, is_https=proxies.is_https)
+        return GoodManners(LastResort(guarded), is_https=proxies.is_https)
 
     def site(self, readiness: Any = None) -> Site:
         """What the pages need."""

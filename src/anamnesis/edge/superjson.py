@@ -11,6 +11,7 @@ from functools import partial
 from math import isfinite, isnan
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import msgspec
 
@@ -84,6 +85,8 @@ def _quick(value: object, seen: set[int]) -> tuple[Tree, Tree]:
         return value, None
     if kind is int:
         return _integer(value), None  # type: ignore[arg-type]
+    if kind is UUID:
+        return str(value), None
     if id(value) in seen and value is not UNDEFINED:
         raise _Shared
     if kind is datetime:
@@ -271,6 +274,8 @@ def _plain(value: object) -> tuple[Tree, Tree] | None:
         return None, ["undefined"]
     if value is None or isinstance(value, str | bool):
         return value, None
+    if isinstance(value, UUID):
+        return str(value), None
     if isinstance(value, int):
         return _integer(value), None
     if isinstance(value, float) and not isnan(value):

@@ -249,6 +249,8 @@ class TrpcApp:
                 raise TrpcError("UNSUPPORTED_MEDIA_TYPE", text)  # noqa: TRY301 - one road for every failure
             return 200, self._text(self._result(value)), None
         except Exception as error:  # noqa: BLE001 - the edge answers everything
+            if isinstance(error, superjson.Unencodable) and context.known is not None:
+                self._observe(parsed.calls[index].path, "error", context.known, error=error)
             shape = self._error(error, path, context.known)
             return self._fault(error).status, self._text(shape), error
 
