@@ -34,7 +34,7 @@ Value = str | int | float | bool | list[str]
 Shape = Callable[[object], Value | None]
 
 _NAME: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,{LONGEST_VALUE - 1}}}")
-_PLACE: Final = re.compile(rf"[A-Za-z0-9_<][A-Za-z0-9_.:/<> -]{{0,{LONGEST_VALUE - 1}}}")
+_PLACE: Final = re.compile(r"[A-Za-z0-9_<][A-Za-z0-9_./<>-]{0,96}:\d{1,6}:[A-Za-z0-9_<>]{1,48}")
 _EVENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
 
 
@@ -45,7 +45,7 @@ def _name(value: object) -> str | None:
 
 
 def _place(value: object) -> str | None:
-    """A place in source code."""
+    """A place in source code, as file:line:function."""
     text = str(value)
     return text if _PLACE.fullmatch(text) else None
 
@@ -206,9 +206,11 @@ def _describe_error(given: dict[str, Any], told: object) -> None:
 def _frames(trace: TracebackType | None) -> list[str]:
     """The innermost frames, outermost first, as file:line:function, with the last three parts of the file's path."""
     summary = traceback.extract_tb(trace)[-LONGEST_LIST:]
-    return [
-        f"{'/'.join(PurePath(frame.filename).parts[-3:]).lstrip('/')}:{frame.lineno}:{frame.name}" for frame in summary
-    ]
+    return [f"{_short_path(frame.filename)}:{frame.lineno}:{frame.name}" for frame in summary]
+
+
+def _short_path(filename: str) -> str:
+    return "/".join(PurePath(filename).parts[-3:]).lstrip("/").replace(" ", "_")
 
 
 def _timestamp() -> str:
@@ -358,7 +360,7 @@ class _FromLibraries(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        source = f"{PurePath(record.pathname).name}:{record.lineno}:{record.funcName}"
+        source = f"{_short_path(record.pathname)}:{record.lineno}:{record.funcName}"
         write = {logging.ERROR: log.error, logging.CRITICAL: log.error, logging.WARNING: log.warning}
         write.get(record.levelno, log.info)(f"library.{record.name}", source=source, exc_info=error)
 
