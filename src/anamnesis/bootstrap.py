@@ -15,7 +15,7 @@ from anamnesis.care.store import PostgresCareStore
 from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
-from anamnesis.db.postgres import APP_ROLE, Database, PoolSettings, Profile
+from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
@@ -152,7 +152,6 @@ def build(
     *,
     app_dsn: str,
     direct_dsn: str,
-    is_embedded: bool,
     keys: KeySource | None = None,
     issuer: str | None = None,
     superusers: Sequence[str] = (),
@@ -162,8 +161,7 @@ def build(
     """Build every part from settings. keys and issuer stand in for Clerk's in the demo and in tests."""
     profile = Profile(settings.database.profile)
     pool = PoolSettings(profile=profile, max_size=settings.database.pool_size)
-    role = None if is_embedded or profile is Profile.SERVERLESS else APP_ROLE
-    database = Database(app_dsn, pool, role=role)
+    database = Database(app_dsn, pool)
     bus = Bus(direct_dsn, listens=profile is Profile.SERVER)
     content, clock = load_content(), SystemClock()
     care_store, intake_store = PostgresCareStore(database), PostgresIntakeStore(database)

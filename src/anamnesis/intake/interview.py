@@ -72,10 +72,14 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """What the interviewer does next: the record after reading, the words, and what they ask."""
+    """What the interviewer does next: the record after reading, the words, and what they ask.
+
+    question is the bare question without what leads up to it, for when a fixed text must stand before it.
+    """
 
     record: ClinicalRecord
     reply: str
+    question: str
     question_id: str | None
     choices: tuple[Choice, ...]
     is_ready: bool
@@ -355,7 +359,8 @@ def _ask(record: ClinicalRecord, question: Question, content: ClinicalContent, l
     )
     text = _worded(record, question, content)
     choices = tuple(Choice(choice.value, choice.label) for choice in question.choices)
-    return TurnPlan(record, _checked("\n\n".join([*leads, text]), record, text), question.id, choices, is_ready=False)
+    reply = _checked("\n\n".join([*leads, text]), record, text)
+    return TurnPlan(record, reply, text, question.id, choices, is_ready=False)
 
 
 def _checked(reply: str, record: ClinicalRecord, question: str) -> str:
@@ -417,7 +422,8 @@ def _topics(record: ClinicalRecord, content: ClinicalContent) -> Iterator[str]:
 def _finish(record: ClinicalRecord, content: ClinicalContent, leads: Sequence[str] = ()) -> TurnPlan:
     record = replace(_measured(record, content), pending=None, stage=Stage.HANDOVER)
     advice = [lead for lead in leads if lead in content.texts.values() and "999" in lead]
-    return TurnPlan(record, "\n\n".join([*advice, content.texts["ready"]]), None, (), is_ready=True)
+    ready = content.texts["ready"]
+    return TurnPlan(record, "\n\n".join([*advice, ready]), ready, None, (), is_ready=True)
 
 
 def after_ready(record: ClinicalRecord, content: ClinicalContent) -> str:
