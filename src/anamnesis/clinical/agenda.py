@@ -12,8 +12,9 @@ from anamnesis.clinical.terms import Acuity, Person, Sex, Speaker
 FERTILE_YEARS: Final = (12, 55)
 #: WHO IMCI, general danger signs: asked of every ill child under five years, whatever the complaint.
 _IMCI_MONTHS: Final = 60
-_INFANT_MONTHS: Final = 2
+_INFANT_MONTHS: Final = 12
 _MOST_SIGNS: Final = 12
+_MOST_DANGER_SIGNS: Final = 16
 _PLACE: Final = ("site", "character", "radiation")
 _LISTS: Final = ("medicines", "past_history")
 _COURSE: Final = ("severity", "exacerbating", "relieving")
@@ -92,13 +93,16 @@ class Agenda:
 
 
 def phrase_pattern(phrases: Sequence[str]) -> re.Pattern[str]:
-    """A pattern of phrases: words in order with up to two others between; ``*`` ends a word that may go on."""
+    """A pattern of phrases: words in order with up to two others between, none where ``_`` joins them.
+
+    ``*`` ends a word that may go on.
+    """
     alternatives = sorted((_phrase(phrase.lower()) for phrase in phrases), key=len, reverse=True)
     return re.compile(r"(?<![\w'])(?:" + "|".join(alternatives) + r")(?![\w'])")
 
 
 def _phrase(phrase: str) -> str:
-    words = [re.escape(word).replace(r"\*", r"[\w']*") for word in phrase.split()]
+    words = [re.escape(word).replace(r"\*", r"[\w']*").replace("_", r"[^\w.;!?]+") for word in phrase.split()]
     return r"[^\w.;!?]+(?:(?!no\b|not\b|but\b)[\w']+[^\w.;!?]+){0,2}".join(words)
 
 
@@ -157,15 +161,15 @@ def signs_to_ask(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
 
     What was already told, affirmed or denied, is left out.
     """
-    danger = dict.fromkeys(_danger(record, agenda))
+    danger = danger_signs(record, agenda)
     symptoms = dict.fromkeys(complaint_of(record, agenda).associated)
-    wanted = [*danger, *(name for name in symptoms if name not in danger)][:_MOST_SIGNS]
+    wanted = [*danger, *(name for name in symptoms if name not in danger)][: max(_MOST_SIGNS, len(danger))]
     return tuple(name for name in wanted if isinstance(record.sign(name), NotAsked))
 
 
 def danger_signs(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
     """Every danger sign that has to be known of this case, told or not."""
-    return tuple(dict.fromkeys(_danger(record, agenda)))[:_MOST_SIGNS]
+    return tuple(dict.fromkeys(_danger(record, agenda)))[:_MOST_DANGER_SIGNS]
 
 
 def _danger(record: ClinicalRecord, agenda: Agenda) -> Iterator[str]:
