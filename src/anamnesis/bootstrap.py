@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -53,6 +53,12 @@ from anamnesis.messaging.api import procedures as messaging_procedures
 from anamnesis.messaging.store import PostgresMessageStore
 from anamnesis.settings import Settings
 from anamnesis.workers.loop import Worker
+
+_NAMES: Final = tuple(
+    procedure.name
+    for procedures in (care_procedures, messaging_procedures, intake_procedures, handover_procedures)
+    for procedure in procedures
+)
 
 
 @dataclass(slots=True)
@@ -185,7 +191,12 @@ def build(
     content, clock = load_content(), SystemClock()
     care_store, intake_store = PostgresCareStore(database), PostgresIntakeStore(database)
     handover_store, origin = PostgresHandoverStore(database), settings.public_origin
-    interviewer = Interviewer(content, model or ScriptedModel(), settings.ai.timeout_s, is_builtin=model is None)
+    collectors = CollectorRegistry()
+    measures = Measures(collectors, procedures=_NAMES)
+    measures.watch_pool(in_use=lambda: database.in_use, size=lambda: database.size)
+    interviewer = Interviewer(
+        content, model or ScriptedModel(), settings.ai.timeout_s, is_builtin=model is None, observer=measures
+    )
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
     registry.add(messaging_procedures, Messaging(PostgresMessageStore(database)))
@@ -204,10 +215,6 @@ def build(
 
     async def alert(job: Job) -> None:
         await alert_clinician(job.subject, store=handover_store)
-
-    collectors = CollectorRegistry()
-    measures = Measures(collectors, procedures=[bound.procedure.name for bound in registry])
-    measures.watch_pool(in_use=lambda: database.in_use, size=lambda: database.size)
 
     handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
     worker = Worker(database, handlers, bus=bus, observe=measures.job)
