@@ -28,8 +28,9 @@ CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "--quiet"),
     ("mypy",),
     ("lint-imports", "--no-logo"),
+    ("anamnesis", "content", "check"),
 )
-PYTEST = ("pytest", "-q", "--disable-socket", "--allow-unix-socket", "--allow-hosts=127.0.0.1,::1")
+PYTEST = ("pytest", "-q", "--allow-unix-socket", "--allow-hosts=127.0.0.1,::1,localhost")
 
 
 def main(arguments: list[str]) -> int:

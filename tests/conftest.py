@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from anamnesis.db.embedded import APP, OWNER, Embedded, start_embedded
+from anamnesis.db.embedded import APP, DATABASE, OWNER, Embedded, start_embedded
 from anamnesis.db.migrating import migrate
 from anamnesis.db.postgres import Database
 
@@ -74,3 +76,49 @@ async def owner(clinic: Clinic) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(clinic.owner_dsn)
     yield connection
     await connection.close()
+
+
+# A server of a test's own, with every durability setting on: for tests that stop, freeze or kill it.
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="anamnesis-own-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def server(folder: Path) -> AsyncIterator[Embedded]:
+    server = start_embedded(folder / "postgres")
+    await _prepare(server)
+    yield server
+    _signal_all(server, signal.SIGCONT)
+    server.stop()
+
+
+async def _prepare(server: Embedded) -> None:
+    await _as_owner(server, f"CREATE DATABASE {DATABASE}")
+    await migrate(server.owner_dsn, embedded=True)
+
+
+def _processes_of(server: Embedded) -> list[int]:
+    """The postmaster and all its backends."""
+    if server.process is None:
+        return []
+    pid = server.process.pid
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *map(int, children)]
+
+
+def _signal_all(server: Embedded, number: signal.Signals) -> None:
+    for pid in _processes_of(server):
+        os.kill(pid, number)
+
+
+@pytest.fixture
+def signal_server():
+    return _signal_all

@@ -15,7 +15,7 @@ from anamnesis.care.store import PostgresCareStore
 from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
-from anamnesis.db.postgres import APP_ROLE, Database, PoolSettings, Profile
+from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
@@ -24,6 +24,7 @@ from anamnesis.edge.headers import GoodManners, request_id_of
 from anamnesis.edge.keys import JwksKeys, KeySource, PemKeys
 from anamnesis.edge.origin import OriginGuard
 from anamnesis.edge.pages import Site, pages_app
+from anamnesis.edge.rest import RestApp, RestOptions
 from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
@@ -74,7 +75,20 @@ class App:
             self.registry, guard=self.door, request_of=self.request_of, options=options, observe=self.observe
         )
         pages = pages_app(self.site(readiness))
-        roads: list[tuple[str, ASGIApp]] = [("/api/trpc", trpc), *self.extra_roads]
+        rest = RestApp(
+            self.registry,
+            guard=self.door,
+            request_of=self.request_of,
+            options=RestOptions(limits.body_bytes),
+            observe=self.observe,
+        ).app
+        roads: list[tuple[str, ASGIApp]] = [
+            ("/api/trpc", trpc),
+            ("/api/v1", rest),
+            ("/openapi.json", rest),
+            ("/docs", rest),
+            *self.extra_roads,
+        ]
         inner: ASGIApp = Switch(roads, pages)
         allowed = [self.settings.public_origin]
         guarded = OriginGuard(inner, allowed=allowed, allow_own_loopback=not self.settings.is_production)
@@ -138,7 +152,6 @@ def build(
     *,
     app_dsn: str,
     direct_dsn: str,
-    is_embedded: bool,
     keys: KeySource | None = None,
     issuer: str | None = None,
     superusers: Sequence[str] = (),
@@ -148,8 +161,7 @@ def build(
     """Build every part from settings. keys and issuer stand in for Clerk's in the demo and in tests."""
     profile = Profile(settings.database.profile)
     pool = PoolSettings(profile=profile, max_size=settings.database.pool_size)
-    role = None if is_embedded or profile is Profile.SERVERLESS else APP_ROLE
-    database = Database(app_dsn, pool, role=role)
+    database = Database(app_dsn, pool)
     bus = Bus(direct_dsn, listens=profile is Profile.SERVER)
     content, clock = load_content(), SystemClock()
     care_store, intake_store = PostgresCareStore(database), PostgresIntakeStore(database)

@@ -52,7 +52,6 @@ async def _run(settings: Settings, issuer: DemoIssuer, embedded: Embedded) -> No
         settings,
         app_dsn=embedded.app_dsn,
         direct_dsn=embedded.app_dsn,
-        is_embedded=True,
         keys=issuer.keys(),
         issuer=ISSUER,
         superusers=[seed.OPERATOR.subject],

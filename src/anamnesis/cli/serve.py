@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     journal.configure(development=not settings.is_production, level=settings.log_level.upper())
     direct = settings.database.migrating_url or url
-    app = build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal(), is_embedded=False)
+    app = build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal())
     running = app.running(works=not arguments.no_worker)
     asyncio.run(serve(app.asgi(), host=settings.host, port=settings.port, running=lambda: running))
     return 0

@@ -31,7 +31,7 @@ def run(_: argparse.Namespace) -> int:
         return 2
     journal.configure(development=not settings.is_production, level=settings.log_level.upper())
     direct = settings.database.migrating_url or url
-    asyncio.run(_work(build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal(), is_embedded=False)))
+    asyncio.run(_work(build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal())))
     return 0
 
 

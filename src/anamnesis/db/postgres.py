@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
@@ -27,6 +27,7 @@ _AWAY: Final = (
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
@@ -35,6 +36,10 @@ _AWAY: Final = (
     OSError,
     TimeoutError,
 )
+_SERVER_GIVES_UP_AT: Final = 0.9
+_SESSION: Final = """
+SELECT set_config('role', $1, $4), set_config('statement_timeout', $2, $4), set_config('lock_timeout', $3, $4),
+       set_config('idle_in_transaction_session_timeout', $2, $4), set_config('timezone', 'UTC', $4)"""
 _LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
@@ -47,7 +52,11 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """Every bound on a wait for the database, in seconds, and the pool's sizes."""
+    """Every bound on a wait for the database, in seconds, and the pool's sizes.
+
+    statement_s bounds the wait for one answer even when the server is frozen; the server itself gives up a little
+    earlier, which costs no connection. A serverless profile waits connect_s for its only connection, not acquire_s.
+    """
 
     profile: Profile = Profile.SERVER
     max_size: int = 10
@@ -67,26 +76,40 @@ class Database:
 
     dsn: str
     settings: PoolSettings = field(default_factory=PoolSettings)
-    role: str | None = None
+    role: str = APP_ROLE
     _pool: "asyncpg.Pool[Any] | None" = field(default=None, repr=False)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """One connection for a short while. Raises Unavailable when none is to be had in time."""
-        async with _ours():
-            pool = await self._ready_pool()
-            connection = await pool.acquire(timeout=self.settings.acquire_s)
-            try:
+        if self._is_serverless:
+            async with self.transaction() as connection:
                 yield connection
-            finally:
-                await pool.release(connection)
+        else:
+            async with self._borrowed() as connection:
+                yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises. Raises Unavailable."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        async with self._borrowed() as connection, connection.transaction():
+            with _hung_up_when_late(connection):
+                if self._is_serverless:
+                    await self._set(connection, until_commit=True)
+                yield connection
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[Connection]:
+        limits = self.settings
+        async with _ours():
+            pool = await self._ready_pool()
+            connection = await pool.acquire(timeout=limits.connect_s if self._is_serverless else limits.acquire_s)
+            try:
+                with _hung_up_when_late(connection):
+                    yield connection
+            finally:
+                await pool.release(connection)
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of one statement. Raises Unavailable."""
@@ -150,35 +173,55 @@ class Database:
                     self._pool = await self._open()
         return self._pool
 
+    @property
+    def _is_serverless(self) -> bool:
+        return self.settings.profile is Profile.SERVERLESS
+
     async def _open(self) -> "asyncpg.Pool[Any]":
         limits = self.settings
-        is_server = limits.profile is Profile.SERVER
         return await asyncpg.create_pool(
             self.dsn,
             min_size=0,
-            max_size=limits.max_size if is_server else 1,
-            max_inactive_connection_lifetime=300.0 if is_server else limits.idle_s,
+            max_size=1 if self._is_serverless else limits.max_size,
+            max_inactive_connection_lifetime=limits.idle_s if self._is_serverless else 300.0,
             # Behind a transaction pooler a named statement may meet a server connection that does not know it.
-            statement_cache_size=256 if is_server else 0,
+            statement_cache_size=0 if self._is_serverless else 256,
             timeout=limits.connect_s,
-            init=self._prepare if is_server else _use_json,
-            command_timeout=None if is_server else limits.statement_s,
+            command_timeout=limits.statement_s,
+            init=_use_json if self._is_serverless else self._prepare,
             # No session state is ever left on a connection, so the driver's clean-up round trip buys nothing.
             reset=_leave_as_it_is,
-            server_settings={"application_name": "anamnesis"} if is_server else None,
+            server_settings={"application_name": "anamnesis"},
         )
 
     async def _prepare(self, connection: "asyncpg.Connection[Any]") -> None:
-        """Settings that last as long as the session; a serverless profile has none, for its session is shared."""
-        limits = self.settings
-        await connection.execute(
-            "SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),"
-            " set_config('idle_in_transaction_session_timeout', $1, false), set_config('timezone', 'UTC', false)",
-            *(str(int(seconds * 1000)) for seconds in (limits.statement_s, limits.lock_s)),
-        )
-        if self.role is not None:
-            await connection.execute("SELECT set_config('role', $1, false)", self.role)
+        await self._set(connection, until_commit=False)
         await _use_json(connection)
+
+    async def _set(self, connection: Connection, *, until_commit: bool) -> None:
+        """Bound the session's waits and make it speak as the application's role.
+
+        Behind a transaction pooler a session is shared, so what holds must be said anew in each transaction.
+        """
+        limits = self.settings
+        statement, lock = (
+            str(int(seconds * 1000)) for seconds in (limits.statement_s * _SERVER_GIVES_UP_AT, limits.lock_s)
+        )
+        try:
+            await connection.execute(_SESSION, self.role, statement, lock, until_commit)
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as unusable:
+            # The role is not there, or was not granted to this login: `anamnesis migrate` has not run.
+            raise Unavailable from unusable
+
+
+@contextmanager
+def _hung_up_when_late(connection: Connection) -> Iterator[None]:
+    """Drop a connection whose answer did not come: waiting for it again, to roll back, would double the wait."""
+    try:
+        yield
+    except TimeoutError:
+        connection.terminate()
+        raise
 
 
 async def _leave_as_it_is(_: "asyncpg.Connection[Any]") -> None:

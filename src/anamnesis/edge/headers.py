@@ -19,7 +19,7 @@ CONTENT_SECURITY_POLICY: Final = (
     "worker-src 'self'"
 )
 _UNUSED_FEATURES: Final = (
-    b"accelerometer=(), bluetooth=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), "
+    b"accelerometer=(), browsing-topics=(), camera=(), display-capture=(), geolocation=(), "
     b"gyroscope=(), hid=(), magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=()"
 )
 

@@ -93,7 +93,7 @@ async def _keep(
         return Received(stored, appended, None)
     if screened.emergency_text is not None:
         plan = interview.plan_turn(screened.record, inbound, content)
-        words = f"{screened.emergency_text}\n\n{content.texts['continue']}\n\n{plan.reply}"
+        words = f"{screened.emergency_text}\n\n{content.texts['continue']}\n\n{plan.question}"
         appended = await _append(tx, session, stored.id, plan, words, "answered_fixed", interviewer, is_emergency=True)
         await _announce_ready(tx, session, plan, request_id)
         return Received(stored, appended, None)

@@ -3,6 +3,7 @@
 Pure: a record and a message in, a record and a text out. Code decides what is asked; a model may only word it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -71,10 +72,14 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """What the interviewer does next: the record after reading, the words, and what they ask."""
+    """What the interviewer does next: the record after reading, the words, and what they ask.
+
+    question is the bare question without what leads up to it, for when a fixed text must stand before it.
+    """
 
     record: ClinicalRecord
     reply: str
+    question: str
     question_id: str | None
     choices: tuple[Choice, ...]
     is_ready: bool
@@ -236,7 +241,7 @@ def _read_facts(
 
 def _is_complaint(record: ClinicalRecord, inbound: Inbound, asked: Question | None, content: ClinicalContent) -> bool:
     """Whether the message tells what is wrong, though it was asked for something else."""
-    if asked is not None and asked.id == "chief_complaint":
+    if asked is not None and (asked.id == "chief_complaint" or inbound.text in {each.value for each in asked.choices}):
         return False
     affirmed = any(
         finding.message_id == inbound.message_id
@@ -354,7 +359,8 @@ def _ask(record: ClinicalRecord, question: Question, content: ClinicalContent, l
     )
     text = _worded(record, question, content)
     choices = tuple(Choice(choice.value, choice.label) for choice in question.choices)
-    return TurnPlan(record, _checked("\n\n".join([*leads, text]), record, text), question.id, choices, is_ready=False)
+    reply = _checked("\n\n".join([*leads, text]), record, text)
+    return TurnPlan(record, reply, text, question.id, choices, is_ready=False)
 
 
 def _checked(reply: str, record: ClinicalRecord, question: str) -> str:
@@ -388,8 +394,8 @@ def _danger_signs(record: ClinicalRecord, content: ClinicalContent) -> tuple[str
 
 def _complaint_of(text: str, content: ClinicalContent) -> Complaint | None:
     """The kind of complaint the words name; the one that most of its words name wins, then the earlier."""
-    folded = f" {text.lower()} "
-    counts = [(sum(word in folded for word in each.words), each) for each in content.complaints]
+    folded = " " + re.sub(r"[^\w]+", " ", text.lower())
+    counts = [(sum(f" {word}" in folded for word in each.words), each) for each in content.complaints]
     best = max(counts, key=lambda pair: pair[0])
     return best[1] if best[0] else None
 
@@ -416,7 +422,8 @@ def _topics(record: ClinicalRecord, content: ClinicalContent) -> Iterator[str]:
 def _finish(record: ClinicalRecord, content: ClinicalContent, leads: Sequence[str] = ()) -> TurnPlan:
     record = replace(_measured(record, content), pending=None, stage=Stage.HANDOVER)
     advice = [lead for lead in leads if lead in content.texts.values() and "999" in lead]
-    return TurnPlan(record, "\n\n".join([*advice, content.texts["ready"]]), None, (), is_ready=True)
+    ready = content.texts["ready"]
+    return TurnPlan(record, "\n\n".join([*advice, ready]), ready, None, (), is_ready=True)
 
 
 def after_ready(record: ClinicalRecord, content: ClinicalContent) -> str:

@@ -41,7 +41,10 @@ function bubble(kind, sender, text, at) {
   const time = document.createElement("time");
   time.className = "at";
   time.textContent = at ? clock.format(at) : "";
-  item.append(from, text, time);
+  const words = document.createElement("span");
+  words.className = "text";
+  words.textContent = text;
+  item.append(from, words, time);
   return item;
 }
 

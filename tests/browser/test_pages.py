@@ -1,0 +1,146 @@
+"""The demo clinic in real Chromium: an intake with scripts, one without, and the doctor's side of both."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from build import WHOLE_INTAKE
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine"),
+]
+ANAMNESIS = Path(sys.executable).parent / "anamnesis"
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo's sign-in links by who they are for."""
+    folder = tmp_path_factory.mktemp("demo")
+    environment = {**os.environ, "PORT": str(free_port())}
+    log = (folder / "log").open("w")
+    process = subprocess.Popen([ANAMNESIS, "demo", "--data", folder / "data"], stdout=log, stderr=log, env=environment)
+    deadline = time.monotonic() + 40
+    while "Ctrl-C" not in (text := (folder / "log").read_text()):
+        assert process.poll() is None, text
+        assert time.monotonic() < deadline, text
+        time.sleep(0.1)
+    yield dict(re.findall(r"^  (Patient|Doctor|Operator|New patient)\s+(http\S+)", text, re.MULTILINE))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(15) == 0
+    log.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def problems():
+    return []
+
+
+def page_of(browser, problems, **context):
+    page = browser.new_context(viewport={"width": 390, "height": 844}, **context).new_page()
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda asked: None if "127.0.0.1" in asked.url else problems.append(asked.url))
+    return page
+
+
+def test_an_intake_completes_live_without_a_reload_and_the_doctor_sees_it(demo, browser, problems):
+    page = page_of(browser, problems)
+    page.goto(demo["New patient"])
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".bubble.model")
+    loads = []
+    page.on("load", lambda _: loads.append(1))
+    for number, words in enumerate(WHOLE_INTAKE, start=2):
+        page.fill("#content", words)
+        page.press("#content", "Enter")
+        page.locator(".bubble.model").nth(number - 1).wait_for(timeout=8000)
+    assert "Your answers are with your doctor" in page.locator(".bubble.model").last.inner_text()
+    assert loads == []
+    assert page.locator(".bubble.user").count() == len(WHOLE_INTAKE)
+    doctor = page_of(browser, problems)
+    doctor.goto(demo["Doctor"])
+    doctor.get_by_role("link", name=re.compile("Newcomer")).click()
+    assert "Allergies: penicillin" in doctor.locator(".sbar").inner_text()
+    evidence = doctor.locator(".sbar .evidence").first
+    evidence.click()
+    assert doctor.locator(".bubble:target").count() == 1
+    doctor.fill("#reply", "Please come tomorrow at nine.")
+    doctor.get_by_role("button", name="Send").click()
+    doctor.get_by_role("button", name="Mark as reviewed").click()
+    assert "reviewed" in doctor.locator("header").inner_text()
+    page.reload()
+    assert "Please come tomorrow at nine." in page.locator(".log").inner_text()
+    assert problems == []
+
+
+def test_an_intake_completes_with_scripts_off(demo, browser, problems):
+    page = page_of(browser, problems, java_script_enabled=False)
+    page.goto(demo["Patient"])
+    if page.url.endswith("/"):
+        page.get_by_role("button", name=re.compile("Start|something new")).click()
+    for words in WHOLE_INTAKE:
+        page.fill("#content", words)
+        page.get_by_role("button", name="Send").click()
+    assert "Your answers are with your doctor" in page.locator(".bubble.model").last.inner_text()
+    assert problems == []
+
+
+def test_an_emergency_shows_at_once_and_leads_the_open_inbox(demo, browser, problems):
+    doctor = page_of(browser, problems)
+    doctor.goto(demo["Doctor"])
+    doctor.wait_for_timeout(1500)
+    page = page_of(browser, problems)
+    page.goto(demo["New patient"])
+    page.get_by_role("button", name="Start").click()
+    page.fill("#content", "I can't breathe and my lips are blue")
+    page.press("#content", "Enter")
+    page.locator(".bubble.emergency").wait_for(timeout=5000)
+    page.locator("#emergency a[href='tel:999']").wait_for(timeout=5000)
+    doctor.get_by_text("lips are blue").wait_for(timeout=8000)
+    assert "Newcomer" in doctor.locator(".row.red").nth(1).inner_text()
+
+
+def test_the_operator_sees_readiness_and_verifies_a_doctor(demo, browser, problems):
+    page = page_of(browser, problems)
+    page.goto(demo["Operator"])
+    page.get_by_role("button", name="Verify").first.click()
+    assert page.get_by_text("Okot").count() == 0
+    assert problems == []
+
+
+def test_the_first_load_is_small(demo, browser, problems):
+    page = page_of(browser, problems)
+    sizes = []
+    page.on("requestfinished", lambda asked: sizes.append(asked.sizes()["responseBodySize"]))
+    page.goto(demo["Patient"])
+    page.wait_for_timeout(1000)
+    assert sum(sizes) <= 70_000

@@ -1,0 +1,102 @@
+"""A whole clinic for tests: the real application over a fresh database, and people to act in it."""
+
+import json
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from anamnesis.bootstrap import App, build
+from anamnesis.edge.calling import Caller
+from anamnesis.edge.demo_issuer import ISSUER, DemoIssuer
+from anamnesis.kernel.identity import Claims
+from anamnesis.kernel.procedures import Request
+from anamnesis.settings import Settings
+
+ORIGIN = "http://127.0.0.1:8000"
+ISSUER_OF_TESTS = DemoIssuer(ORIGIN, "127.0.0.1", is_production=False)
+
+
+def an_app(app_dsn: str, *, model=None, settings=None) -> App:
+    return build(
+        settings or Settings(),
+        app_dsn=app_dsn,
+        direct_dsn=app_dsn,
+        keys=ISSUER_OF_TESTS.keys(),
+        issuer=ISSUER,
+        superusers=["operator"],
+        model=model,
+    )
+
+
+def claims(who: str) -> Claims:
+    return Claims(who, f"{who}@example.test", who.capitalize(), "Test")
+
+
+def caller(app: App, who: str) -> Caller:
+    return Caller(app.registry, app.door, Request(f"r-{who}", claims(who)))
+
+
+async def a_doctor(app: App, who: str = "doctor", *, verified: bool = True):
+    profile = await caller(app, who).call("doctor.createProfile", specialty="General", clinicName="Clinic")
+    if verified:
+        await caller(app, "operator").call("admin.verifyDoctor", doctorId=str(profile["id"]), action="approve")
+    return profile
+
+
+async def a_session(app: App, *, patient: str = "patient", doctor: str = "doctor"):
+    """A verified doctor, a connected patient and the patient's open session: (connection id, session id)."""
+    profile = await a_doctor(app, doctor)
+    connection = await caller(app, patient).call("connection.create", doctorId=str(profile["id"]))
+    session = await caller(app, patient).call("intake.create", connectionId=str(connection["id"]))
+    return str(connection["id"]), str(session["id"])
+
+
+async def tell(app: App, session_id: str, *messages: str, who: str = "patient"):
+    """Send messages one after the other; the last answer."""
+    answer = None
+    for message in messages:
+        answer = await caller(app, who).call(
+            "intake.sendMessage", sessionId=session_id, content=message, clientMessageId=str(uuid4())
+        )
+    return answer
+
+
+WHOLE_INTAKE = (
+    "It is about me", "Jane, 34, female", "I have had a bad headache since Monday", "No",
+    "in front, throbbing, it does not spread", "6", "light makes it worse", "None of these", "bp 120/80 temp 37.2",
+    "No records", "I take amlodipine 5 mg", "No, but I am allergic to penicillin", "high blood pressure",
+    "No family illness", "no smoking, teacher", "Nothing else", "Yes, this is right",
+)  # fmt: skip
+
+
+@asynccontextmanager
+async def closing(app: App):
+    try:
+        yield app
+    finally:
+        await app.database.close()
+
+
+async def http(asgi, method, path, *, who=None, body=None, headers=None, query=""):
+    """One HTTP request against the application: (status, headers, body text)."""
+    given = {"host": "127.0.0.1:8000", **(headers or {})}
+    if who is not None:
+        given["authorization"] = f"Bearer {ISSUER_OF_TESTS.token(claims(who))}"
+    payload = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    if body is not None:
+        given.setdefault("content-type", "application/json")
+    scope = {
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()], "scheme": "http",
+        "client": ("127.0.0.1", 5), "server": ("127.0.0.1", 8000), "http_version": "1.1", "root_path": "",
+    }  # fmt: skip
+    sent, asked = [], [{"type": "http.request", "body": payload, "more_body": False}]
+
+    async def receive():
+        return asked.pop() if asked else {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    await asgi(scope, receive, send)
+    answered = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], answered, b"".join(each.get("body", b"") for each in sent[1:]).decode()
