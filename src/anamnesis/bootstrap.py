@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.types import ASGIApp
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from anamnesis.care.actions import Door
 from anamnesis.care.api import Care
@@ -21,10 +23,13 @@ from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
 from anamnesis.edge.faults import fault_of
 from anamnesis.edge.headers import GoodManners, request_id_of
+from anamnesis.edge.health import Condition, Health, Probe, database_probes
 from anamnesis.edge.keys import JwksKeys, KeySource, PemKeys
+from anamnesis.edge.measuring import Measures, Measuring, metrics_endpoint, observed_by, procedure_meter
 from anamnesis.edge.origin import OriginGuard
 from anamnesis.edge.pages import Site, pages_app
 from anamnesis.edge.rest import RestApp, RestOptions
+from anamnesis.edge.running import Observe
 from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
@@ -38,6 +43,7 @@ from anamnesis.intake.api import procedures as intake_procedures
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.journal import procedure_logger
 from anamnesis.kernel.clock import SystemClock
+from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
 from anamnesis.kernel.procedures import Registry, Request
 from anamnesis.llm.port import ChatModel
@@ -63,18 +69,22 @@ class App:
     request_of: RequestOf
     worker: Worker
     intake_store: PostgresIntakeStore
-    observe: Any
+    observe: Observe
+    health: Health
+    measures: Measures
+    collectors: CollectorRegistry
     extra_roads: Sequence[tuple[str, ASGIApp]] = ()
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
-    def asgi(self, *, readiness: Any = None) -> ASGIApp:
+    def asgi(self) -> ASGIApp:
         """Every protocol behind one set of manners."""
         limits = self.settings.limits
         options = TrpcOptions(max_batch=limits.batch_calls, max_body_bytes=limits.body_bytes)
         trpc = TrpcApp(
             self.registry, guard=self.door, request_of=self.request_of, options=options, observe=self.observe
         )
-        pages = pages_app(self.site(readiness))
+        pages = pages_app(self.site())
+        health = Starlette(routes=self.health.routes())
         rest = RestApp(
             self.registry,
             guard=self.door,
@@ -87,20 +97,29 @@ class App:
             ("/api/v1", rest),
             ("/openapi.json", rest),
             ("/docs", rest),
+            ("/api/health", health),
+            ("/livez", health),
+            ("/readyz", health),
+            ("/metrics", self._metrics),
             *self.extra_roads,
         ]
         inner: ASGIApp = Switch(roads, pages)
         allowed = [self.settings.public_origin]
         guarded = OriginGuard(inner, allowed=allowed, allow_own_loopback=not self.settings.is_production)
         proxies = TrustedProxies(self.settings.trusted_proxies)
-        return GoodManners(LastResort(guarded), is_https=proxies.is_https)
+        return GoodManners(Measuring(LastResort(guarded), self.measures), is_https=proxies.is_https)
 
-    def site(self, readiness: Any = None) -> Site:
+    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The instruments, with the queue as it is now; without a database the last known queue stands."""
+        with suppress(Unavailable):
+            depth = await outbox.depth(self.database)
+            self.measures.queue(
+                queued=depth.queued, running=depth.running, dead=depth.dead, oldest_s=float(depth.oldest_s)
+            )
+        await metrics_endpoint(self.collectors)(scope, receive, send)
+
+    def site(self) -> Site:
         """What the pages need."""
-
-        async def unknown() -> Mapping[str, Any]:
-            return {"status": "unknown", "parts": {}}
-
         return Site(
             registry=self.registry,
             guard=self.door,
@@ -108,7 +127,7 @@ class App:
             observe=self.observe,
             origin=self.settings.public_origin,
             emergency_numbers=("999", "112"),
-            readiness=readiness or unknown,
+            readiness=self.health.report,
             queue=self._queue,
             stuck_turns=self._stuck,
         )
@@ -186,7 +205,12 @@ def build(
     async def alert(job: Job) -> None:
         await alert_clinician(job.subject, store=handover_store)
 
+    collectors = CollectorRegistry()
+    measures = Measures(collectors, procedures=[bound.procedure.name for bound in registry])
+    measures.watch_pool(in_use=lambda: database.in_use, size=lambda: database.size)
+
     handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
+    worker = Worker(database, handlers, bus=bus, observe=measures.job)
     return App(
         settings=settings,
         database=database,
@@ -196,11 +220,29 @@ def build(
         door=Door(care_store, frozenset({*settings.identity.superuser_ids, *superusers})),
         keys=keys,
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
-        worker=Worker(database, handlers, bus=bus),
+        worker=worker,
         intake_store=intake_store,
-        observe=procedure_logger(fault_of),
+        observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
+        health=Health({**database_probes(database), **_other_probes(worker, keys)}),
+        measures=measures,
+        collectors=collectors,
         extra_roads=extra_roads,
     )
+
+
+def _other_probes(worker: Worker, keys: KeySource | None) -> dict[str, Probe]:
+    """The parts beside the database. The built-in interviewer is always there."""
+
+    async def working() -> Condition:
+        return Condition.OK if worker.is_alive() else Condition.DEGRADED
+
+    async def authenticating() -> Condition:
+        return Condition.DOWN if keys is None else Condition(keys.state.value)
+
+    async def wording() -> Condition:
+        return Condition.OK
+
+    return {"worker": working, "auth": authenticating, "ai": wording}
 
 
 def _keys(settings: Settings) -> KeySource | None:

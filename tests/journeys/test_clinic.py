@@ -205,3 +205,23 @@ async def test_what_the_replaced_system_had_and_we_lack_says_so(app):
     assert status == 501
     status, _, _ = await http(asgi, "GET", "/api/trpc/appointment.nonsense", who="patient")
     assert status == 404
+
+
+async def test_health_says_which_part_and_metrics_name_no_caller(app):
+    await a_session(app)
+    asgi = app.asgi()
+    status, _, text = await http(asgi, "GET", "/api/health")
+    body = json.loads(text)
+    assert status == 200
+    assert body["status"] == "healthy"
+    assert body["checks"]["database"] is True
+    assert isinstance(body["uptime"], int)
+    status, _, text = await http(asgi, "GET", "/readyz")
+    assert json.loads(text)["parts"]["migrations"] == "ok"
+    assert json.loads(text)["parts"]["durability"] == "down"  # the test server trades it for speed
+    assert status == 503
+    assert (await http(asgi, "GET", "/livez"))[0] == 200
+    await http(asgi, "GET", "/api/trpc/intake.getSession", who="patient")
+    status, _, text = await http(asgi, "GET", "/metrics")
+    assert 'anamnesis_procedures_total{outcome="' in text or "anamnesis_procedures_total" in text
+    assert "patient@" not in text

@@ -104,9 +104,13 @@ class Health:
 
     async def ready(self, _request: Request) -> Response:
         """Part by part; 503 when an essential one is down, when the service drains, or has not been migrated."""
+        report = await self.report()
+        return _answer(report["status"] != "unready", report)
+
+    async def report(self) -> dict[str, object]:
+        """The body of ``/readyz``: ``status`` and ``parts``."""
         parts = await self.conditions(*PARTS)
-        status = "unready" if self.is_draining() else verdict(parts)
-        return _answer(status != "unready", {"status": status, "parts": parts})
+        return {"status": "unready" if self.is_draining() else verdict(parts), "parts": parts}
 
     async def healthy(self, _request: Request) -> Response:
         """The health check of the system replaced, in its shape: database and auth decide, an AI outage never does."""
