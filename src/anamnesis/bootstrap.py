@@ -21,6 +21,7 @@ from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
+from anamnesis.edge.draining import Drain
 from anamnesis.edge.faults import fault_of
 from anamnesis.edge.headers import GoodManners, request_id_of
 from anamnesis.edge.health import Condition, Health, Probe, database_probes
@@ -51,7 +52,7 @@ from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
 from anamnesis.messaging.store import PostgresMessageStore
-from anamnesis.settings import Settings
+from anamnesis.settings import Provider, Settings
 from anamnesis.workers.loop import Worker
 
 _NAMES: Final = tuple(
@@ -79,6 +80,7 @@ class App:
     health: Health
     measures: Measures
     collectors: CollectorRegistry
+    drain: Drain
     extra_roads: Sequence[tuple[str, ASGIApp]] = ()
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -218,6 +220,8 @@ def build(
 
     handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
     worker = Worker(database, handlers, bus=bus, observe=measures.job)
+    drain = Drain()
+    wants_builtin = settings.ai.providers[0] is Provider.BUILTIN
     return App(
         settings=settings,
         database=database,
@@ -230,14 +234,18 @@ def build(
         worker=worker,
         intake_store=intake_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
-        health=Health({**database_probes(database), **_other_probes(worker, keys)}),
+        health=Health(
+            {**database_probes(database), **_other_probes(worker, keys, is_builtin=wants_builtin)},
+            lambda: drain.has_begun,
+        ),
+        drain=drain,
         measures=measures,
         collectors=collectors,
         extra_roads=extra_roads,
     )
 
 
-def _other_probes(worker: Worker, keys: KeySource | None) -> dict[str, Probe]:
+def _other_probes(worker: Worker, keys: KeySource | None, *, is_builtin: bool) -> dict[str, Probe]:
     """The parts beside the database. The built-in interviewer is always there."""
 
     async def working() -> Condition:
@@ -247,7 +255,8 @@ def _other_probes(worker: Worker, keys: KeySource | None) -> dict[str, Probe]:
         return Condition.DOWN if keys is None else Condition(keys.state.value)
 
     async def wording() -> Condition:
-        return Condition.OK
+        # Vendors' models are not built yet: a deployment that names one is served by the built-in interviewer.
+        return Condition.OK if is_builtin else Condition.DEGRADED
 
     return {"worker": working, "auth": authenticating, "ai": wording}
 

@@ -13,6 +13,8 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "demo",
     "serve": "serve",
     "work": "work",
+    "migrate": "migrate",
+    "check": "check",
     "triage": "triage",
     "content": "content",
 }
