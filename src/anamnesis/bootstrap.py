@@ -221,7 +221,7 @@ def build(
     handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
     worker = Worker(database, handlers, bus=bus, observe=measures.job)
     drain = Drain()
-    wants_builtin = settings.ai.providers[0] is Provider.BUILTIN
+    others = _other_probes(worker, keys, is_builtin=settings.ai.providers[0] is Provider.BUILTIN)
     return App(
         settings=settings,
         database=database,
@@ -235,7 +235,7 @@ def build(
         intake_store=intake_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
-            {**database_probes(database), **_other_probes(worker, keys, is_builtin=wants_builtin)},
+            {**database_probes(database), **others},
             lambda: drain.has_begun,
         ),
         drain=drain,
