@@ -11,23 +11,23 @@ import json
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
-
-import httpx2
 
 from anamnesis.db import embedded
 from anamnesis.db.binaries import find_programs
 from anamnesis.db.migrating import migrate
-from build import ISSUER_OF_TESTS, ORIGIN, a_session, an_app, caller, claims
+from build import ORIGIN, a_session, an_app, caller
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
@@ -59,43 +59,54 @@ async def prepare(dsn: str) -> Scene:
         made = await patient.call("intake.createNewSession", connectionId=connection_id)
         sessions.append(str(made["id"]))
     await app.database.close()
-    return Scene(connection_id, read_session, sessions, ISSUER_OF_TESTS.token(claims("patient")))
+    return Scene(connection_id, read_session, sessions, "")
 
 
-async def load(connections: int, ask: Callable[[int], Awaitable[Any]]) -> tuple[float, list[float]]:
-    """Requests a second and every latency in ms, from so many askers that each wait for their answer."""
+async def load(connections: int, ask: Callable[[int], bytes]) -> tuple[float, list[float]]:
+    """Requests a second and every latency in ms, from so many keep-alive connections that wait for their answers."""
     latencies: list[float] = []
     end = time.perf_counter() + SECONDS
 
     async def asker(number: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
         while time.perf_counter() < end:
             begun = time.perf_counter()
-            answer = await ask(number)
-            answer.raise_for_status()
+            writer.write(ask(number))
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(re.search(rb"content-length: (\d+)", head.lower()).group(1))
+            await reader.readexactly(length)
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise SystemExit(head.split(b"\r\n")[0].decode())
             latencies.append((time.perf_counter() - begun) * 1000)
+        writer.close()
+        await writer.wait_closed()
 
     begun = time.perf_counter()
     await asyncio.gather(*(asker(number) for number in range(connections)))
     return len(latencies) / (time.perf_counter() - begun), latencies
 
 
-def asks(client: httpx2.AsyncClient, scene: Scene) -> dict[str, Callable[[int], Awaitable[Any]]]:
-    """One request of each kind, as a client makes it."""
-    headers = {"authorization": f"Bearer {scene.token}", "origin": ORIGIN}
-    wanted = json.dumps({"json": {"sessionId": scene.read_session}})
+def asks(scene: Scene) -> dict[str, Callable[[int], bytes]]:
+    """One request of each kind, as the bytes a client sends."""
+    always = f"Host: 127.0.0.1:{PORT}\r\nAuthorization: Bearer {scene.token}\r\nOrigin: {ORIGIN}\r\n"
+    wanted = quote(json.dumps({"json": {"sessionId": scene.read_session}}))
 
-    def post(name: str, body: dict[str, str]) -> Awaitable[Any]:
-        return client.post(f"{BASE}/api/trpc/{name}", json={"json": body}, headers=headers)
+    def get(path: str) -> bytes:
+        return f"GET {path} HTTP/1.1\r\n{always}\r\n".encode()
 
-    def send(number: int) -> Awaitable[Any]:
+    def post(name: str, body: dict[str, str]) -> bytes:
+        text = json.dumps({"json": body})
+        kind = f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n"
+        return f"POST /api/trpc/{name} HTTP/1.1\r\n{always}{kind}\r\n{text}".encode()
+
+    def send(number: int) -> bytes:
         session = scene.sessions[number % len(scene.sessions)]
         return post("intake.sendMessage", {"sessionId": session, "content": "no", "clientMessageId": str(uuid4())})
 
+    read = get(f"/api/trpc/intake.getSession?input={wanted}")
     return {
-        "health": lambda _: client.get(f"{BASE}/livez"),
-        "intake.getSession": lambda _: client.get(
-            f"{BASE}/api/trpc/intake.getSession", params={"input": wanted}, headers=headers
-        ),
+        "health": lambda _: get("/api/health"),
+        "intake.getSession": lambda _: read,
         "intake.sendMessage": send,
         "message.send": lambda _: post("message.send", {"connectionId": scene.connection_id, "content": "hello"}),
     }
@@ -169,10 +180,10 @@ async def _main(server: embedded.Embedded, folder: Path) -> int:
     scene = await prepare(server.app_dsn)
     service = _serve(server)
     try:
-        await _wait_until_up()
+        scene.token = await _wait_until_up(service)
         rows = await _measure(server, folder, scene, service.pid)
     finally:
-        service.terminate()
+        service.send_signal(signal.SIGINT)
         service.wait(15)
     heads = ("procedure", "conn", "ours/s", "limit/s", "ratio", "p50 ms", "p99 ms", "stmts", "cpu ms")
     print("\n{:20} {:>4} {:>8} {:>8} {:>6} {:>7} {:>7} {:>5} {:>7}".format(*heads))
@@ -188,23 +199,20 @@ PEAK = {"rss": 0.0}
 def _serve(server: embedded.Embedded) -> subprocess.Popen[bytes]:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
-        "from build import an_app; from anamnesis.serving import serve, run; from anamnesis import journal;"
-        "journal.configure(development=False, level='WARNING');"
-        "app = an_app(sys.argv[2]);"
-        f"run(serve(app.asgi(), host='127.0.0.1', port={PORT}, running=app.running))"
+        "from build import ISSUER_OF_TESTS, an_app, claims; from anamnesis.serving import serve, run;"
+        "from anamnesis import journal; journal.configure(development=False, level='WARNING');"
+        "app = an_app(sys.argv[2]); token = ISSUER_OF_TESTS.token(claims('patient'));"
+        f"run(serve(app.asgi(), host='127.0.0.1', port={PORT}, running=app.running, drain=app.drain,"
+        "stop=app.worker.stop, ready=lambda: print(token, flush=True)))"
     )
-    return subprocess.Popen([sys.executable, "-c", code, str(ROOT / "tests"), server.app_dsn])
+    command = [sys.executable, "-c", code, str(ROOT / "tests"), server.app_dsn]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
-async def _wait_until_up() -> None:
-    async with httpx2.AsyncClient() as client:
-        for _ in range(200):
-            try:
-                if (await client.get(f"{BASE}/livez")).status_code == 200:
-                    return
-            except httpx2.HTTPError:
-                await asyncio.sleep(0.05)
-    raise SystemExit("the service did not start")
+async def _wait_until_up(service: subprocess.Popen[bytes]) -> str:
+    """The token the service's own issuer made, which it prints when it takes connections."""
+    assert service.stdout is not None
+    return (await asyncio.to_thread(service.stdout.readline)).decode().strip()
 
 
 async def _measure(server: embedded.Embedded, folder: Path, scene: Scene, pid: int) -> list[tuple[Any, ...]]:
@@ -214,19 +222,17 @@ async def _measure(server: embedded.Embedded, folder: Path, scene: Scene, pid: i
         name: await statements_of(server.app_dsn, scene, name)
         for name in ("intake.getSession", "intake.sendMessage", "message.send")
     }
-    limits_pool = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
-    async with httpx2.AsyncClient(limits=limits_pool, timeout=30) as client:
-        for _ in range(ROUNDS):
-            for name, ask in asks(client, scene).items():
-                for connections in CONNECTIONS:
-                    before = _cpu_s(pid)
-                    rate, latencies = await load(connections, ask)
-                    cpu = (_cpu_s(pid) - before) * 1000 / max(1, len(latencies))
-                    results.setdefault((name, connections), []).append((rate, latencies, cpu))
-                    PEAK["rss"] = max(PEAK["rss"], _rss_mb(pid))
-                    if name == "intake.getSession":
-                        limit = _pgbench(server, folder, scripts[name], connections)
-                        limits.setdefault((name, connections), []).append(limit)
+    for _ in range(ROUNDS):
+        for name, ask in asks(scene).items():
+            for connections in CONNECTIONS:
+                before = _cpu_s(pid)
+                rate, latencies = await load(connections, ask)
+                cpu = (_cpu_s(pid) - before) * 1000 / max(1, len(latencies))
+                results.setdefault((name, connections), []).append((rate, latencies, cpu))
+                PEAK["rss"] = max(PEAK["rss"], _rss_mb(pid))
+                if name == "intake.getSession":
+                    limit = _pgbench(server, folder, scripts[name], connections)
+                    limits.setdefault((name, connections), []).append(limit)
     return [_row(key, runs, limits.get(key), scripts.get(key[0])) for key, runs in results.items()]
 
 
