@@ -85,7 +85,7 @@ def _quick(value: object, seen: set[int]) -> tuple[Tree, Tree]:
         return value, None
     if kind is int:
         return _integer(value), None  # type: ignore[arg-type]
-    if kind is UUID:
+    if isinstance(value, UUID):  # the database driver has a kind of its own
         return str(value), None
     if id(value) in seen and value is not UNDEFINED:
         raise _Shared
