@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, str]] = {
     "check": "check",
     "triage": "triage",
     "content": "content",
+    "api": "api",
 }
 
 
