@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from golden_router import app_for, describe
 
 from anamnesis.edge import superjson
+from anamnesis.edge.superjson.restoring import restore
 from anamnesis.kernel import javascript as js
 
 
@@ -75,7 +76,7 @@ def event_list(text):
 
 def line_list(text):
     """Lines with chunk ids renamed in order of each call's own chain, so that concurrent calls may change places."""
-    lines = [json.loads(line) for line in text.split("\n") if line.strip()]
+    lines = [enveloped(json.loads(line)) for line in text.split("\n") if line.strip()]
     if not lines:
         return lines
     head, rest = lines[0], lines[1:]
@@ -88,6 +89,11 @@ def line_list(text):
             described[2] = names[described[2]]
         renamed.append((names[chunk], status, comparable(value), line.get("meta")))
     return [comparable(head), *sorted(renamed, key=lambda each: each[0])]
+
+
+def enveloped(line):
+    """A line of a server without superjson is the bare value."""
+    return line if isinstance(line, dict) and "json" in line else {"json": line}
 
 
 SYNTAX = re.compile(r"JSON|Unexpected|Expecting|Extra data|Unterminated|Invalid control|Invalid \\escape|delimiter")
@@ -148,11 +154,11 @@ def restored_error(tagged, refs, path):
 
 LEAVES = {
     "undefined": lambda tagged, refs, path: js.UNDEFINED,
-    "Date": lambda tagged, refs, path: superjson._restore_date(tagged["v"]),
-    "number": lambda tagged, refs, path: superjson._restore_number(tagged["v"]),
+    "Date": lambda tagged, refs, path: restore(tagged["v"], "Date"),
+    "number": lambda tagged, refs, path: restore(tagged["v"], "number"),
     "bigint": lambda tagged, refs, path: js.BigInt(int(tagged["v"])),
     "URL": lambda tagged, refs, path: js.Url(tagged["v"]),
-    "regexp": lambda tagged, refs, path: superjson._restore_regexp(tagged["v"]),
+    "regexp": lambda tagged, refs, path: restore(tagged["v"], "regexp"),
     "Error": restored_error,
     "typed-array": lambda tagged, refs, path: js.TypedArray(tagged["c"], tuple(tagged["v"])),
 }
