@@ -333,7 +333,10 @@ async def protected_mut(context):
 
 @procedures.subscription("ticks", allow=PUBLIC, input=Ticks)
 async def ticks(_, body):
-    first = 1 if not body.last_event_id else int(body.last_event_id) + 1
+    last = body.last_event_id or "0"
+    if not last.isdecimal():
+        return  # there it counts from NaN, and nothing is more than that
+    first = int(last) + 1
     for n in range(first, int(body.count) + 1):
         yield Tracked(str(n), {"n": n, "at": D})
 

@@ -56,7 +56,8 @@ async def events(
         source = await start()
         if not options.enabled:
             raise disabled  # noqa: TRY301 - one road for every failure
-        async for chunk in _values(source, encode, options, last_id):
+        resumed = last_id if last_id and _FORBIDDEN_IN_ID.isdisjoint(last_id) else None  # it is a stranger's word
+        async for chunk in _values(source, encode, options, resumed):
             yield chunk
     except Exception as error:  # noqa: BLE001 - the edge answers everything
         yield b"event: serialized-error\ndata: " + json_text(encode(failed(error))) + b"\n\n\n"
