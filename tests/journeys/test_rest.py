@@ -1,12 +1,14 @@
 """The OpenAPI document, and schemathesis against it."""
 
 import json
+from pathlib import Path
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from starlette.testclient import TestClient
 
+from anamnesis.edge.rest import api_markdown
 from build import ISSUER_OF_TESTS, an_app, claims, closing, http
 
 
@@ -18,6 +20,11 @@ async def test_the_document_is_openapi_31_and_names_every_procedure(clinic):
         assert document["openapi"].startswith("3.1")
         described = {each["operationId"] for path in document["paths"].values() for each in path.values()}
         assert {bound.procedure.name for bound in app.registry} == described
+
+
+def test_the_page_about_the_api_is_fresh():
+    app = an_app("postgresql:///nowhere")
+    assert Path("docs/api.md").read_text() == api_markdown(app.registry)
 
 
 async def test_a_bad_input_is_a_problem_document_that_names_the_field(clinic):

@@ -5,8 +5,9 @@ are being found nothing is locked and no connection is held; the second appends 
 """
 
 import asyncio
-from dataclasses import dataclass
-from typing import Final
+import time
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 from uuid import UUID
 
 from anamnesis.care.model import Access
@@ -28,6 +29,35 @@ _POLL_S: Final = 0.05
 _REPLANS: Final = 5
 
 
+class Observer(Protocol):
+    """Counts what happens; learns nothing of what was said."""
+
+    def turn(self, outcome: str, seconds: float) -> None:
+        """A turn came to its end."""
+        ...
+
+    def fallback(self, reason: str) -> None:
+        """A model could not take a turn."""
+        ...
+
+    def red_flag(self, acuity: Acuity) -> None:
+        """A red flag was raised."""
+        ...
+
+
+class Unobserved:
+    """Counts nothing."""
+
+    def turn(self, outcome: str, seconds: float) -> None:
+        """Take no note."""
+
+    def fallback(self, reason: str) -> None:
+        """Take no note."""
+
+    def red_flag(self, acuity: Acuity) -> None:
+        """Take no note."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interviewer:
     """What a turn needs besides the store."""
@@ -36,6 +66,7 @@ class Interviewer:
     model: ChatModel
     deadline_s: float = 25.0
     is_builtin: bool = True
+    observer: Observer = field(default_factory=Unobserved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +113,8 @@ async def _keep(
     stored = await tx.append(session, message, state="waiting")
     inbound = Inbound(str(stored.id), message.text, stored.seq)
     screened = interview.screen(session.record, inbound, content)
+    for flag in screened.new_flags:
+        interviewer.observer.red_flag(flag.acuity)
     if screened.new_flags and screened.record.acuity is Acuity.EMERGENCY:
         await tx.enqueue(NewJob(JobKind.ALERT_CLINICIAN, session.id, request_id))
     await tx.announce(f"session:{session.id}", f"inbox:{access.link.doctor_id}")
@@ -130,6 +163,7 @@ async def take_turn(job: Job, *, store: IntakeStore, interviewer: Interviewer) -
 
     What is not ours any more when we come to write is dropped: another worker has it.
     """
+    started = time.monotonic()
     waiting = await store.waiting(job.subject)
     if waiting is None:
         async with store.begin() as tx:
@@ -148,6 +182,7 @@ async def take_turn(job: Job, *, store: IntakeStore, interviewer: Interviewer) -
             plan = interview.plan_turn(session.record, inbound, interviewer.content)
             words, state = plan.reply, "answered_fallback"
         else:
+            interviewer.observer.turn(state, time.monotonic() - started)
             return
     raise Unavailable
 
@@ -158,10 +193,12 @@ async def _find_words(plan: TurnPlan, interviewer: Interviewer) -> tuple[str, st
     try:
         completion = await interviewer.model.complete(prompt, deadline_s=interviewer.deadline_s)
     except ModelFailed:
+        interviewer.observer.fallback("unavailable")
         return plan.reply, "answered_fallback"
     text = completion.text.strip()
     is_usable = bool(text) and bool(completion.finish_reason)
     if not is_usable or isinstance(check_reply(text, after_flag=bool(plan.record.flags)), Refused):
+        interviewer.observer.fallback("unusable")
         return plan.reply, "answered_fallback"
     return text, "answered_fallback" if interviewer.is_builtin else "answered_ai"
 
