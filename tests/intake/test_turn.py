@@ -5,7 +5,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from anamnesis.care.model import Access, Standing
 from anamnesis.db import outbox
+from anamnesis.intake.actions import Interviewer, receive_message
+from anamnesis.intake.model import NewMessage
 from anamnesis.kernel.errors import Conflict
 from anamnesis.kernel.jobs import JobKind
 from anamnesis.llm.port import Completion
@@ -140,21 +143,40 @@ async def test_an_emergency_is_not_read_as_the_answer_to_what_was_asked(app):
     assert data["medications"] == ["amlodipine 5 mg"]
 
 
-async def test_a_message_that_waits_while_the_interview_ends_is_answered_whatever_the_doctor_does(clinic, owner):
-    model = StubModel(latency_s=0.3)
-    async with an_app_with(clinic, model) as app:
-        _, session_id = await a_session(app)
-        await tell(app, session_id, *WHOLE_INTAKE[:-1])
-        last = asyncio.create_task(tell(app, session_id, WHOLE_INTAKE[-1]))
-        await asyncio.sleep(0.1)
-        late = asyncio.create_task(tell(app, session_id, "and I also cough"))
-        await last
-        note = (await seen_by(app, "doctor", session_id))["session"]["clinicalHandover"]
-        await caller(app, "doctor").call("intake.markAsReviewed", sessionId=session_id)
-        answer = await late
-        assert answer["aiMessage"] is not None
-        assert (await seen_by(app, "doctor", session_id))["session"]["clinicalHandover"] == note
-        assert await broken(owner) == []
+async def kept(app, session_id, *messages):
+    """Keep these messages as a process does that dies before it answers any of them."""
+    link = await app.intake_store.link_of_session(UUID(session_id))
+    for text in messages:
+        message, interviewer = NewMessage(link.patient_user_id, text, uuid4()), Interviewer(app.content, StubModel())
+        await receive_message(
+            Access(link, Standing.PATIENT),
+            UUID(session_id),
+            message,
+            store=app.intake_store,
+            interviewer=interviewer,
+            request_id="r",
+        )
+    await app.database.execute("UPDATE jobs SET lease_until = clock_timestamp() WHERE state = 'running'")
+
+
+async def take_one_turn(app):
+    await app.worker.handlers[JobKind.TAKE_TURN](await outbox.claim(app.database, [JobKind.TAKE_TURN]))
+
+
+async def test_a_message_that_waits_while_the_interview_ends_is_answered_whatever_the_doctor_does(app, owner):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE[:-1])
+    await kept(app, session_id, WHOLE_INTAKE[-1], "and I also cough")
+    await take_one_turn(app)
+    ready = (await seen_by(app, "doctor", session_id))["session"]
+    assert ready["status"] == "ready"
+    await caller(app, "doctor").call("intake.markAsReviewed", sessionId=session_id)
+    await take_one_turn(app)
+    seen = await seen_by(app, "doctor", session_id)
+    assert seen["messages"][-1]["text"] == app.content.texts["after_ready"]
+    assert seen["session"]["clinicalHandover"] == ready["clinicalHandover"]
+    assert seen["session"]["status"] == "reviewed"
+    assert await broken(owner) == []
 
 
 async def test_eight_messages_at_once_are_all_answered(clinic, owner):
