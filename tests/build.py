@@ -62,9 +62,10 @@ async def tell(app: App, session_id: str, *messages: str, who: str = "patient"):
 
 WHOLE_INTAKE = (
     "It is about me", "Jane, 34, female", "I have had a bad headache since Monday", "No",
-    "in front, throbbing, it does not spread", "6", "light makes it worse", "None of these", "bp 120/80 temp 37.2",
-    "No records", "I take amlodipine 5 mg", "No, but I am allergic to penicillin", "high blood pressure",
-    "No family illness", "no smoking, teacher", "Nothing else", "Yes, this is right",
+    "in front, throbbing, it does not spread", "It comes and goes, it took a day to get bad",
+    "6, light makes it worse, sleep helps", "None of these", "bp 120/80 temp 37.2", "No records",
+    "I take amlodipine 5 mg", "No, but I am allergic to penicillin", "high blood pressure",
+    "No family illness, no smoking, I live with my sister", "Nothing else", "Yes, this is right",
 )  # fmt: skip
 
 

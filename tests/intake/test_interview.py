@@ -31,16 +31,15 @@ WHOLE = (
     "I have had a bad headache since Monday",
     "No",
     "in front, throbbing, it does not spread",
-    "6",
-    "light makes it worse",
+    "It comes and goes, it took a day to get bad",
+    "6, light makes it worse, sleep helps",
     "None of these",
     "bp 120/80 temp 37.2",
     "No records",
     "I take amlodipine 5 mg",
     "No, but I am allergic to penicillin",
     "high blood pressure",
-    "No family illness",
-    "no smoking, teacher",
+    "No family illness, no smoking, I live with my sister",
     "Nothing else",
     "Yes, this is right",
 )
@@ -92,7 +91,7 @@ def test_done_ends_early_and_names_what_is_missing():
 
 
 def test_what_is_not_understood_twice_is_left():
-    plan, _ = interview("It is about me", "hmm", "what", "eh")
+    plan, _ = interview("It is about me", "hmm 5000", "what 5000", "eh 5000")
     assert isinstance(plan.record.answer("age"), Declined)
 
 

@@ -140,7 +140,7 @@ async def test_an_emergency_is_not_read_as_the_answer_to_what_was_asked(app):
     await tell(app, session_id, "I want to kill myself")
     await tell(app, session_id, "yes I am safe now", *WHOLE_INTAKE[10:], *["no"] * 3)
     data = (await seen_by(app, "doctor", session_id))["session"]["medicalData"]
-    assert data["medications"] == ["amlodipine 5 mg"]
+    assert ["amlodipine 5 mg" in each for each in data["medications"]] == [True]
 
 
 async def kept(app, session_id, *messages):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import isfinite
 from typing import Any, Final
 
-from anamnesis.clinical import answers
+from anamnesis.clinical import told
 from anamnesis.clinical.findings import read_findings
 from anamnesis.clinical.red_flags import screen
 from anamnesis.clinical.terms import Acuity, Age, Assertion, Consciousness, Person, Sex, Speaker, VitalSigns
@@ -112,7 +112,7 @@ def _person(case: Mapping[str, Any], text: str) -> Person:
         raise BadLine("pregnant is true, false or null")
     if speaker is not None and speaker not in list(Speaker):
         raise BadLine("speaker is self, parent or other")
-    told_age, told_sex = answers.read_age(text, is_asked=False), answers.read_sex(text, is_asked=False)
+    told_age, told_sex = told.read_age(text, is_asked=False), told.read_sex(text, is_asked=False)
     known_sex = {"female": Sex.FEMALE, "f": Sex.FEMALE, "male": Sex.MALE, "m": Sex.MALE}.get(str(sex).lower())
     return Person(
         age or (told_age.value if told_age else None),

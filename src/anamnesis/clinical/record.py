@@ -54,16 +54,23 @@ class NoneReported:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Told. superseded keeps what was said before, oldest first."""
+    """Told. superseded keeps what was said before, oldest first; more is what else the value rests on.
+
+    A conflict is what was told twice, differently, and not yet settled: the latest words are the value.
+    """
 
     value: str
     evidence: Evidence
     superseded: tuple[str, ...] = ()
+    more: tuple[Evidence, ...] = ()
+    is_conflicting: bool = False
 
 
 Answer = NotAsked | Declined | NoneReported | Reported
 _NOT_ASKED: Final = NotAsked()
 _MOST_FINDINGS: Final = 500
+_MOST_TOLD: Final = 60
+NONE_NOW: Final = "none now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,14 @@ class ClinicalRecord:
     pending: str | None = None
     advice_due: tuple[str, ...] = ()
     danger_signs: tuple[str, ...] = ()
+    signs: Mapping[str, Answer] = field(default_factory=dict)
+    complaints: tuple[str, ...] = ()
+    also_told: tuple[Evidence, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    last_answered: tuple[str, ...] = ()
+    volunteered: tuple[str, ...] = ()
+    signs_due: tuple[str, ...] = ()
+    not_applicable: tuple[str, ...] = ()
     is_ended_early: bool = False
     wants_person: bool = False
     unknown: Mapping[str, Any] = field(default_factory=dict)
@@ -102,24 +117,80 @@ class ClinicalRecord:
 
     def with_answer(self, slot: str, answer: Answer) -> "ClinicalRecord":
         """The record with this answer. What was reported before is kept as superseded; a Declined never replaces it."""
+        return replace(self, answers={**self.answers, slot: _merged(self.answer(slot), answer)})
+
+    def with_item(self, slot: str, answer: Reported) -> "ClinicalRecord":
+        """The record with one thing more in a list, such as a second medicine; what was listed stays."""
         old = self.answer(slot)
-        if isinstance(old, Reported):
-            if isinstance(answer, Declined | NotAsked):
-                return self
-            if isinstance(answer, Reported) and answer.value != old.value:
-                answer = replace(answer, superseded=(*old.superseded, old.value))
-            elif isinstance(answer, NoneReported):
-                answer = Reported("none now", answer.evidence, (*old.superseded, old.value))
-        return replace(self, answers={**self.answers, slot: answer})
+        if not isinstance(old, Reported) or old.value == NONE_NOW:
+            return self.with_answer(slot, answer)
+        if answer.value.lower() in old.value.lower():
+            return self
+        more = (*old.more, answer.evidence)
+        return replace(
+            self, answers={**self.answers, slot: replace(old, value=f"{old.value}; {answer.value}", more=more)}
+        )
+
+    def with_conflict(self, slot: str, answer: Answer) -> "ClinicalRecord":
+        """The record with what contradicts an earlier answer: both are kept, and the topic waits to be settled."""
+        merged = _merged(self.answer(slot), answer)
+        if isinstance(merged, Reported):
+            merged = replace(merged, is_conflicting=True)
+        return replace(self, answers={**self.answers, slot: merged}, conflicts=(*self.conflicts, slot))
+
+    def settled(self, slot: str) -> "ClinicalRecord":
+        """The record in which the topic is no longer in conflict: the latest words stand, the earlier are kept."""
+        answer = self.answer(slot)
+        answers = self.answers
+        if isinstance(answer, Reported):
+            answers = {**answers, slot: replace(answer, is_conflicting=False)}
+        return replace(self, answers=answers, conflicts=tuple(each for each in self.conflicts if each != slot))
+
+    def sign(self, sign_id: str) -> Answer:
+        """What was said of one danger sign or accompanying symptom."""
+        return self.signs.get(sign_id, _NOT_ASKED)
+
+    def is_sign_covered(self, sign_id: str) -> bool:
+        """Whether the sign was told, denied, or asked for without an answer."""
+        return not isinstance(self.sign(sign_id), NotAsked)
+
+    def with_sign(self, sign_id: str, answer: Answer) -> "ClinicalRecord":
+        """The record with this sign. A sign that was there stays reported, whatever is said of it later."""
+        return replace(self, signs={**self.signs, sign_id: _merged(self.sign(sign_id), answer)})
+
+    def with_told(self, evidence: Evidence) -> "ClinicalRecord":
+        """The record with words that fitted no topic, so that the doctor still reads them."""
+        return replace(self, also_told=(*self.also_told, evidence)[-_MOST_TOLD:])
 
     def with_findings(self, findings: tuple[Finding, ...]) -> "ClinicalRecord":
         """The record with further findings; the oldest beyond a bound are let go, what they raised stays latched."""
         return replace(self, findings=(*self.findings, *findings)[-_MOST_FINDINGS:])
 
 
+def _merged(old: Answer, new: Answer) -> Answer:
+    """The new answer without the loss of what was reported before."""
+    if isinstance(new, NotAsked):
+        return old
+    if isinstance(old, NoneReported) and isinstance(new, Reported):
+        return replace(new, superseded=(*new.superseded, "none"), more=(*new.more, old.evidence))
+    if not isinstance(old, Reported):
+        return old if isinstance(old, NoneReported) and isinstance(new, Declined) else new
+    match new:
+        case Declined():
+            return old
+        case NoneReported():
+            return Reported(NONE_NOW, new.evidence, (*old.superseded, old.value), (*old.more, old.evidence))
+        case Reported() if new.value == old.value:
+            return replace(old, more=(*old.more, new.evidence))
+        case _:
+            more = (*old.more, old.evidence, *new.more)
+            return replace(new, superseded=(*old.superseded, old.value), more=more)
+
+
 # -- as JSON -----------------------------------------------------------------------------------------------------
 
 _KNOWN: Final = frozenset(each.name for each in fields(ClinicalRecord)) - {"unknown"}
+_VITALS: Final = frozenset(each.name for each in fields(VitalSigns))
 
 
 def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
@@ -149,6 +220,14 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
         "pending": record.pending,
         "advice_due": list(record.advice_due),
         "danger_signs": list(record.danger_signs),
+        "signs": {sign: _answer_to_json(answer) for sign, answer in record.signs.items()},
+        "complaints": list(record.complaints),
+        "also_told": [asdict(each) for each in record.also_told],
+        "conflicts": list(record.conflicts),
+        "last_answered": list(record.last_answered),
+        "volunteered": list(record.volunteered),
+        "signs_due": list(record.signs_due),
+        "not_applicable": list(record.not_applicable),
         "is_ended_early": record.is_ended_early,
         "wants_person": record.wants_person,
     }
@@ -156,9 +235,7 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
 
 def record_from_json(data: Mapping[str, Any]) -> ClinicalRecord:
     """The record of stored JSON; what an older version did not store is as in a new record, unknown keys are kept."""
-    person, vitals = data.get("person") or {}, dict(data.get("vitals") or {})
-    if vitals.get("consciousness"):
-        vitals["consciousness"] = Consciousness(vitals["consciousness"])
+    person = data.get("person") or {}
     age = person.get("age")
     return ClinicalRecord(
         language=data.get("language", "en"),
@@ -170,20 +247,28 @@ def record_from_json(data: Mapping[str, Any]) -> ClinicalRecord:
             Speaker(person.get("speaker", "self")),
         ),
         answers={slot: _answer_from_json(answer) for slot, answer in (data.get("answers") or {}).items()},
-        vitals=VitalSigns(**vitals),
+        vitals=_vitals(data.get("vitals") or {}),
         readings=tuple((name, Evidence(**evidence)) for name, evidence in data.get("readings") or ()),
         findings=tuple(_finding(each) for each in data.get("findings") or ()),
         flags=tuple(_flag(each) for each in data.get("flags") or ()),
         acuity=Acuity(data.get("acuity", 0)),
         colour=Colour(data.get("colour", "unknown")),
         reasons=tuple(data.get("reasons") or ()),
-        stage=Stage(data.get("stage", Stage.VITALS)),
+        stage=_stage(data.get("stage")),
         completeness=data.get("completeness", 0),
         gaps=tuple(data.get("gaps") or ()),
         asked=tuple(data.get("asked") or ()),
         pending=data.get("pending"),
         advice_due=tuple(data.get("advice_due") or ()),
         danger_signs=tuple(data.get("danger_signs") or ()),
+        signs={sign: _answer_from_json(answer) for sign, answer in (data.get("signs") or {}).items()},
+        complaints=tuple(data.get("complaints") or ()),
+        also_told=tuple(Evidence(**each) for each in data.get("also_told") or ()),
+        conflicts=tuple(data.get("conflicts") or ()),
+        last_answered=tuple(data.get("last_answered") or ()),
+        volunteered=tuple(data.get("volunteered") or ()),
+        signs_due=tuple(data.get("signs_due") or ()),
+        not_applicable=tuple(data.get("not_applicable") or ()),
         is_ended_early=bool(data.get("is_ended_early")),
         wants_person=bool(data.get("wants_person")),
         unknown={name: value for name, value in data.items() if name not in _KNOWN},
@@ -203,9 +288,23 @@ def _answer_from_json(data: Mapping[str, Any]) -> Answer:
         case "none":
             return NoneReported(evidence)
         case "reported":
-            return Reported(data["value"], evidence, tuple(data.get("superseded") or ()))
+            more = tuple(Evidence(**each) for each in data.get("more") or ())
+            superseded = tuple(data.get("superseded") or ())
+            return Reported(data["value"], evidence, superseded, more, bool(data.get("is_conflicting")))
         case _:
             return _NOT_ASKED
+
+
+def _vitals(data: Mapping[str, Any]) -> VitalSigns:
+    known = {name: value for name, value in data.items() if name in _VITALS}
+    if known.get("consciousness"):
+        known["consciousness"] = Consciousness(known["consciousness"])
+    return VitalSigns(**known)
+
+
+def _stage(name: object) -> Stage:
+    """A stage; a name that is none of ours, as older rows have, begins again."""
+    return next((stage for stage in Stage if stage.value == name), Stage.VITALS)
 
 
 def _finding(data: Mapping[str, Any]) -> Finding:

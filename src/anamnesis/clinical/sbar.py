@@ -1,35 +1,52 @@
-"""The hand-over: situation, background, assessment, recommendation. Every statement carries what it rests on."""
+"""The hand-over: situation, background, assessment, recommendation. Every statement carries what it rests on.
 
-from collections.abc import Iterator, Mapping
+Written from the record alone (clinical content, section 7). Told, none, not obtained, not asked, not applicable and
+conflicting never look alike. The differential is withheld: nothing here weighs evidence for an illness.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.scores import news2
-from anamnesis.clinical.terms import Acuity, Evidence, Speaker
+from anamnesis.clinical.terms import Acuity, Colour, Evidence, RedFlag, Sex, Speaker
 
 HEADINGS: Final = ("situation", "background", "assessment", "recommendation")
+WITHHELD: Final = "Differential diagnosis: withheld, insufficient data."
 _QUOTE_WORDS: Final = 20
-_UNITS: Final[dict[str, tuple[str, str]]] = {
-    "temperature_celsius": ("Temperature", "°C"),
+_FLAG_QUOTE_WORDS: Final = 6
+_VALUE_WORDS: Final = 24
+_MOST_FLAGS_SHOWN: Final = 4
+_MOST_TOLD_SHOWN: Final = 3
+#: Label and UCUM unit of each reading; blood pressure is written as one.
+UNITS: Final[Mapping[str, tuple[str, str]]] = {
+    "temperature_celsius": ("Temperature", "Cel"),
     "heart_rate_per_min": ("Pulse", "/min"),
     "respiratory_rate_per_min": ("Breathing", "/min"),
     "spo2_percent": ("Oxygen saturation", "%"),
-    "systolic_mmhg": ("Systolic pressure", "mmHg"),
-    "diastolic_mmhg": ("Diastolic pressure", "mmHg"),
+    "systolic_mmhg": ("Blood pressure", "mm[Hg]"),
     "glucose_mmol_l": ("Glucose", "mmol/L"),
     "weight_kg": ("Weight", "kg"),
     "height_cm": ("Height", "cm"),
 }
-_HPI: Final = (
+HPI: Final = (
     ("onset", "Onset"), ("timing", "Course"), ("site", "Site"), ("character", "Character"), ("radiation", "Spread"),
-    ("severity", "Severity"), ("exacerbating", "Worse with"), ("relieving", "Better with"),
+    ("severity", "Severity"), ("exacerbating", "Worse with"), ("relieving", "Better with"), ("details", "Details"),
 )  # fmt: skip
-_BACKGROUND: Final = (
+HISTORY: Final = (
     ("past_history", "Past illnesses"), ("medicines", "Medicines"), ("allergies", "Allergies"),
     ("family_history", "Family"), ("social_history", "Social"), ("records", "Records"),
-    ("anything_else", "Anything else"),
+    ("anything_else", "Worries and other"),
 )  # fmt: skip
+_ALONE: Final = frozenset({"medicines", "allergies", "past_history"})
+#: How soon and where, and how long until somebody has to have acted (clinical content, safety requirements, "time").
+_URGENCY: Final = {
+    Acuity.EMERGENCY: ("Emergency: now, at the nearest hospital emergency department", "within 5 minutes"),
+    Acuity.URGENT: ("Urgent: the same day, at a health centre or clinic", "within 4 hours"),
+    Acuity.ROUTINE: ("Routine: clinic visit", "within 72 hours"),
+}
+_SAFETY_NET: Final = "If it gets worse or something new begins, go to the nearest hospital, or call 999 or 112."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +59,29 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Sbar:
-    """The note, by section in order, with the line every copy ends with."""
+    """The note, by section in order, with the line every copy ends with.
+
+    for_patient is a proposal for the doctor to send or not: a draft, kept apart from the note.
+    """
 
     situation: tuple[Statement, ...]
     background: tuple[Statement, ...]
     assessment: tuple[Statement, ...]
     recommendation: tuple[Statement, ...]
     footer: str
+    for_patient: str = _SAFETY_NET
 
 
 def draft_sbar(record: ClinicalRecord, *, rules_version: str, is_draft: bool, is_degraded: bool = False) -> Sbar:
     """Write the note from the record alone. Asked and none, not obtained, and not asked are told apart."""
-    status = "rules not reviewed by a clinician" if is_draft else "rules signed"
-    mode = "; built-in interviewer" if is_degraded else ""
+    status = "rules not reviewed by a clinician (draft)" if is_draft else "rules signed"
+    mode = "; degraded mode: built-in interviewer" if is_degraded else ""
     return Sbar(
-        tuple(_situation(record)),
-        tuple(_background(record)),
-        tuple(_assessment(record)),
-        tuple(_recommendation(record)),
-        f"Written by software from the patient's own words; {status}; rules version {rules_version}{mode}. Not signed.",
+        tuple(situation(record)),
+        tuple(background(record)),
+        tuple(assessment(record, is_degraded=is_degraded)),
+        tuple(recommendation(record)),
+        f"Written by software from the patient's words; {status}; rules version {rules_version}{mode}. Not signed.",
     )
 
 
@@ -83,100 +104,229 @@ def describe(answer: Answer) -> str:
             return f"not obtained ({reason})"
         case NoneReported():
             return "none reported"
-        case Reported(value=value, superseded=superseded):
-            return f"{value} (conflicting; said before: {', '.join(superseded)})" if superseded else value
+        case Reported(value=value, superseded=superseded, is_conflicting=is_conflicting):
+            earlier = f" ({'conflicting, also said' if is_conflicting else 'before'}: {', '.join(superseded)})"
+            return f"{shortened(value)}{earlier if superseded else ''}"
 
 
-def _line(record: ClinicalRecord, slot: str, label: str) -> Statement:
-    answer = record.answer(slot)
-    evidence = () if isinstance(answer, NotAsked) else (answer.evidence,)
-    return Statement(f"{label}: {describe(answer)}", evidence)
+def shortened(words: str, most: int = _VALUE_WORDS) -> str:
+    """The first words of a text, as they stand in it; the evidence keeps the whole."""
+    if len(words.split()) <= most:
+        return words.strip()
+    return f"{first_words(words, most)} …"
 
 
-def _situation(record: ClinicalRecord) -> Iterator[Statement]:
-    yield Statement(_who(record), tuple(_evidence_of(record, "age", "sex", "pregnancy", "speaker")))
+def first_words(words: str, most: int) -> str:
+    """The first words of a text, verbatim with what stands between them."""
+    rest, end = words, 0
+    for _ in range(most):
+        stripped = rest.lstrip()
+        word = stripped.split(maxsplit=1)[0] if stripped else ""
+        end += len(rest) - len(stripped) + len(word)
+        rest = words[end:]
+    return words[:end].strip()
+
+
+def evidence_of(answer: Answer) -> tuple[Evidence, ...]:
+    """What an answer rests on."""
+    match answer:
+        case NotAsked():
+            return ()
+        case Reported(evidence=evidence, more=more):
+            return (evidence, *more)
+        case _:
+            return (answer.evidence,)
+
+
+def _lines(record: ClinicalRecord, labelled: Iterable[tuple[str, str]]) -> Iterator[Statement]:
+    """A line for each topic; topics with the same words share one, except those a treatment can be dangerous for."""
+    lines: dict[tuple[str, str], tuple[list[str], tuple[Evidence, ...]]] = {}
+    for slot, label in labelled:
+        answer = record.answer(slot)
+        applies = slot not in record.not_applicable or not isinstance(answer, NotAsked)
+        words = describe(answer) if applies else "not applicable"
+        line = (words, slot if slot in _ALONE else "")
+        labels, evidence = lines.get(line, ([], ()))
+        lines[line] = ([*labels, label], tuple(dict.fromkeys((*evidence, *evidence_of(answer)))))
+    for (words, _), (labels, evidence) in lines.items():
+        yield Statement(f"{', '.join(labels)}: {words}", evidence)
+
+
+# -- situation ---------------------------------------------------------------------------------------------------
+
+
+def situation(record: ClinicalRecord) -> Iterator[Statement]:
+    """Who, the complaint in the patient's words, since when, the colour and why, what was already said."""
+    yield Statement(_who(record), tuple(_person_evidence(record)))
     complaint = record.answer("chief_complaint")
     if isinstance(complaint, Reported):
-        quote = " ".join(complaint.evidence.quote.split()[:_QUOTE_WORDS])
+        quote = first_words(complaint.evidence.quote, _QUOTE_WORDS)
         yield Statement(f"Complaint: “{quote}”", (Evidence(complaint.evidence.message_id, quote),))
     else:
-        yield _line(record, "chief_complaint", "Complaint")
-    yield _line(record, "onset", "Since")
-    why = f": {', '.join(record.reasons)}" if record.reasons else ""
-    colour = "not known, no vital signs given" if record.colour == "unknown" else record.colour.value
-    yield Statement(f"Triage colour: {colour}{why}")
-    for flag in record.flags:
-        yield Statement(f"Red flag {flag.rule_id} (version {flag.version})", flag.evidence)
+        yield Statement(f"Complaint: {describe(complaint)}", evidence_of(complaint))
+    onset = record.answer("onset")
+    yield Statement(f"Since: {describe(onset)}", evidence_of(onset))
+    yield Statement(f"Triage: {_colour(record)}")
+    yield from _flags(record.flags)
+    if record.acuity is Acuity.EMERGENCY:
+        yield Statement("Already told: the fixed advice to seek emergency care now.")
     if record.wants_person:
-        yield Statement("The patient asked to talk to a person.")
+        yield Statement("Asked to talk to a person.")
 
 
 def _who(record: ClinicalRecord) -> str:
-    age = record.person.age
-    years = (
-        "age not known" if age is None else f"{age.years:.0f} years" if age.years >= 2 else f"{age.months:.0f} months"
-    )
     sex = "sex not known" if record.person.sex is None else record.person.sex.value
-    pregnancy = {True: "pregnant", False: "not pregnant", None: "pregnancy not known"}[record.person.pregnant]
-    if record.person.sex == "male":
-        pregnancy = "pregnancy not applicable"
     speaker = {Speaker.SELF: "", Speaker.PARENT: "; a parent is writing", Speaker.OTHER: "; a carer is writing"}
-    return f"{years}, {sex}, {pregnancy}{speaker[record.person.speaker]}"
+    return f"{_age(record)}, {sex}, {_pregnancy(record)}{speaker[record.person.speaker]}"
 
 
-def _evidence_of(record: ClinicalRecord, *slots: str) -> Iterator[Evidence]:
-    for slot in slots:
-        answer = record.answer(slot)
-        if not isinstance(answer, NotAsked):
-            yield answer.evidence
+def _age(record: ClinicalRecord) -> str:
+    age = record.person.age
+    if age is None:
+        return "Age not known"
+    if age.months < 2:
+        return f"{age.days:.0f} days"
+    return f"{age.months:.0f} months" if age.years < 2 else f"{age.years:.0f} years"
 
 
-def _background(record: ClinicalRecord) -> Iterator[Statement]:
-    shown: set[str] = set()
-    for slot, label in _HPI:
-        answer = record.answer(slot)
-        if isinstance(answer, Reported) and answer.value in shown:
-            continue
-        shown.add(answer.value if isinstance(answer, Reported) else "")
-        yield _line(record, slot, label)
-    asked = f" (asked: {', '.join(record.danger_signs)})" if record.danger_signs else ""
-    yield _line(record, "danger_signs", f"Danger signs{asked}")
-    for slot, label in _BACKGROUND:
-        yield _line(record, slot, label)
+def _pregnancy(record: ClinicalRecord) -> str:
+    if record.person.sex is Sex.MALE or "pregnancy" in record.not_applicable:
+        return "pregnancy not applicable"
+    told = {True: "pregnant", False: "not pregnant"}
+    if record.person.pregnant is not None:
+        return told[record.person.pregnant]
+    return (
+        f"pregnancy {describe(record.answer('pregnancy'))}" if record.is_covered("pregnancy") else "pregnancy not known"
+    )
 
 
-def _assessment(record: ClinicalRecord) -> Iterator[Statement]:
+def _person_evidence(record: ClinicalRecord) -> Iterator[Evidence]:
+    for slot in ("age", "sex", "pregnancy", "speaker"):
+        yield from evidence_of(record.answer(slot))
+
+
+def _colour(record: ClinicalRecord) -> str:
+    if record.colour is Colour.UNKNOWN:
+        return "unknown, no vital signs given and no red flag"
+    rules = {flag.rule_id for flag in record.flags}
+    others = [reason for reason in record.reasons if reason not in rules]
+    return f"{record.colour.value}{': ' + ', '.join(others) if others else ''}"
+
+
+def _flags(flags: Sequence[RedFlag]) -> Iterator[Statement]:
+    for flag in flags[:_MOST_FLAGS_SHOWN]:
+        quotes = "”, “".join(first_words(each.quote, _FLAG_QUOTE_WORDS) for each in flag.evidence[:2])
+        yield Statement(f"Red flag {flag.rule_id} (v {flag.version}): “{quotes}”", flag.evidence)
+    rest = flags[_MOST_FLAGS_SHOWN:]
+    if rest:
+        names = ", ".join(flag.rule_id for flag in rest)
+        yield Statement(
+            f"Red flags also: {names} (v {rest[0].version})", tuple(e for flag in rest for e in flag.evidence)
+        )
+
+
+# -- background --------------------------------------------------------------------------------------------------
+
+
+def background(record: ClinicalRecord) -> Iterator[Statement]:
+    """The history of the complaint, its danger signs one by one, and the person's history."""
+    yield from _lines(record, HPI[1:])
+    yield from _signs(record)
+    yield from _lines(record, HISTORY)
+    shown = [each for each in record.also_told if each.quote][:_MOST_TOLD_SHOWN]
+    for each in shown:
+        yield Statement(f"Also said: “{first_words(each.quote, _QUOTE_WORDS)}”", (each,))
+
+
+def _signs(record: ClinicalRecord) -> Iterator[Statement]:
+    """Danger signs and symptoms: present, denied, asked and not obtained, and never asked. Silence is no denial."""
+    names = dict.fromkeys((*record.signs_due, *record.danger_signs, *record.signs))
+    kinds: Sequence[tuple[str, type[Answer]]] = (
+        ("Signs present", Reported), ("Signs denied", NoneReported),
+        ("Signs not obtained", Declined), ("Signs not asked", NotAsked),
+    )  # fmt: skip
+    for label, kind in kinds:
+        found = [name for name in names if isinstance(record.sign(name), kind)]
+        if found:
+            evidence = dict.fromkeys(each for name in found for each in evidence_of(record.sign(name)))
+            yield Statement(f"{label}: {', '.join(name.replace('_', ' ') for name in found)}", tuple(evidence))
+    answer = record.answer("danger_signs")
+    if isinstance(answer, Reported) and not any(isinstance(each, Reported) for each in record.signs.values()):
+        yield Statement(f"Asked for signs, said: {describe(answer)}", evidence_of(answer))
+
+
+# -- assessment --------------------------------------------------------------------------------------------------
+
+
+def assessment(record: ClinicalRecord, *, is_degraded: bool = False) -> Iterator[Statement]:
+    """Vital signs with unit and source, the score that recomputes, and how good the data are."""
+    yield from vital_signs(record)
+    yield Statement(WITHHELD)
+    if record.flags:
+        rules = ", ".join(flag.rule_id for flag in record.flags[:_MOST_FLAGS_SHOWN])
+        yield Statement(f"Must not be missed: what stands behind {rules}.")
+    yield from _quality(record, is_degraded=is_degraded)
+
+
+def vital_signs(record: ClinicalRecord) -> Iterator[Statement]:
+    """Each reading with its UCUM unit, told by the patient in the message quoted; then NEWS2, whole or partial."""
     quotes = dict(record.readings)
-    for field, (label, unit) in _UNITS.items():
+    for field, (label, unit) in UNITS.items():
         value = getattr(record.vitals, field)
         if value is not None and field in quotes:
-            yield Statement(f"{label} {value:g} {unit}, measured by the patient", (quotes[field],))
+            number = f"{value:g}"
+            if field == "systolic_mmhg" and record.vitals.diastolic_mmhg is not None:
+                number = f"{value:g}/{record.vitals.diastolic_mmhg:g}"
+            yield Statement(f"{label} {number} {unit}, told by the patient, plausible", (quotes[field],))
     if not record.readings:
-        yield _line(record, "vitals", "Vital signs")
+        answer = record.answer("vitals")
+        applies = describe(answer)
+        yield Statement(f"Vital signs: {applies}", evidence_of(answer))
+    yield from _news2(record)
+
+
+def _news2(record: ClinicalRecord) -> Iterator[Statement]:
     score = news2(record.vitals, record.person)
-    if score is not None and record.readings:
-        total = (
-            f"{score.total}"
-            if score.total is not None
-            else f"partial {score.partial}, missing {', '.join(score.missing)}"
-        )
-        yield Statement(f"NEWS2 {total}", tuple(evidence for _, evidence in record.readings))
-    yield Statement("Differential diagnosis: withheld, insufficient data")
-    missing = ", ".join(record.gaps)
-    ended = " The patient ended the interview early." if record.is_ended_early else ""
-    yield Statement(f"Missing: {missing or 'nothing that was due'}.{ended}")
+    if score is None or not record.readings:
+        return
+    points = ", ".join(f"{name} {points}" for name, points in score.points)
+    sum_of = f"{score.total}" if score.total is not None else f"partial {score.partial}, no total"
+    missing = f"; missing: {', '.join(score.missing)}" if score.missing else ""
+    yield Statement(f"NEWS2 {sum_of} ({points}){missing}", tuple(evidence for _, evidence in record.readings))
 
 
-def _recommendation(record: ClinicalRecord) -> Iterator[Statement]:
-    within = {
-        Acuity.EMERGENCY: "now, in an emergency department",
-        Acuity.URGENT: "today",
-        Acuity.ROUTINE: "within 72 hours",
-    }
+def _quality(record: ClinicalRecord, *, is_degraded: bool) -> Iterator[Statement]:
+    conflicting = [
+        slot.replace("_", " ")
+        for slot, each in record.answers.items()
+        if isinstance(each, Reported) and each.is_conflicting
+    ]
+    ended = " Ended early by the patient." if record.is_ended_early else ""
+    mode = "built-in interviewer (degraded)" if is_degraded else "model-worded"
     yield Statement(
-        f"See the patient {within[record.acuity]}.", tuple(e for flag in record.flags for e in flag.evidence[:1])
+        f"Missing: {', '.join(record.gaps) or 'nothing'}. Conflicting: {', '.join(conflicting) or 'nothing'}.{ended}"
+    )
+    yield Statement(f"Language: {record.language}. Mode: {mode}.")
+
+
+# -- recommendation ----------------------------------------------------------------------------------------------
+
+
+def recommendation(record: ClinicalRecord) -> Iterator[Statement]:
+    """How soon and where, and what to ask and examine first."""
+    words, limit = _URGENCY[record.acuity]
+    yield Statement(
+        f"{words}; review {limit}.", tuple(evidence for flag in record.flags for evidence in flag.evidence[:1])
     )
     if record.flags:
-        yield Statement("Confirm or rule out each red flag first; the patient has been given the fixed advice.")
+        yield Statement("First confirm or rule out each red flag; take vital signs.")
+    elif not record.readings:
+        yield Statement("First take vital signs.")
     if record.gaps:
-        yield Statement(f"Ask what is missing: {', '.join(record.gaps)}.")
+        yield Statement(f"Ask what is missing, first: {', '.join(_first_gaps(record.gaps))}.")
+
+
+def _first_gaps(gaps: Sequence[str]) -> Sequence[str]:
+    """The gaps to close first: what makes treatment dangerous comes before the rest."""
+    urgent = [gap for gap in ("allergies", "medicines", "pregnancy") if gap in gaps]
+    return [*urgent, *(gap for gap in gaps if gap not in urgent)][:5]

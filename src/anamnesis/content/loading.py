@@ -16,6 +16,7 @@ from anamnesis.clinical.lexicon import Lexicon, compile_lexicon
 from anamnesis.clinical.red_flags import RedFlagRule, screen
 from anamnesis.clinical.terms import Acuity, Age, Person, Sex
 from anamnesis.content import schema
+from anamnesis.content.interview import SOURCE_LANGUAGE, InterviewContent, load_interview
 from anamnesis.kernel.errors import AnamnesisError
 
 Shape = TypeVar("Shape", bound=schema.Strict)
@@ -35,8 +36,7 @@ class ClinicalContent:
 
     lexicon: Lexicon
     rules: tuple[RedFlagRule, ...]
-    questions: tuple[schema.Question, ...]
-    complaints: tuple[schema.Complaint, ...]
+    interview: InterviewContent
     texts: Mapping[str, str]
     version: str
     is_draft: bool
@@ -52,29 +52,21 @@ def load_content() -> ClinicalContent:
     sources = {name: schema.Source(**fields) for name, fields in _toml(folder / "sources.toml").items()}
     rule_files = [_read(schema.RuleFile, path, problems) for path in _folder(folder / "red_flags")]
     lexicon_file = _read(schema.LexiconFile, folder / "lexicon" / "en.toml", problems)
-    agenda = _read(schema.AgendaFile, folder / "agendas" / "common.toml", problems)
-    complaints = _read(schema.ComplaintFile, folder / "agendas" / "complaints.toml", problems)
-    locale = _read(schema.LocaleFile, folder / "locales" / "en.toml", problems)
-    if problems or lexicon_file is None or agenda is None or complaints is None or locale is None:
+    interview = load_interview(folder, problems)
+    if problems or lexicon_file is None or interview is None:
         raise ContentInvalid(tuple(problems))
+    texts = interview.locales[SOURCE_LANGUAGE].texts
     written = tuple(rule for rules in rule_files if rules for rule in rules.rule if rule.status != "retired")
-    problems += _broken_references(written, sources, lexicon_file, locale)
+    problems += _broken_references(written, sources, lexicon_file, texts)
     if problems:
         raise ContentInvalid(tuple(problems))
     parts = lexicon_file.model_dump(exclude={"status"})
-    statuses = {
-        lexicon_file.status,
-        agenda.status,
-        complaints.status,
-        locale.status,
-        *(rule.status for rule in written),
-    }
+    statuses = {lexicon_file.status, *interview.statuses, *(rule.status for rule in written)}
     return ClinicalContent(
         compile_lexicon(**parts),
         tuple(_rule(rule) for rule in written),
-        tuple(agenda.question),
-        tuple(complaints.complaint),
-        locale.texts,
+        interview,
+        texts,
         _version(folder),
         "draft" in statuses,
         written,
@@ -108,7 +100,7 @@ def _broken_references(
     rules: tuple[schema.Rule, ...],
     sources: Mapping[str, schema.Source],
     lexicon: schema.LexiconFile,
-    locale: schema.LocaleFile,
+    texts: Mapping[str, str],
 ) -> Iterator[str]:
     names: set[str] = set()
     for rule in rules:
@@ -120,7 +112,7 @@ def _broken_references(
         yield from (f"{rule.id}: unknown finding {name}" for name in sorted(wanted - lexicon.concepts.keys()))
         if not wanted:
             yield f"{rule.id}: needs at least one finding"
-        if rule.advice not in locale.texts:
+        if rule.advice not in texts:
             yield f"{rule.id}: no text for {rule.advice}"
 
 

@@ -39,10 +39,11 @@ SAMPLES: Final = (
         Claims("demo_sample_3", "sample3@demo.invalid", "Ruth", "Auma"),
         (
             "It is about me", "Ruth, 34, female", "I have had a headache since Monday", "No",
-            "in front, throbbing, it does not spread", "5", "noise makes it worse, rest helps", "None of these",
-            "bp 128/82, temp 36.9", "No records", "No medicines", "I am allergic to penicillin, I got a rash",
-            "No other illnesses", "No family illness", "I do not smoke, I am a teacher, I live with my sister",
-            "Nothing else", "Yes, this is right",
+            "in front, throbbing, it does not spread", "It comes and goes, it took a day to get bad",
+            "5, noise makes it worse, rest helps", "None of these", "bp 128/82, temp 36.9", "No records",
+            "No medicines",
+            "I am allergic to penicillin, I got a rash", "No other illnesses",
+            "No family illness, I do not smoke, I live with my sister", "Nothing else", "Yes, this is right",
         ),
     ),
 )  # fmt: skip

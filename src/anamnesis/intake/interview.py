@@ -4,44 +4,49 @@ Pure: a record and a message in, a record and a text out. Code decides what is a
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from anamnesis.clinical import answers
+from anamnesis.clinical import agenda as agendas
+from anamnesis.clinical import answers, told
+from anamnesis.clinical.agenda import Choice, Question
 from anamnesis.clinical.findings import read_findings
 from anamnesis.clinical.guardrails import Refused, check_reply
-from anamnesis.clinical.record import (
-    Answer,
-    ClinicalRecord,
-    Declined,
-    NoneReported,
-    NotAsked,
-    Reported,
-    Stage,
+from anamnesis.clinical.reading import (
+    NOT_MENTIONED,
+    Words,
+    classified,
+    read_answer,
+    read_complaint,
+    read_correction,
+    read_person,
+    read_pregnancy_answer,
+    read_told_signs,
+    read_unasked,
 )
+from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, Reported, Stage
 from anamnesis.clinical.red_flags import screen as screen_flags
 from anamnesis.clinical.sbar import describe
-from anamnesis.clinical.terms import Acuity, Age, Assertion, Colour, Evidence, Person, RedFlag, Sex, Speaker
+from anamnesis.clinical.terms import Acuity, Age, Assertion, Colour, Evidence, Person, RedFlag, Sex
 from anamnesis.clinical.triage import dispose
 from anamnesis.clinical.vitals import is_empty, merged, read_vitals
 from anamnesis.content import ClinicalContent
-from anamnesis.content.schema import Complaint, Question
+
+__all__ = ["Choice", "Inbound", "Screened", "TurnPlan", "after_ready", "new_record", "opening", "plan_turn", "screen"]
 
 _COLOURS: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
-_FERTILE_YEARS: Final = (12, 55)
 _TRIES: Final = 2
-_ACKS: Final = ("ack_1", "ack_2", "ack_3", "ack_4")
-_WHO: Final = {"name": "What is the patient's name?", "age": "How old is the patient?", "sex": "Male or female?"}
-_WHO_SELF: Final = {"name": "What is your name?", "age": "How old are you?", "sex": "Are you male or female?"}
+_ACKS: Final = ("ack_1", "ack_2", "ack_3", "ack_4", "ack_5", "ack_6")
+_LONG_ANSWER_WORDS: Final = 12
+_CONFLICT: Final = "conflict:"
+_NOT_UNDERSTOOD: Final = "not understood twice"
 _SHOWN: Final = (
-    ("chief_complaint", "Problem"),
-    ("onset", "Since"),
-    ("severity", "How bad"),
-    ("medicines", "Medicines"),
-    ("allergies", "Allergies"),
-    ("past_history", "Other illnesses"),
-)
+    ("chief_complaint", "Problem"), ("onset", "Since"), ("severity", "How bad"), ("medicines", "Medicines"),
+    ("allergies", "Allergies"), ("past_history", "Other illnesses"),
+)  # fmt: skip
+#: A bare number corrects this reading when it can be nothing else that was measured.
+_WARM: Final = (34.0, 43.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,6 @@ class Inbound:
     message_id: str
     text: str
     seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A tappable answer."""
-
-    value: str
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """What the interviewer does next: the record after reading, the words, and what they ask.
+    """What the interviewer does next: the record after reading, the words, what they ask, and why.
 
     question is the bare question without what leads up to it, for when a fixed text must stand before it.
     """
@@ -83,6 +80,7 @@ class TurnPlan:
     question_id: str | None
     choices: tuple[Choice, ...]
     is_ready: bool
+    why: str | None = None
 
 
 def new_record(
@@ -100,7 +98,17 @@ def new_record(
 def opening(record: ClinicalRecord, content: ClinicalContent) -> TurnPlan:
     """The greeting and the first question."""
     key = "greeting_named" if record.name else "greeting"
-    return _ask_next(record, content, [content.texts[key].format(name=record.name)])
+    return _ask_next(record, content, [_say(record, content, key).format(name=record.name)])
+
+
+def after_ready(record: ClinicalRecord, content: ClinicalContent) -> str:
+    """The fixed text for a message after the hand-over was written."""
+    advice = [_say(record, content, key) for key in record.advice_due]
+    return "\n\n".join([*advice, _say(record, content, "after_ready")])
+
+
+def _say(record: ClinicalRecord, content: ClinicalContent, key: str) -> str:
+    return content.interview.text(key, record.language)
 
 
 # -- danger ------------------------------------------------------------------------------------------------------
@@ -111,12 +119,19 @@ def screen(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -
 
     Deterministic and without a model; runs before anything else happens to the message.
     """
-    record = _read_person(record, inbound, is_asked=record.pending == "who")
+    words = Words(inbound.message_id, inbound.text)
+    record = read_person(_in_language(record, inbound), words, asked=record.pending)
+    if record.pending == "pregnancy":
+        record = read_pregnancy_answer(record, words)
     findings = read_findings(inbound.text, content.lexicon, message_id=inbound.message_id)
     record = _with_pregnancy(_with_vitals(record, inbound).with_findings(findings))
     flags = screen_flags(record.findings, record.person, content.rules, version=content.version)
     known = {flag.rule_id for flag in record.flags}
-    new = tuple(flag for flag in flags if flag.rule_id not in known)
+    return _latched(record, tuple(flag for flag in flags if flag.rule_id not in known), content)
+
+
+def _latched(record: ClinicalRecord, new: tuple[RedFlag, ...], content: ClinicalContent) -> Screened:
+    """The record with its new flags; nothing that was raised before is lowered."""
     disposition = dispose((*record.flags, *new), record.vitals, record.person)
     rises = disposition.acuity > record.acuity
     emergency = tuple(flag for flag in new if flag.acuity is Acuity.EMERGENCY)
@@ -132,24 +147,54 @@ def screen(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -
     advice = dict.fromkeys(flag.advice for flag in emergency)
     if not advice and rises and disposition.acuity is Acuity.EMERGENCY:
         advice = {"advice.emergency_now": None}
-    text = "\n\n".join(content.texts[key] for key in advice) or None
+    text = "\n\n".join(_say(record, content, key) for key in advice) or None
     return Screened(record, new, text)
+
+
+_LANGUAGES: Final = {
+    "sw": frozenset({
+        "nina", "habari", "jambo", "mimi", "mtoto", "wangu", "homa", "hapana", "ndiyo", "sijui", "maumivu", "tangu",
+        "jana", "leo", "kichwa", "tumbo", "dawa", "naumwa", "ni", "na", "ya", "miaka",
+    }),
+    "lg": frozenset({
+        "nnina", "nze", "omwana", "wange", "omusujja", "nedda", "yee", "simanyi", "omutwe", "olubuto", "okuva", "jjo",
+        "leero", "ndi", "nnumwa", "gyebale", "ssebo", "emyaka",
+    }),
+}  # fmt: skip
+_ENGLISH: Final = re.compile(r"\b(?:i|the|have|is|my|and|it|since|me|no|yes|about|not|with|for)\b")
+
+
+def _in_language(record: ClinicalRecord, inbound: Inbound) -> ClinicalRecord:
+    """The record in the language the patient has changed to: two words of it and none of English."""
+    text = inbound.text.lower()
+    if record.language != "en" or _ENGLISH.search(text):
+        return record
+    counts = {language: len(known & set(re.findall(r"\w+", text))) for language, known in _LANGUAGES.items()}
+    best = max(counts, key=lambda language: counts[language])
+    return replace(record, language=best) if counts[best] > 1 else record
 
 
 def _with_vitals(record: ClinicalRecord, inbound: Inbound) -> ClinicalRecord:
     read = read_vitals(inbound.text)
-    if is_empty(read.vitals):
-        return record
     readings = tuple((each.field, Evidence(inbound.message_id, each.quote)) for each in read.readings)
-    quote = ", ".join(dict.fromkeys(each.quote for each in read.readings))
-    evidence = Evidence(inbound.message_id, read.readings[0].quote)
-    record = record.with_answer("vitals", Reported(quote, evidence))
-    return replace(record, vitals=merged(record.vitals, read.vitals), readings=(*record.readings, *readings))
+    vitals = read.vitals
+    if is_empty(vitals):
+        rest = answers.corrected(inbound.text) or ""
+        number = re.fullmatch(r"(\d{2}(?:[.,]\d)?)[\s.!]*", rest)
+        value = float(number.group(1).replace(",", ".")) if number else 0.0
+        if "vitals" not in record.last_answered or not _WARM[0] <= value <= _WARM[1]:
+            return record
+        vitals = replace(vitals, temperature_celsius=value)
+        readings = (("temperature_celsius", Evidence(inbound.message_id, rest.strip(" .!"))),)
+    quote = ", ".join(dict.fromkeys(evidence.quote for _, evidence in readings))
+    first = readings[0][1] if readings else Evidence(inbound.message_id, inbound.text)
+    record = record.with_answer("vitals", Reported(quote or inbound.text, first))
+    return replace(record, vitals=merged(record.vitals, vitals), readings=(*record.readings, *readings))
 
 
 def _with_pregnancy(record: ClinicalRecord) -> ClinicalRecord:
     """What the words say of pregnancy, if the person can be pregnant."""
-    if record.person.sex is Sex.MALE:
+    if not agendas.could_be_pregnant(record.person) and record.person.sex is not None:
         return record
     for finding in reversed(record.findings):
         if finding.concept != "pregnant" or finding.assertion not in (Assertion.AFFIRMED, Assertion.DENIED):
@@ -158,7 +203,7 @@ def _with_pregnancy(record: ClinicalRecord) -> ClinicalRecord:
         evidence = Evidence(finding.message_id, finding.quote)
         answer: Answer = Reported("pregnant", evidence) if is_pregnant else NoneReported(evidence)
         record = replace(record, person=replace(record.person, pregnant=is_pregnant))
-        return record.with_answer("pregnancy", answer) if not record.is_covered("pregnancy") else record
+        return record if record.is_covered("pregnancy") else record.with_answer("pregnancy", answer)
     return record
 
 
@@ -170,262 +215,270 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
 
     The record is one that ``screen`` has already seen this message with.
     """
-    asked = _question(record.pending, content)
-    said = answers.command(inbound.text)
-    evidence = Evidence(inbound.message_id, inbound.text)
+    words, agenda = Words(inbound.message_id, inbound.text), content.interview.agenda
+    if record.pending is not None and record.pending.startswith(_CONFLICT):
+        return _ask_next(_settled(record, words), content, [_ack(record, inbound, content)])
+    asked = agenda.question(record.pending)
+    commanded = _commanded(record, words, asked, content)
+    if commanded is not None:
+        return commanded
+    slots = () if asked is None else _asked_slots(record, asked, content)
+    correction = read_correction(record, words, slots)
+    if correction is not None and (asked is None or asked.kind != "read_back"):
+        return _after_correction(correction, asked, content)
+    before = record
+    record, facts = read_unasked(record, words, slots)
+    record = read_complaint(record, words, agenda, asked=asked)
+    if asked is not None and asked.kind == "read_back":
+        return _after_read_back(correction or record, words, asked, content)
+    if asked is not None:
+        record = read_answer(record, words, asked, slots, facts, agenda)
+    record = read_told_signs(classified(record, agenda), words, agenda, asked=asked)
+    return _after_answer(before, record, inbound, asked, is_told=bool(facts), content=content)
+
+
+def _asked_slots(record: ClinicalRecord, asked: Question, content: ClinicalContent) -> tuple[str, ...]:
+    return agendas.open_slots(asked, record, content.interview.agenda)
+
+
+def _commanded(
+    record: ClinicalRecord, words: Words, asked: Question | None, content: ClinicalContent
+) -> TurnPlan | None:
+    said = answers.command(words.text)
     if said == "person":
-        return _ask_next(replace(record, wants_person=True), content, [content.texts["person_wanted"]])
+        return _ask_next(replace(record, wants_person=True), content, [_say(record, content, "person_wanted")])
     if said == "done" and record.is_covered("chief_complaint"):
-        return _finish(replace(record, is_ended_early=True, pending=None), content)
+        return _finish(replace(record, is_ended_early=True), content)
     if said == "skip" and asked is not None:
-        for slot in _open_slots(record, asked):
-            record = record.with_answer(slot, Declined("skipped", evidence))
-        return _ask_next(record, content, [content.texts["ack_skip"]])
-    refused = read_vitals(inbound.text).refused
-    record = _read_facts(record, inbound, asked, content)
-    record = _read_answer(record, inbound, asked)
-    if refused and asked is not None and asked.id == "vitals" and not record.is_covered("vitals"):
-        return _again(record, asked, content, content.texts["implausible"].format(reading=", ".join(refused)))
-    if asked is not None and _due(record, asked):
-        return _again(record, asked, content, content.texts["ask_again"])
-    return _ask_next(record, content, [content.texts[_ACKS[inbound.seq % len(_ACKS)]]])
+        record = _left(record, _asked_slots(record, asked, content), Declined("skipped", words.whole))
+        return _ask_next(record, content, [_say(record, content, "ack_skip")])
+    return None
 
 
-def _read_person(record: ClinicalRecord, inbound: Inbound, *, is_asked: bool) -> ClinicalRecord:
-    """Name, age, sex and speaker, wherever they are told; a later statement of an asked-for one corrects."""
-    text, person = inbound.text, record.person
-
-    def evidence(quote: str) -> Evidence:
-        return Evidence(inbound.message_id, quote)
-
-    age = answers.read_age(text, is_asked=is_asked)
-    if age is not None and (is_asked or not record.is_covered("age")):
-        person = replace(person, age=age.value)
-        record = record.with_answer("age", Reported(age.quote, evidence(age.quote)))
-    sex = answers.read_sex(text, is_asked=is_asked)
-    if sex is not None and (is_asked or not record.is_covered("sex")):
-        person = replace(person, sex=sex.value)
-        record = record.with_answer("sex", Reported(sex.value.value, evidence(sex.quote)))
-    name = answers.read_name(text, is_asked=is_asked and not record.is_covered("name"))
-    if name is not None and not record.is_covered("name"):
-        record = replace(record.with_answer("name", Reported(name.value, evidence(name.quote))), name=name.value)
-    speaker = answers.read_speaker(text)
-    if speaker is not None and not record.is_covered("speaker"):
-        person = replace(person, speaker=speaker.value)
-        record = record.with_answer("speaker", Reported(speaker.value.value, evidence(speaker.quote)))
-    return replace(record, person=person)
-
-
-def _read_facts(
-    record: ClinicalRecord, inbound: Inbound, asked: Question | None, content: ClinicalContent
-) -> ClinicalRecord:
-    """What a message tells besides what it was asked for, so that it is never asked again."""
-    told = {
-        "onset": answers.read_onset(inbound.text),
-        "severity": answers.read_severity(inbound.text, is_asked=asked is not None and asked.id == "severity"),
-        "allergies": answers.read_allergy(inbound.text),
-        "medicines": answers.read_medicine(inbound.text),
-    }
-    for slot, found in told.items():
-        if found is None or (record.is_covered(slot) and not (asked and slot in asked.slots)):
-            continue
-        evidence = Evidence(inbound.message_id, found.quote)
-        answer: Answer = NoneReported(evidence) if found.value == "none" else Reported(found.value, evidence)
-        record = record.with_answer(slot, answer)
-    if not record.is_covered("chief_complaint") and _is_complaint(record, inbound, asked, content):
-        record = record.with_answer(
-            "chief_complaint", Reported(inbound.text, Evidence(inbound.message_id, inbound.text))
-        )
-    return record
-
-
-def _is_complaint(record: ClinicalRecord, inbound: Inbound, asked: Question | None, content: ClinicalContent) -> bool:
-    """Whether the message tells what is wrong, though it was asked for something else."""
-    if asked is not None and (asked.id == "chief_complaint" or inbound.text in {each.value for each in asked.choices}):
-        return False
-    affirmed = any(
-        finding.message_id == inbound.message_id
-        and finding.assertion is Assertion.AFFIRMED
-        and finding.concept not in _NOT_WRONG
-        for finding in record.findings
-    )
-    return affirmed or (_complaint_of(inbound.text, content) is not None and len(inbound.text.split()) > 3)  # noqa: PLR2004 - three words are a name
-
-
-_NOT_WRONG: Final = frozenset({"pregnant", "postpartum", "infant_word", "cardiac_feature", "allergen", "bleeding"})
-
-
-def _read_answer(record: ClinicalRecord, inbound: Inbound, asked: Question | None) -> ClinicalRecord:
-    """Put the answer into the slots of the question that was asked and are still open."""
-    if asked is None:
-        return record
-    text, evidence = inbound.text, Evidence(inbound.message_id, inbound.text)
-    slots = _open_slots(record, asked)
-    if answers.is_unknown(text):
-        return _each(record, slots, Declined("does not know", evidence))
-    if asked.id == "read_back":
-        record = _each(record, slots, Reported("yes" if answers.is_yes(text) else text, evidence))
-        return record if answers.is_yes(text) else record.with_answer("anything_else", Reported(text, evidence))
-    if asked.kind == "yes_no" and answers.is_none(text) and asked.id == "pregnancy":
-        record = replace(record, person=replace(record.person, pregnant=False))
-    if answers.is_none(text) and asked.kind in ("yes_no", "list", "vitals", "words"):
-        is_answer = asked.kind != "words" or asked.id in ("character", "modifiers", "social_history")
-        return _each(record, slots, NoneReported(evidence)) if is_answer else record
-    return _read_words(record, asked, slots, text, evidence)
-
-
-def _read_words(
-    record: ClinicalRecord,
-    asked: Question,
-    slots: Sequence[str],
-    text: str,
-    evidence: Evidence,
-) -> ClinicalRecord:
-    match asked.id:
-        case "speaker" | "who" | "severity":
-            return record
-        case "pregnancy":
-            if not answers.is_yes(text) and not record.is_covered("pregnancy"):
-                return record
-            record = replace(record, person=replace(record.person, pregnant=True))
-            return _each(record, slots, Reported("pregnant or recently pregnant", evidence))
-        case "vitals":
-            return record
-        case "danger_signs" if answers.is_yes(text) and record.asked.count("danger_signs") < _TRIES:
-            return record
-        case "medicines" | "allergies" if record.is_covered(asked.id):
-            return record
-        case _:
-            return _each(record, slots, Reported(text, evidence))
-
-
-def _each(record: ClinicalRecord, slots: Sequence[str], answer: Answer) -> ClinicalRecord:
+def _left(record: ClinicalRecord, slots: Sequence[str], declined: Declined) -> ClinicalRecord:
+    """The record without answers to these topics; signs that were named and not answered are left with them."""
     for slot in slots:
-        record = record.with_answer(slot, answer)
+        record = record.with_answer(slot, declined)
+    if "danger_signs" in slots:
+        for name in record.danger_signs:
+            if not record.is_sign_covered(name):
+                record = record.with_sign(name, declined)
     return record
+
+
+def _after_correction(record: ClinicalRecord, asked: Question | None, content: ClinicalContent) -> TurnPlan:
+    """Thank for the correction and put the same question again."""
+    record = classified(record, content.interview.agenda)
+    leads = [_say(record, content, "ack_corrected")]
+    slots = () if asked is None else _asked_slots(record, asked, content)
+    if asked is None or not slots:
+        return _ask_next(record, content, leads)
+    return _ask(record, asked, content, leads)
+
+
+def _after_read_back(record: ClinicalRecord, words: Words, asked: Question, content: ClinicalContent) -> TurnPlan:
+    """The summary was right, or what is wrong with it is written down as told."""
+    if answers.is_yes(words.text) or answers.is_greeting(words.text):
+        return _ask_next(record.with_answer("read_back", Reported("yes", words.whole)), content, [])
+    if answers.is_none(words.text) and record.asked.count(asked.id) < _TRIES:
+        return _ask(record, asked, content, [_say(record, content, "what_to_change")], bare=True)
+    if not answers.begins_with_yes(words.text):
+        record = record.with_told(words.whole)
+    record = record.with_answer("read_back", Reported(words.text, words.whole))
+    return _ask_next(record, content, [_say(record, content, "ack_corrected")])
+
+
+def _after_answer(
+    before: ClinicalRecord,
+    record: ClinicalRecord,
+    inbound: Inbound,
+    asked: Question | None,
+    *,
+    is_told: bool,
+    content: ClinicalContent,
+) -> TurnPlan:
+    """Go on when the question is answered; ask for the rest of it, or once more, when it is not."""
+    ack = _ack(record, inbound, content)
+    if asked is None:
+        return _ask_next(record, content, [ack])
+    still_open = _asked_slots(record, asked, content)
+    covered = tuple(slot for slot in asked.slots if record.is_covered(slot))
+    if covered:
+        record = replace(record, last_answered=covered)
+    if not still_open:
+        return _ask_next(record, content, [ack])
+    if len(still_open) < len(_asked_slots(before, asked, content)) and _is_rest_left(record, asked, inbound):
+        return _ask_next(_left(record, still_open, Declined(NOT_MENTIONED, _whole(inbound))), content, [ack])
+    is_answered = len(still_open) < len(asked.slots)
+    lead = ack if is_answered or is_told else _why_again(record, inbound, asked, content)
+    return _again(record, inbound, asked, content, lead)
+
+
+def _whole(inbound: Inbound) -> Evidence:
+    return Evidence(inbound.message_id, inbound.text)
+
+
+def _is_rest_left(record: ClinicalRecord, asked: Question, inbound: Inbound) -> bool:
+    """Whether the parts of a question that a long answer, or a second one, leaves out are left alone."""
+    if asked.id == "who":
+        return False
+    return len(inbound.text.split()) > _LONG_ANSWER_WORDS or record.asked.count(asked.id) >= _TRIES
+
+
+def _why_again(record: ClinicalRecord, inbound: Inbound, asked: Question, content: ClinicalContent) -> str:
+    refused = read_vitals(inbound.text).refused
+    if refused and asked.kind == "vitals":
+        return _say(record, content, "implausible").format(reading=", ".join(refused))
+    if answers.is_question(inbound.text):
+        return _say(record, content, "cannot_advise")
+    if answers.is_greeting(inbound.text):
+        return _say(record, content, "hello")
+    if asked.kind == "signs" and answers.is_yes(inbound.text):
+        return _say(record, content, "which_signs")
+    if asked.id == "chief_complaint" and answers.is_vague(inbound.text):
+        return _say(record, content, "tell_more")
+    return _say(record, content, "ask_again")
+
+
+def _again(
+    record: ClinicalRecord, inbound: Inbound, question: Question, content: ClinicalContent, lead: str
+) -> TurnPlan:
+    """Ask once more; after two tries the topic is not obtained and the interview goes on.
+
+    Words that answered nothing are kept for the doctor, and a question of the patient's with them.
+    """
+    is_answerless = not answers.is_greeting(inbound.text) and not answers.is_yes(inbound.text)
+    if is_answerless and not any(inbound.text == each.quote for each in record.also_told):
+        record = record if _is_quoted(record, inbound) else record.with_told(_whole(inbound))
+    if record.asked.count(question.id) < _TRIES:
+        return _ask(record, question, content, [lead])
+    record = _left(record, _asked_slots(record, question, content), Declined(_NOT_UNDERSTOOD, _whole(inbound)))
+    return _ask_next(record, content, [_say(record, content, "ack_skip")])
+
+
+def _is_quoted(record: ClinicalRecord, inbound: Inbound) -> bool:
+    """Whether something of this message already stands in the record."""
+    told_so = (*record.answers.values(), *record.signs.values())
+    return any(
+        isinstance(each, Reported | NoneReported) and each.evidence.message_id == inbound.message_id for each in told_so
+    )
+
+
+def _settled(record: ClinicalRecord, words: Words) -> ClinicalRecord:
+    """The contradiction with the patient's word on it: the one of the two that was named, or what was said instead."""
+    slot = (record.pending or "").removeprefix(_CONFLICT)
+    answer, record = record.answer(slot), replace(record, pending=None)
+    if not isinstance(answer, Reported) or answers.is_unknown(words.text):
+        return replace(record, conflicts=tuple(each for each in record.conflicts if each != slot))
+    old = answer.superseded[-1] if answer.superseded else ""
+    if words.text.strip().lower() == old.lower():
+        kept: Answer = NoneReported(words.whole) if old == told.NONE else Reported(old, words.whole)
+        record = record.with_answer(slot, kept)
+    elif words.text.strip().lower() != answer.value.lower() and answer.value.lower() not in words.text.lower():
+        record = record.with_answer(slot, Reported(words.text, words.whole))
+    record = record.settled(slot)
+    age = told.read_age(words.text, is_asked=True) if slot == "age" else None
+    return record if age is None else replace(record, person=replace(record.person, age=age.value))
 
 
 # -- what comes next ---------------------------------------------------------------------------------------------
 
 
-def _question(question_id: str | None, content: ClinicalContent) -> Question | None:
-    return next((question for question in content.questions if question.id == question_id), None)
-
-
-def _open_slots(record: ClinicalRecord, question: Question) -> list[str]:
-    return [slot for slot in question.slots if not record.is_covered(slot)]
-
-
-def _due(record: ClinicalRecord, question: Question) -> bool:
-    """Whether the question still has to be asked of this person. Who somebody is needs all three parts."""
-    if question.only_for == "could_be_pregnant" and not _could_be_pregnant(record):
-        return False
-    needed = question.slots if question.id == "who" else question.slots[:1]
-    return any(not record.is_covered(slot) for slot in needed)
-
-
-def _could_be_pregnant(record: ClinicalRecord) -> bool:
-    age, sex = record.person.age, record.person.sex
-    return sex is Sex.FEMALE and (age is None or _FERTILE_YEARS[0] <= age.years <= _FERTILE_YEARS[1])
-
-
-def _again(record: ClinicalRecord, question: Question, content: ClinicalContent, lead: str) -> TurnPlan:
-    """Ask once more; after two tries the topic is not obtained and the interview goes on."""
-    if record.asked.count(question.id) < _TRIES:
-        return _ask(record, question, content, [lead])
-    evidence = Evidence("", "")
-    for slot in _open_slots(record, question):
-        record = record.with_answer(slot, Declined("not understood twice", evidence))
-    return _ask_next(record, content, [content.texts["ack_skip"]])
+def _ack(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -> str:
+    return _say(record, content, _ACKS[inbound.seq % len(_ACKS)])
 
 
 def _ask_next(record: ClinicalRecord, content: ClinicalContent, leads: list[str]) -> TurnPlan:
-    leads = [*(content.texts[key] for key in record.advice_due), *leads]
-    record = _measured(replace(record, advice_due=()), content)
-    question = next((question for question in content.questions if _due(record, question)), None)
+    leads = [*(_say(record, content, key) for key in record.advice_due), *leads]
+    record = replace(record, advice_due=())
+    open_conflicts = [slot for slot in record.conflicts if _CONFLICT + slot not in record.asked]
+    if open_conflicts and record.acuity is not Acuity.EMERGENCY:
+        return _ask_which(record, open_conflicts[0], content, leads)
+    question = agendas.next_question(record, content.interview.agenda)
     if question is None:
         return _finish(record, content, leads)
     return _ask(record, question, content, leads)
 
 
-def _ask(record: ClinicalRecord, question: Question, content: ClinicalContent, leads: list[str]) -> TurnPlan:
-    signs = _danger_signs(record, content) if question.id == "danger_signs" else record.danger_signs
+def _ask_which(record: ClinicalRecord, slot: str, content: ClinicalContent, leads: list[str]) -> TurnPlan:
+    """Ask once which of two contradicting things is right."""
+    answer, asked = record.answer(slot), _CONFLICT + slot
+    record = replace(agendas.measured(record, content.interview.agenda), pending=asked, asked=(*record.asked, asked))
+    new, old = ("", "") if not isinstance(answer, Reported) else (answer.value, answer.superseded[-1])
+    topic = slot.replace("_", " ")
+    text = _say(record, content, "conflict").format(topic=topic, old=old, new=new)
+    choices = (Choice(new, new), Choice(old, old))
+    why = "Two answers do not fit together."
+    return TurnPlan(record, "\n\n".join([*leads, text]), text, asked, choices, is_ready=False, why=why)
+
+
+def _ask(
+    record: ClinicalRecord, question: Question, content: ClinicalContent, leads: list[str], *, bare: bool = False
+) -> TurnPlan:
+    agenda = content.interview.agenda
+    if question.kind == "signs" and not record.danger_signs:
+        record = replace(record, danger_signs=agendas.signs_to_ask(record, agenda))
     record = replace(
-        _measured(record, content),
-        danger_signs=signs,
+        agendas.measured(record, agenda),
         pending=question.id,
         asked=(*record.asked, question.id),
-        stage=Stage(question.stage),
+        stage=question.stage,
     )
-    text = _worded(record, question, content)
-    choices = tuple(Choice(choice.value, choice.label) for choice in question.choices)
-    reply = _checked("\n\n".join([*leads, text]), record, text)
-    return TurnPlan(record, reply, text, question.id, choices, is_ready=False)
+    text = leads[-1] if bare else _worded(record, question, content)
+    reply = text if bare else _checked([*leads, text], record)
+    choices = () if bare else _choices(record, question, content)
+    return TurnPlan(record, reply, text, question.id, choices, is_ready=False, why=question.why)
 
 
-def _checked(reply: str, record: ClinicalRecord, question: str) -> str:
-    """Our own words pass the same guard as a model's; a text that would not is replaced by the bare question."""
-    refused = isinstance(check_reply(reply, after_flag=bool(record.flags)), Refused)
-    return question if refused else reply
+def _choices(record: ClinicalRecord, question: Question, content: ClinicalContent) -> tuple[Choice, ...]:
+    labels = content.interview.label
+    fixed = tuple(Choice(each.value, labels(each, record.language)) for each in question.choices)
+    if question.kind != "signs":
+        return fixed
+    signs = (content.interview.agenda.signs[name].label for name in record.danger_signs)
+    return (*fixed[:1], *(Choice(label, label) for label in signs), *fixed[1:])
+
+
+def _checked(lines: list[str], record: ClinicalRecord) -> str:
+    """Our own words pass the same guard as a model's; a lead that would not is left out."""
+    reply = "\n\n".join(lines)
+    told_words = tuple(answer.value for answer in record.answers.values() if isinstance(answer, Reported))
+    verdict = check_reply(reply, after_flag=bool(record.flags), language=record.language, told=told_words)
+    return lines[-1] if isinstance(verdict, Refused) else reply
 
 
 def _worded(record: ClinicalRecord, question: Question, content: ClinicalContent) -> str:
-    is_self = record.person.speaker is Speaker.SELF
-    if question.id == "who":
-        open_slots = _open_slots(record, question)
-        if len(open_slots) < len(question.slots):
-            return " ".join((_WHO_SELF if is_self else _WHO)[slot] for slot in open_slots)
-    text = question.text if is_self or question.carer_text is None else question.carer_text
-    if question.id == "read_back":
-        return content.texts["read_back"].format(summary=_summary(record))
-    return text.replace("{signs}", ", ".join(record.danger_signs))
+    agenda, own = content.interview.agenda, content.interview.question(question.id, record.language)
+    slots = _asked_slots(record, question, content)
+    is_whole = len(slots) == len([slot for slot in question.slots if agendas.applies(slot, record, agenda)])
+    text = _besides(record, question, content) + agendas.worded(question, record, agenda)
+    if own is not None and is_whole:
+        text = agendas.voiced(own, record.person.speaker)
+    if question.kind == "signs":
+        return "\n".join([text, *(f"– {agenda.signs[name].label}" for name in record.danger_signs)])
+    if question.kind == "read_back":
+        return f"{_say(record, content, 'read_back')}\n{_summary(record)}\n{text}"
+    return text
+
+
+def _besides(record: ClinicalRecord, question: Question, content: ClinicalContent) -> str:
+    """What was told of a list before it was asked for, so that only the rest is asked."""
+    answer = record.answer(question.slots[0])
+    if question.kind != "list" or question.slots[0] not in record.volunteered or not isinstance(answer, Reported):
+        return ""
+    return _say(record, content, "besides").format(told=answer.value) + " "
 
 
 def _summary(record: ClinicalRecord) -> str:
-    return "\n".join(f"– {label}: {describe(record.answer(slot))}" for slot, label in _SHOWN)
-
-
-def _danger_signs(record: ClinicalRecord, content: ClinicalContent) -> tuple[str, ...]:
-    complaint = record.answer("chief_complaint")
-    text = complaint.value if isinstance(complaint, Reported) else ""
-    found = _complaint_of(text, content)
-    return tuple(found.danger_signs) if found else ("fever", "hard breathing", "chest pain", "fainting", "bleeding")
-
-
-def _complaint_of(text: str, content: ClinicalContent) -> Complaint | None:
-    """The kind of complaint the words name; the one that most of its words name wins, then the earlier."""
-    folded = " " + re.sub(r"[^\w]+", " ", text.lower())
-    counts = [(sum(f" {word}" in folded for word in each.words), each) for each in content.complaints]
-    best = max(counts, key=lambda pair: pair[0])
-    return best[1] if best[0] else None
-
-
-def _measured(record: ClinicalRecord, content: ClinicalContent) -> ClinicalRecord:
-    """Completeness and named gaps, counted over the topics due for this person."""
-    due = list(_topics(record, content))
-    covered = [slot for slot in due if record.is_covered(slot)]
-    gaps = tuple(
-        slot.replace("_", " ")
-        for slot in due
-        if isinstance(record.answer(slot), NotAsked | Declined) and slot != "read_back"
+    lines = [(label, record.answer(slot)) for slot, label in _SHOWN]
+    return "\n".join(
+        f"– {label}: “{describe(each)}”" if isinstance(each, Reported) else f"– {label}: {describe(each)}"
+        for label, each in lines
     )
-    return replace(record, completeness=100 * len(covered) // max(1, len(due)), gaps=gaps)
-
-
-def _topics(record: ClinicalRecord, content: ClinicalContent) -> Iterator[str]:
-    for question in content.questions:
-        if question.only_for == "could_be_pregnant" and not _could_be_pregnant(record):
-            continue
-        yield from question.slots if question.id == "who" else question.slots[:1]
 
 
 def _finish(record: ClinicalRecord, content: ClinicalContent, leads: Sequence[str] = ()) -> TurnPlan:
-    record = replace(_measured(record, content), pending=None, stage=Stage.HANDOVER)
-    advice = [lead for lead in leads if lead in content.texts.values() and "999" in lead]
-    ready = content.texts["ready"]
+    record = replace(agendas.measured(record, content.interview.agenda), pending=None, stage=Stage.HANDOVER)
+    advice = [lead for lead in leads if "999" in lead]
+    ready = _say(record, content, "ready")
     return TurnPlan(record, "\n\n".join([*advice, ready]), ready, None, (), is_ready=True)
-
-
-def after_ready(record: ClinicalRecord, content: ClinicalContent) -> str:
-    """The fixed text for a message after the hand-over was written."""
-    return "\n\n".join([*(content.texts[key] for key in record.advice_due), content.texts["after_ready"]])

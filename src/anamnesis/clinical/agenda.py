@@ -1,0 +1,303 @@
+"""The agenda: what has to be asked of this person about this complaint, what is still open, and what is missing."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from anamnesis.clinical.record import ClinicalRecord, Declined, NotAsked, Stage
+from anamnesis.clinical.terms import Acuity, Person, Sex, Speaker
+
+#: From menarche to menopause, in years (clinical content model 4.1: pregnancy and last period, females of 12 to 55).
+FERTILE_YEARS: Final = (12, 55)
+#: WHO IMCI, general danger signs: asked of every ill child under five years, whatever the complaint.
+_IMCI_MONTHS: Final = 60
+_INFANT_MONTHS: Final = 2
+_MOST_SIGNS: Final = 12
+_PLACE: Final = ("site", "character", "radiation")
+_LISTS: Final = ("medicines", "past_history")
+_COURSE: Final = ("severity", "exacerbating", "relieving")
+#: Without an answer to these the hand-over says so in its first lines, however the interview ended.
+SAFETY_TOPICS: Final = ("allergies", "medicines", "pregnancy")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A tappable answer."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One topic of a question and the clause that asks for it."""
+
+    slot: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question: either one text for all its slots, or parts of which only the open ones are asked."""
+
+    id: str
+    stage: Stage
+    kind: str
+    slots: tuple[str, ...]
+    why: str
+    text: str | None = None
+    parts: tuple[Part, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    only_for: str = "anyone"
+    in_emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A danger sign or accompanying symptom: how it is called when asked, and how it is told."""
+
+    id: str
+    label: str
+    pattern: re.Pattern[str]
+    only_for: str = "anyone"
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A kind of complaint: how people name it, what is asked, and its danger signs (clinical content model 4.2)."""
+
+    id: str
+    label: str
+    pattern: re.Pattern[str] | None
+    timing: str
+    details: str
+    asks: frozenset[str]
+    danger: tuple[str, ...]
+    associated: tuple[str, ...]
+    max_age_months: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """All questions in order, all kinds of complaint, all signs."""
+
+    questions: tuple[Question, ...]
+    complaints: Mapping[str, Complaint]
+    signs: Mapping[str, Sign]
+
+    def question(self, question_id: str | None) -> Question | None:
+        """The question of this id."""
+        return next((each for each in self.questions if each.id == question_id), None)
+
+
+def phrase_pattern(phrases: Sequence[str]) -> re.Pattern[str]:
+    """A pattern of phrases: words in order with up to two others between; ``*`` ends a word that may go on."""
+    alternatives = sorted((_phrase(phrase.lower()) for phrase in phrases), key=len, reverse=True)
+    return re.compile(r"(?<![\w'])(?:" + "|".join(alternatives) + r")(?![\w'])")
+
+
+def _phrase(phrase: str) -> str:
+    words = [re.escape(word).replace(r"\*", r"[\w']*") for word in phrase.split()]
+    return r"[^\w.;!?]+(?:(?!no\b|not\b|but\b)[\w']+[^\w.;!?]+){0,2}".join(words)
+
+
+# -- who is asked what -------------------------------------------------------------------------------------------
+
+
+def could_be_pregnant(person: Person) -> bool:
+    """Whether pregnancy has to be asked of this person; an unknown age counts as possible, an unknown sex does not."""
+    if person.sex is not Sex.FEMALE:
+        return False
+    return person.age is None or FERTILE_YEARS[0] <= person.age.years <= FERTILE_YEARS[1]
+
+
+def complaint_of(record: ClinicalRecord, agenda: Agenda) -> Complaint:
+    """The first kind of complaint that was named, or the one for everything else."""
+    return agenda.complaints[record.complaints[0] if record.complaints else "other"]
+
+
+def recognised(text: str, person: Person, agenda: Agenda) -> tuple[str, ...]:
+    """The kinds of complaint the words name, in the order named; the same words count for the longer phrase only."""
+    found: list[tuple[int, int, str]] = []
+    for complaint in agenda.complaints.values():
+        if complaint.pattern is None or not _is_of_age(complaint, person):
+            continue
+        match = complaint.pattern.search(text)
+        if match:
+            found.append((match.start(), match.end(), complaint.id))
+    kept = [one for one in found if not any(_covers(other, one) for other in found)]
+    generic = [one for one in kept if one[2] not in ("child", "infant", "pregnancy", "mood", "chronic_review")]
+    return tuple(name for _, _, name in sorted(generic) or sorted(kept))
+
+
+def _covers(longer: tuple[int, int, str], shorter: tuple[int, int, str]) -> bool:
+    is_longer = longer[1] - longer[0] > shorter[1] - shorter[0]
+    return is_longer and longer[0] <= shorter[0] and shorter[1] <= longer[1]
+
+
+def _is_of_age(complaint: Complaint, person: Person) -> bool:
+    if complaint.max_age_months is None:
+        return True
+    return person.age is not None and person.age.months < complaint.max_age_months
+
+
+def applies(slot: str, record: ClinicalRecord, agenda: Agenda) -> bool:
+    """Whether a topic makes sense for this person and complaint; one that does not is "not applicable", not missing."""
+    complaint = complaint_of(record, agenda)
+    if slot == "pregnancy":
+        return could_be_pregnant(record.person)
+    if slot in _PLACE:
+        return "place" in complaint.asks
+    return slot not in _COURSE or "course" in complaint.asks
+
+
+def signs_to_ask(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
+    """The signs to name in one question: the danger signs of the complaint and of the person's state, then symptoms.
+
+    What was already told, affirmed or denied, is left out.
+    """
+    danger = dict.fromkeys(_danger(record, agenda))
+    symptoms = dict.fromkeys(complaint_of(record, agenda).associated)
+    wanted = [*danger, *(name for name in symptoms if name not in danger)][:_MOST_SIGNS]
+    return tuple(name for name in wanted if isinstance(record.sign(name), NotAsked))
+
+
+def danger_signs(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
+    """Every danger sign that has to be known of this case, told or not."""
+    return tuple(dict.fromkeys(_danger(record, agenda)))[:_MOST_SIGNS]
+
+
+def _danger(record: ClinicalRecord, agenda: Agenda) -> Iterator[str]:
+    named = [agenda.complaints[name] for name in record.complaints[:2]] or [agenda.complaints["other"]]
+    told = _told_signs(record, agenda)
+    for complaint in (*named, *_of_state(record, agenda)):
+        for name in complaint.danger:
+            if name not in told and _fits(agenda.signs[name].only_for, record.person):
+                yield name
+
+
+def _told_signs(record: ClinicalRecord, agenda: Agenda) -> frozenset[str]:
+    """The signs that are the complaint itself: one does not ask a person with a headache for a headache."""
+    return frozenset(record.complaints) & agenda.signs.keys()
+
+
+def _of_state(record: ClinicalRecord, agenda: Agenda) -> Iterator[Complaint]:
+    age = record.person.age
+    if age is not None and age.months < _INFANT_MONTHS:
+        yield agenda.complaints["infant"]
+    elif age is not None and age.months < _IMCI_MONTHS:
+        yield agenda.complaints["child"]
+    if record.person.pregnant:
+        yield agenda.complaints["pregnancy"]
+
+
+def _fits(only_for: str, person: Person) -> bool:
+    years = None if person.age is None else person.age.years
+    match only_for:
+        case "pregnant":
+            return person.pregnant is True
+        case "female":
+            return could_be_pregnant(person)
+        case "male":
+            return person.sex is Sex.MALE
+        case "teen":
+            return years is None or years >= 10
+        case _:
+            return True
+
+
+# -- what is open ------------------------------------------------------------------------------------------------
+
+
+def open_slots(question: Question, record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
+    """The topics of a question that apply and are not covered yet.
+
+    One medicine or illness told unasked leaves the question for the others open.
+    """
+    if question.kind == "signs":
+        return () if record.is_covered("danger_signs") else question.slots
+    return tuple(slot for slot in question.slots if _is_open(slot, question, record) and applies(slot, record, agenda))
+
+
+def _is_open(slot: str, question: Question, record: ClinicalRecord) -> bool:
+    is_first_of_list = slot in _LISTS and slot in record.volunteered and question.id not in record.asked
+    return is_first_of_list or not record.is_covered(slot)
+
+
+def next_question(record: ClinicalRecord, agenda: Agenda) -> Question | None:
+    """The next question due for this person, or None when everything due was asked.
+
+    In an emergency only what whoever receives the patient needs at once is asked.
+    """
+    return next((each for each in questions_due(record, agenda) if open_slots(each, record, agenda)), None)
+
+
+def questions_due(record: ClinicalRecord, agenda: Agenda) -> tuple[Question, ...]:
+    """The questions that make up this person's agenda, asked or not."""
+    is_emergency = record.acuity is Acuity.EMERGENCY
+    return tuple(each for each in agenda.questions if each.in_emergency or not is_emergency)
+
+
+def due_slots(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
+    """Every topic a complete interview of this person covers, in order; an emergency does not make it shorter."""
+    slots = (slot for question in agenda.questions for slot in question.slots)
+    return tuple(slot for slot in slots if slot != "read_back" and applies(slot, record, agenda))
+
+
+def measured(record: ClinicalRecord, agenda: Agenda) -> ClinicalRecord:
+    """The record with its completeness in whole percent, its gaps by name, and what does or does not apply to it.
+
+    A topic is covered when it was told, denied, or asked and not obtained; it is a gap while nothing is known of it.
+    """
+    due = due_slots(record, agenda)
+    covered = sum(record.is_covered(slot) for slot in due)
+    gaps = tuple(slot.replace("_", " ") for slot in due if isinstance(record.answer(slot), NotAsked | Declined))
+    return replace(
+        record,
+        completeness=100 * covered // max(1, len(due)),
+        gaps=gaps,
+        signs_due=danger_signs(record, agenda),
+        not_applicable=tuple(
+            slot for each in agenda.questions for slot in each.slots if not applies(slot, record, agenda)
+        ),
+    )
+
+
+# -- how it is worded --------------------------------------------------------------------------------------------
+
+_ALTERNATIVES: Final = re.compile(r"\{([^{}]*\|[^{}]*)\}")
+_VOICES: Final = {Speaker.SELF: 0, Speaker.PARENT: 1, Speaker.OTHER: 2}
+
+
+def voiced(text: str, speaker: Speaker) -> str:
+    """The text as said to this speaker: ``{you|the child|the patient}``."""
+
+    def chosen(match: re.Match[str]) -> str:
+        words = match.group(1).split("|")
+        return words[min(_VOICES[speaker], len(words) - 1)]
+
+    return _ALTERNATIVES.sub(chosen, text)
+
+
+def worded(question: Question, record: ClinicalRecord, agenda: Agenda) -> str:
+    """The question in words, asking for its open parts only."""
+    if question.id == "details":
+        complaint = complaint_of(record, agenda)
+        clauses = {"timing": complaint.timing, "details": complaint.details}
+        return sentence([clauses[slot] for slot in open_slots(question, record, agenda)])
+    if question.text is not None:
+        return voiced(question.text, record.person.speaker)
+    open_now = open_slots(question, record, agenda)
+    return sentence([voiced(part.words, record.person.speaker) for part in question.parts if part.slot in open_now])
+
+
+def sentence(clauses: Sequence[str]) -> str:
+    """One question out of clauses: "Where is it, and does it spread?"."""
+    clauses = list(clauses)
+    if not clauses:
+        return ""
+    if len(clauses) > 1:
+        clauses[-1] = clauses[-1] if ", and " in clauses[-1] else f"and {clauses[-1]}"
+    text = ", ".join(clauses)
+    return text[0].upper() + text[1:] + "?"

@@ -1,0 +1,381 @@
+"""Put what a message says into the record: the answer to what was asked, and every fact that was told besides.
+
+Nothing enters the record without the verbatim words. Words that fit no topic are kept for the doctor.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from anamnesis.clinical import agenda as agendas
+from anamnesis.clinical import answers, told
+from anamnesis.clinical.agenda import Agenda, Question
+from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
+from anamnesis.clinical.sharing import pieces_of, share_out
+from anamnesis.clinical.signs import read_signs
+from anamnesis.clinical.terms import Age, Evidence
+from anamnesis.clinical.told import Told
+
+NOT_MENTIONED: Final = "asked, not mentioned"
+DOES_NOT_KNOW: Final = "does not know"
+REFUSED: Final = "refused"
+PERSON_SLOTS: Final = frozenset({"name", "age", "sex"})
+#: Questions in whose answers a sign that is named is no sign of today.
+_OF_BEFORE: Final = frozenset(
+    {"medicines", "allergies", "past_history", "background", "anything_else", "read_back", "records", "speaker", "who"}
+)
+_LISTED: Final = frozenset({"medicines", "allergies", "past_history", "family_history", "social_history"})
+_REST_DENIED: Final = re.compile(
+    r"\b(?:only|nothing else|no other|none of the (?:others?|rest)|not the (?:others?|rest)|"
+    r"the rest,? no|others? no|that'?s all|just|no to the (?:others?|rest))\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A message's words and its id."""
+
+    message_id: str
+    text: str
+
+    @property
+    def whole(self) -> Evidence:
+        """The message as evidence."""
+        return Evidence(self.message_id, self.text)
+
+    def quoting(self, quote: str) -> Evidence:
+        """Part of the message as evidence."""
+        return Evidence(self.message_id, quote)
+
+
+# -- who it is about ---------------------------------------------------------------------------------------------
+
+
+def read_person(record: ClinicalRecord, words: Words, *, asked: str | None) -> ClinicalRecord:
+    """Name, age, sex and speaker, wherever they are told. A second, different age is kept as a conflict."""
+    is_correction = answers.corrected(words.text) is not None
+    wanted = asked == "who" or (is_correction and bool(PERSON_SLOTS & set(record.last_answered)))
+    record = _with_age(record, words, told.read_age(words.text, is_asked=wanted), corrects=is_correction)
+    sex = told.read_sex(words.text, is_asked=wanted)
+    if sex is not None and (not record.is_covered("sex") or is_correction):
+        record = replace(record, person=replace(record.person, sex=sex.value))
+        record = record.with_answer("sex", Reported(sex.value.value, words.quoting(sex.quote)))
+    name = told.read_name(words.text, is_asked=asked == "who" and not record.is_covered("name"))
+    if name is not None and (not record.is_covered("name") or is_correction):
+        record = record.with_answer("name", Reported(name.value, words.quoting(name.quote)))
+        record = replace(record, name=name.value)
+    return _with_speaker(record, words, is_asked=asked == "speaker")
+
+
+def _with_age(record: ClinicalRecord, words: Words, age: Told[Age] | None, *, corrects: bool) -> ClinicalRecord:
+    if age is None:
+        return record
+    answer, old = Reported(age.quote, words.quoting(age.quote)), record.person.age
+    is_known = isinstance(record.answer("age"), Reported)
+    if is_known and old is not None and abs(old.years - age.value.years) < 1:
+        return record
+    record = record.with_conflict("age", answer) if is_known and not corrects else record.with_answer("age", answer)
+    return replace(record, person=replace(record.person, age=age.value))
+
+
+def _with_speaker(record: ClinicalRecord, words: Words, *, is_asked: bool) -> ClinicalRecord:
+    speaker = told.read_speaker(words.text, is_asked=is_asked)
+    if speaker is None or record.is_covered("speaker"):
+        return record
+    record = replace(record, person=replace(record.person, speaker=speaker.value))
+    return record.with_answer("speaker", Reported(speaker.value.value, words.quoting(speaker.quote)))
+
+
+def read_pregnancy_answer(record: ClinicalRecord, words: Words) -> ClinicalRecord:
+    """The answer to whether the person is pregnant, or gave birth in the last six weeks."""
+    if answers.is_unknown(words.text):
+        return record.with_answer("pregnancy", Declined(DOES_NOT_KNOW, words.whole))
+    if re.search(r"\b(?:gave birth|delivered|birth)\b", words.text.lower()) and not answers.is_none(words.text):
+        return record.with_answer("pregnancy", Reported(words.text, words.whole))
+    if answers.is_none(words.text) or answers.begins_with_no(words.text):
+        record = replace(record, person=replace(record.person, pregnant=False))
+        return record.with_answer("pregnancy", NoneReported(words.whole))
+    if answers.is_yes(words.text) or answers.begins_with_yes(words.text) or "pregnan" in words.text.lower():
+        record = replace(record, person=replace(record.person, pregnant=True))
+        value = "pregnant or recently pregnant" if answers.is_yes(words.text) else words.text
+        return record.with_answer("pregnancy", Reported(value, words.whole))
+    return record
+
+
+# -- what is told besides ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact told of a topic that was not asked for; is_none says that there is none of it."""
+
+    slot: str
+    told: Told[str]
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the fact is that there is none."""
+        return self.told.value == told.NONE
+
+
+def facts_of(text: str) -> Iterator[Fact]:
+    """Every fact the text states of the topics that people volunteer."""
+    single = {
+        "onset": told.read_onset(text),
+        "severity": told.read_severity(text, is_asked=False),
+        "allergies": told.read_allergy(text),
+        "medicines": told.read_medicine(text),
+        "family_history": told.read_family(text),
+        "social_history": told.read_social(text),
+    }
+    yield from (Fact(slot, found) for slot, found in single.items() if found is not None)
+    yield from (Fact("past_history", found) for found in told.read_illnesses(text))
+
+
+def read_unasked(record: ClinicalRecord, words: Words, asked: Sequence[str]) -> tuple[ClinicalRecord, tuple[Fact, ...]]:
+    """The record with the facts told besides those of the topics asked for, and these facts.
+
+    A fact that contradicts an earlier answer is kept beside it and marked; in a correction it takes its place.
+    """
+    is_correction = answers.corrected(words.text) is not None
+    facts = tuple(fact for fact in facts_of(words.text) if fact.slot not in asked)
+    for fact in facts:
+        record = _with_fact(record, words, fact, corrects=is_correction)
+    return record, facts
+
+
+def _with_fact(record: ClinicalRecord, words: Words, fact: Fact, *, corrects: bool) -> ClinicalRecord:
+    evidence, old = words.quoting(fact.told.quote), record.answer(fact.slot)
+    answer: Answer = NoneReported(evidence) if fact.is_none else Reported(fact.told.value, evidence)
+    if isinstance(old, NotAsked | Declined) or corrects:
+        volunteered = (*record.volunteered, fact.slot) if isinstance(old, NotAsked) and not fact.is_none else ()
+        return replace(record.with_answer(fact.slot, answer), volunteered=volunteered or record.volunteered)
+    if isinstance(old, NoneReported):
+        return record if fact.is_none else record.with_conflict(fact.slot, answer)
+    if fact.is_none:
+        return record.with_conflict(fact.slot, answer)
+    if fact.slot in _LISTED:
+        return record.with_item(fact.slot, Reported(fact.told.value, evidence))
+    is_other_onset = fact.slot == "onset" and told.is_about_onset(words.text)
+    return record.with_conflict(fact.slot, answer) if is_other_onset and _differs(old, fact) else record
+
+
+def _differs(old: Answer, fact: Fact) -> bool:
+    return isinstance(old, Reported) and fact.told.value.lower() not in old.value.lower()
+
+
+def read_complaint(record: ClinicalRecord, words: Words, agenda: Agenda, *, asked: Question | None) -> ClinicalRecord:
+    """The chief complaint, told though something else was asked for, and which kinds of complaint it is."""
+    if record.is_covered("chief_complaint") or (asked is not None and asked.id == "chief_complaint"):
+        return record
+    if asked is not None and words.text in {choice.value for choice in asked.choices}:
+        return record
+    for start, end in pieces_of(words.text):
+        piece = words.text[start:end]
+        if agendas.recognised(piece.lower(), record.person, agenda) and len(words.text[start:].split()) > 1:
+            value = words.text[start:].strip(" ,;")
+            return record.with_answer("chief_complaint", Reported(value, words.quoting(value)))
+    return record
+
+
+def classified(record: ClinicalRecord, agenda: Agenda) -> ClinicalRecord:
+    """The record with the kinds of complaint that its words name, chief one first; settled once signs were asked."""
+    if record.is_covered("danger_signs"):
+        return record
+    slots = ("chief_complaint", "site", "details")
+    told_words = [answer.value for slot in slots if isinstance(answer := record.answer(slot), Reported)]
+    for text in told_words:
+        found = agendas.recognised(_affirmed(text), record.person, agenda)
+        if found:
+            return replace(record, complaints=found)
+    return record
+
+
+def _affirmed(text: str) -> str:
+    """The words without the pieces that deny something: "cough, no fever" names a cough."""
+    kept = [text[start:end] for start, end in pieces_of(text)]
+    return " , ".join(piece for piece in kept if not re.match(r"\s*(?:no|without|not)\b", piece.lower())).lower()
+
+
+def read_told_signs(record: ClinicalRecord, words: Words, agenda: Agenda, *, asked: Question | None) -> ClinicalRecord:
+    """Signs of this complaint that are told or denied before they are asked for."""
+    if asked is not None and (asked.id in _OF_BEFORE or asked.kind == "signs"):
+        return record
+    wanted = [agenda.signs[name] for name in agendas.signs_to_ask(record, agenda)]
+    for each in read_signs(words.text, wanted, is_asked=False):
+        evidence = words.quoting(each.quote)
+        told_so: Answer = (
+            Reported(agenda.signs[each.sign_id].label, evidence) if each.is_present else NoneReported(evidence)
+        )
+        record = record.with_sign(each.sign_id, told_so)
+    return record
+
+
+# -- the answer to what was asked --------------------------------------------------------------------------------
+
+
+def read_answer(
+    record: ClinicalRecord,
+    words: Words,
+    question: Question,
+    open_slots: Sequence[str],
+    facts: Sequence[Fact],
+    agenda: Agenda,
+) -> ClinicalRecord:
+    """The record with the answer in the topics that were asked for. What the words do not answer stays open."""
+    text = words.text
+    if not open_slots or answers.is_greeting(text) or answers.is_question(text):
+        return record
+    if question.kind == "signs":
+        return _read_signs(record, words, agenda)
+    if answers.is_refused(text):
+        return _each(record, open_slots, Declined(REFUSED, words.whole))
+    if answers.is_unknown(text):
+        return _each(record, open_slots, Declined(DOES_NOT_KNOW, words.whole))
+    match question.kind:
+        case "speaker":
+            return record
+        case "person":
+            return _read_unknown_parts(record, words, open_slots)
+        case "yes_no":
+            return read_pregnancy_answer(record, words)
+        case "vitals":
+            return _read_no_vitals(record, words, open_slots, facts)
+        case "list" if len(open_slots) == 1:
+            return _read_list(record, words, open_slots[0], facts)
+        case _:
+            return _read_parts(record, words, question, open_slots, facts)
+
+
+def _each(record: ClinicalRecord, slots: Sequence[str], answer: Answer) -> ClinicalRecord:
+    for slot in slots:
+        record = record.with_answer(slot, answer)
+    return record
+
+
+def _read_unknown_parts(record: ClinicalRecord, words: Words, slots: Sequence[str]) -> ClinicalRecord:
+    for start, end in pieces_of(words.text):
+        piece = words.text[start:end].strip()
+        if re.search(r"\b(?:don't|do not|dont|doesn't|not) know\b|\bnot sure\b|\bno idea\b", piece.lower()):
+            return _each(record, slots, Declined(DOES_NOT_KNOW, words.quoting(piece)))
+    return record
+
+
+def _read_no_vitals(
+    record: ClinicalRecord, words: Words, slots: Sequence[str], facts: Sequence[Fact]
+) -> ClinicalRecord:
+    """No reading was found in the words: that there is none, or words instead of numbers, which the doctor reads."""
+    if answers.is_none(words.text) or answers.begins_with_no(words.text) or "have none" in words.text.lower():
+        return _each(record, slots, NoneReported(words.whole))
+    if facts or any(character.isdigit() for character in words.text):
+        return record
+    return _each(record, slots, Declined("no reading given", words.whole)).with_told(words.whole)
+
+
+def _read_list(record: ClinicalRecord, words: Words, slot: str, facts: Sequence[Fact]) -> ClinicalRecord:
+    """One list: "No, but I am allergic to penicillin" is an allergy; "no medicines, allergic to sulfa" no medicine."""
+    own = next((fact for fact in facts_of(words.text) if fact.slot == slot and not fact.is_none), None)
+    if own is not None and answers.begins_with_no(words.text):
+        return record.with_answer(slot, Reported(own.told.value, words.quoting(own.told.quote)))
+    rest = _without(words.text, [fact.told.quote for fact in facts])
+    substance = [piece for piece in rest if not answers.is_none(piece) and not answers.is_yes(piece)]
+    if substance:
+        value = words.text if len(rest) == len(pieces_of(words.text)) else ", ".join(substance)
+        return record.with_item(slot, Reported(value.strip(), words.whole))
+    if any(answers.is_none(piece) for piece in rest) and not isinstance(record.answer(slot), Reported):
+        return record.with_answer(slot, NoneReported(words.whole))
+    return record
+
+
+def _without(text: str, quotes: Sequence[str]) -> list[str]:
+    """The pieces of the text in which none of the quotes stands."""
+    pieces = [text[start:end].strip() for start, end in pieces_of(text)]
+    return [piece for piece in pieces if not any(quote in piece or piece in quote for quote in quotes)]
+
+
+def _read_parts(
+    record: ClinicalRecord, words: Words, question: Question, slots: Sequence[str], facts: Sequence[Fact]
+) -> ClinicalRecord:
+    text = words.text
+    if answers.is_none(text):
+        takes_none = [
+            slot for slot in slots if slot not in ("site", "character", "severity", "onset", "chief_complaint")
+        ]
+        return _each(record, takes_none, NoneReported(words.whole))
+    if question.id == "chief_complaint":
+        is_substance = not answers.is_vague(text) or record.asked.count("chief_complaint") > 1
+        return record.with_answer("chief_complaint", Reported(text, words.whole)) if is_substance else record
+    if not _without(text, [fact.told.quote for fact in facts]):
+        return record
+    if len(slots) == 1 and slots[0] != "severity":
+        return record.with_answer(slots[0], Reported(text, words.whole))
+    for share in share_out(text, slots):
+        evidence, *more = (words.quoting(quote) for quote in share.quotes)
+        value = _value(share.slot, "; ".join(share.quotes))
+        told_so = NoneReported(evidence) if share.is_none else Reported(value, evidence, more=tuple(more))
+        record = record.with_answer(share.slot, told_so)
+    return record
+
+
+def _value(slot: str, words: str) -> str:
+    """A number told for how bad it is reads "7 of 10"; everything else is the patient's words."""
+    severity = told.read_severity(words, is_asked=True) if slot == "severity" else None
+    return severity.value if severity is not None and len(words.split()) <= 3 else words
+
+
+def _read_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> ClinicalRecord:
+    """The answer to "Do you have any of these?". A sign that is not mentioned is not a sign denied."""
+    asked = [agenda.signs[name] for name in record.danger_signs if name in agenda.signs]
+    if answers.is_unknown(words.text) or answers.is_refused(words.text):
+        reason = DOES_NOT_KNOW if answers.is_unknown(words.text) else REFUSED
+        return _rest_of_signs(record, Declined(reason, words.whole), Declined(reason, words.whole))
+    if answers.is_none(words.text):
+        return _rest_of_signs(record, NoneReported(words.whole), NoneReported(words.whole))
+    present = False
+    for each in read_signs(words.text, asked, is_asked=True):
+        evidence, present = words.quoting(each.quote), present or each.is_present
+        told_so: Answer = (
+            Reported(agenda.signs[each.sign_id].label, evidence) if each.is_present else NoneReported(evidence)
+        )
+        record = record.with_sign(each.sign_id, told_so)
+    if answers.is_yes(words.text) and record.asked.count("danger_signs") < 2:
+        return record
+    denied_rest = answers.begins_with_no(words.text) or _REST_DENIED.search(words.text.lower()) is not None
+    rest: Answer = NoneReported(words.whole) if denied_rest else Declined(NOT_MENTIONED, words.whole)
+    all_told = all(isinstance(record.sign(name), NoneReported) for name in record.danger_signs)
+    whole: Answer = NoneReported(words.whole) if all_told else Reported(words.text, words.whole)
+    return _rest_of_signs(record, rest, whole)
+
+
+def _rest_of_signs(record: ClinicalRecord, rest: Answer, whole: Answer) -> ClinicalRecord:
+    for name in record.danger_signs:
+        if isinstance(record.sign(name), NotAsked):
+            record = record.with_sign(name, rest)
+    return _each(record, ("danger_signs", "associated"), whole)
+
+
+# -- corrections -------------------------------------------------------------------------------------------------
+
+
+def read_correction(record: ClinicalRecord, words: Words, open_slots: Sequence[str]) -> ClinicalRecord | None:
+    """The record with what "no, I meant …" corrects, or None when the message corrects nothing that was told.
+
+    A fact that names its topic corrects that topic; bare words correct the last answer. What was said before is kept.
+    """
+    rest = answers.corrected(words.text)
+    if rest is None:
+        return None
+    facts = [fact for fact in facts_of(rest) if record.is_covered(fact.slot)]
+    if not facts and any(fact.slot in open_slots for fact in facts_of(rest)):
+        return None
+    for fact in facts:
+        record = _with_fact(record, words, fact, corrects=True)
+    if facts:
+        return record
+    targets = [slot for slot in record.last_answered if isinstance(record.answer(slot), Reported | NoneReported)]
+    if not targets or PERSON_SLOTS & set(targets) or "vitals" in targets or "speaker" in targets:
+        return record if targets else None
+    shares = share_out(rest, targets)
+    slot = shares[0].slot if shares else targets[0]
+    return record.with_answer(slot, Reported(rest, words.quoting(rest)))

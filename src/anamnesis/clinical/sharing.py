@@ -1,0 +1,136 @@
+"""Which words of an answer belong to which topic, when one question asked for several.
+
+"6, light makes it worse, sleep helps" answers three. The message is cut at its commas; a piece goes to the topic it
+speaks of, or else stays with the piece before it, so that every word ends up in some topic and none is lost.
+"""
+
+# ruff: noqa: E501 - a pattern is read as a whole
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from anamnesis.clinical.answers import begins_with_yes, is_none, is_unknown
+from anamnesis.clinical.findings import fold
+from anamnesis.clinical.told import read_severity
+
+_CUT: Final = re.compile(
+    r"[,;\n]+|[.!?]+(?=\s|$)|\s+\bbut\b\s+|\s+\band\b\s+(?=(?:it|i|he|she|we|no|nothing|rest\w*|lying|my|they|the|does)\b)"
+)
+_SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
+    "onset": re.compile(
+        r"\b(?:since|ago|yesterday|today|started|began|last (?:week|month|night|year)|morning|evening|night|sudden\w*|slow\w*|gradual\w*|for (?:\w+ )?\w+ (?:minutes?|hours?|days?|weeks?|months?|years?)|monday|tuesday|wednesday|thursday|friday|saturday|sunday|tangu|okuva)\b"
+    ),
+    "timing": re.compile(
+        r"\b(?:all the time|constant\w*|always|com(?:es?|ing) and go\w*|on and off|every|sometimes|continuous\w*|intermittent\w*|waves?|now and then|daily|once|twice|often|steady|stays?|never stops|lasts?|"
+        r"about \d+|\d+ (?:minutes?|hours?|days?|weeks?|times?|pads?|fits?|seconds?)|(?:one|two|three|four|five|six|seven|eight|ten|few|several|many) (?:minutes?|hours?|days?|weeks?|months?|times?|pads?|fits?|seconds?)|at night|in the morning|mornings?|nights?|getting (?:worse|better|stronger)|got worse|same|worse at|at rest|"
+        r"when i (?:move|walk|climb)|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen))\b"
+    ),
+    "site": re.compile(
+        r"\b(?:in front|front|back|left|right|side|behind|upper|lower|middle|centre|center|here|all over|whole|everywhere|both|top|bottom|inside|around|"
+        r"head|forehead|temples?|chest|breast\w*|belly|stomach|tummy|navel|abdomen|knees?|ankles?|legs?|feet|foot|arms?|hands?|wrist|shoulders?|neck|throat|hip|groin|ribs?|spine|thigh|calf|fingers?|toes?|face|eyes?|jaw)\b"
+    ),
+    "character": re.compile(
+        r"\b(?:sharp|dull|throb\w*|burn\w*|stab\w*|press\w*|tight\w*|cramp\w*|ach(?:e|es|ing|y)|squeez\w*|pound\w*|heavy|heavi\w*|cutting|like|tingl\w*|numb\w*|stiff\w*|sore|pulling|gnawing|electric|prick\w*|colic\w*|hot|swollen|weak\w*|dead)\b"
+    ),
+    "radiation": re.compile(
+        r"\b(?:spread\w*|mov(?:e|es|ing)|radiat\w*|travel\w*|stays? (?:there|in|at)|shoot\w*|goes (?:to|down|up|into|through|round)|into (?:my|the)|down (?:my|the|to|into)|only there|nowhere|up to (?:my|the)|through to)\b"
+    ),
+    "exacerbating": re.compile(
+        r"\b(?:worse\w*|aggravat\w*|trigger\w*|brings? it|hurts? more|more when|increas\w*|sets it off|comes when|when i (?:walk|move|breathe|cough|eat|bend|stand|lie|climb|swallow|touch))\b"
+    ),
+    "relieving": re.compile(
+        r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works?|relief)\b"
+    ),
+    "family_history": re.compile(
+        r"\b(?:famil\w+|runs in|inherit\w*|(?:mother|father|mum|mom|dad|sister|brother|grand\w+|uncle|aunt|parents?|relatives?|siblings?|cousin) (?:\w+ )?(?:had|has|have|died|with|suffer\w*|is|was|are|were))\b"
+    ),
+    "social_history": re.compile(
+        r"\b(?:smok\w*|drink\w*|alcohol|beer|waragi|live|lives|living|alone|works?|working|job|teacher|farmer|driver|student|trader|wife|husband|children|kids|married|single|cigarettes?|tobacco)\b"
+    ),
+}
+#: Topics that any words may answer; the others need words that speak of them.
+_OPEN: Final = frozenset({"site", "character", "details", "onset", "social_history"})
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The words that answer one topic, each quote verbatim; is_none says that they are a no."""
+
+    slot: str
+    quotes: tuple[str, ...]
+    is_none: bool = False
+
+
+def share_out(text: str, slots: Sequence[str]) -> tuple[Share, ...]:
+    """The shares of the text for these topics, in order of the topics; a topic it does not speak of gets none."""
+    pieces = pieces_of(text)
+    owners: list[tuple[str, ...]] = []
+    for number, (start, end) in enumerate(pieces):
+        taken = {slot for owner in owners for slot in owner}
+        owners.append(_owners(text[start:end], slots, taken, _later(text, pieces[number + 1 :], slots), owners))
+    return tuple(share for slot in slots if (share := _share(text, pieces, owners, slot)) is not None)
+
+
+def pieces_of(text: str) -> list[tuple[int, int]]:
+    """Where the pieces of a message stand, cut at its commas, sentence ends and turns."""
+    pieces, start = [], 0
+    for match in _CUT.finditer(fold(text)):
+        pieces.append((start, match.start()))
+        start = match.end()
+    pieces.append((start, len(text)))
+    return [(low, high) for low, high in pieces if text[low:high].strip()]
+
+
+def _later(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> set[str]:
+    return {slot for start, end in pieces for slot in slots if _speaks_of(slot, text[start:end])}
+
+
+def _owners(
+    piece: str, slots: Sequence[str], taken: set[str], later: set[str], before: list[tuple[str, ...]]
+) -> tuple[str, ...]:
+    free = [slot for slot in slots if slot not in taken]
+    if (is_none(piece) or is_unknown(piece)) and free:
+        speaking = [slot for slot in free if _speaks_of(slot, piece)]
+        return tuple((speaking or free)[:1])
+    spoken = tuple(slot for slot in slots if _speaks_of(slot, piece))
+    if spoken:
+        fresh = tuple(slot for slot in spoken if slot in free)
+        stays = not fresh and before and set(before[-1]) & _OPEN
+        return before[-1] if stays else _one(fresh or spoken)
+    if not before and slots[0] == "timing" and begins_with_yes(piece):
+        return ("timing",)
+    opens = [slot for slot in free if slot in _OPEN and slot not in later]
+    if opens:
+        return (opens[0],)
+    return before[-1] if before else ()
+
+
+def _one(spoken: tuple[str, ...]) -> tuple[str, ...]:
+    """What a piece speaks of: "walking makes it worse and rest better" speaks of both, other pieces of the first."""
+    both = tuple(slot for slot in spoken if slot in ("exacerbating", "relieving"))
+    if len(both) == 2:
+        return both
+    return spoken if "severity" in spoken else spoken[:1]
+
+
+def _speaks_of(slot: str, piece: str) -> bool:
+    if slot == "severity":
+        return read_severity(piece, is_asked=True) is not None and not _SPEAKS_OF["exacerbating"].search(fold(piece))
+    pattern = _SPEAKS_OF.get(slot)
+    return pattern is not None and pattern.search(fold(piece)) is not None
+
+
+def _share(text: str, pieces: list[tuple[int, int]], owners: list[tuple[str, ...]], slot: str) -> Share | None:
+    own = [piece for piece, owner in zip(pieces, owners, strict=True) if slot in owner]
+    if not own:
+        return None
+    quotes = [text[low:high].strip(" ,;\n") for low, high in own]
+    if _are_neighbours(own, pieces):
+        quotes = [text[own[0][0] : own[-1][1]].strip(" ,;\n")]
+    return Share(slot, tuple(quotes), all(is_none(quote) for quote in quotes))
+
+
+def _are_neighbours(own: list[tuple[int, int]], pieces: list[tuple[int, int]]) -> bool:
+    first = pieces.index(own[0])
+    return pieces[first : first + len(own)] == own
