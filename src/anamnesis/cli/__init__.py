@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, str]] = {
     "migrate": "migrate",
     "check": "check",
     "triage": "triage",
+    "eval": "eval",
     "content": "content",
     "api": "api",
 }
