@@ -31,6 +31,8 @@ from anamnesis.kernel.urls import href_of
 Details = tuple[tuple[str, object], ...]
 _PATH: Final = ("path", None)
 _REFUSED: Final = "zod"
+#: The validation context of a protocol that has no dates of its own.
+AS_TEXT: Final = "dates are texts"
 
 
 class Refused(Exception):
@@ -110,6 +112,18 @@ def _error(*issues: Issue) -> PydanticCustomError:
     return PydanticCustomError(_REFUSED, "The input is not valid.", {"issues": issues})
 
 
+def _refusing(check: Callable[[object], object]) -> Callable[[object], object]:
+    """The check with its refusals in pydantic's form."""
+
+    def run(value: object) -> object:
+        try:
+            return check(value)
+        except Refused as refused:
+            raise _error(*refused.issues) from None
+
+    return run
+
+
 class _Check:
     """Metadata that makes pydantic check a value as zod would, and describe it in JSON Schema."""
 
@@ -118,13 +132,7 @@ class _Check:
         self._json_schema = dict(json_schema)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def run(value: object) -> object:
-            try:
-                return self._check(value)
-            except Refused as refused:
-                raise _error(*refused.issues) from None
-
-        return core_schema.no_info_plain_validator_function(run)
+        return core_schema.no_info_plain_validator_function(_refusing(self._check))
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return dict(self._json_schema)
@@ -169,7 +177,7 @@ def text(minimum: int = 0, maximum: int | None = None, *, cleaned: bool = True) 
             raise Refused(_too_big(maximum, "string", f"String must contain at most {maximum} character(s)"))
         return words
 
-    bounds = {"minLength": minimum, **({} if maximum is None else {"maxLength": maximum})}
+    bounds = {**({"minLength": minimum} if minimum else {}), **({} if maximum is None else {"maxLength": maximum})}
     return _Check(check, {"type": "string", **bounds})
 
 
@@ -259,7 +267,23 @@ def _nothing(value: object) -> Undefined:
     return UNDEFINED
 
 
-Date = Annotated[datetime, _Check(_date, {"type": "string", "format": "date-time"})]
+class _DateCheck:
+    """A Date of the wire; where the protocol has none, the ISO text of one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from_text, from_date = _refusing(_given_moment), _refusing(_date)
+
+        def run(value: object, info: core_schema.ValidationInfo) -> object:
+            is_text = info.context == AS_TEXT and isinstance(value, str)
+            return from_text(value) if is_text else from_date(value)
+
+        return core_schema.with_info_plain_validator_function(run)
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
+
+
+Date = Annotated[datetime, _DateCheck()]
 Boolean = Annotated[bool, _Check(_boolean, {"type": "boolean"})]
 Nothing = Annotated[Undefined, _Check(_nothing, {"type": "null"})]
 Anything = Annotated[object, _Check(lambda value: value, {})]
@@ -297,28 +321,28 @@ class _OneOf:
     """One of the words of the Literal it annotates."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return _Check(self._check_of(get_args(source)), {}).__get_pydantic_core_schema__(source, handler)
+        options = get_args(source)
+        return core_schema.no_info_plain_validator_function(
+            _refusing(_one_of(options)), json_schema_input_schema=core_schema.literal_schema(list(options))
+        )
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string"}
 
-    @staticmethod
-    def _check_of(options: tuple[str, ...]) -> Callable[[object], str]:
-        listed = " | ".join(f"'{option}'" for option in options)
+def _one_of(options: tuple[str, ...]) -> Callable[[object], str]:
+    listed = " | ".join(f"'{option}'" for option in options)
 
-        def check(value: object) -> str:
-            if not isinstance(value, str):
-                found = wrong_type(listed, value)
-                order = ("expected", "received", "code", "path", "message")
-                by_name = dict(found.details)
-                raise Refused(Issue(found.message, (), tuple((name, by_name[name]) for name in order)))
-            if value not in options:
-                message = f"Invalid enum value. Expected {listed}, received '{value}'"
-                head: Details = (("received", value), ("code", "invalid_enum_value"), ("options", list(options)))
-                raise Refused(Issue(message, (), (*head, _PATH, ("message", message))))
-            return value
+    def check(value: object) -> str:
+        if not isinstance(value, str):
+            found = wrong_type(listed, value)
+            order = ("expected", "received", "code", "path", "message")
+            by_name = dict(found.details)
+            raise Refused(Issue(found.message, (), tuple((name, by_name[name]) for name in order)))
+        if value not in options:
+            message = f"Invalid enum value. Expected {listed}, received '{value}'"
+            head: Details = (("received", value), ("code", "invalid_enum_value"), ("options", list(options)))
+            raise Refused(Issue(message, (), (*head, _PATH, ("message", message))))
+        return value
 
-        return check
+    return check
 
 
 ONE_OF: Final = _OneOf()
@@ -345,6 +369,9 @@ class _Items:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), **({} if self._maximum is None else {"maxItems": self._maximum})}
 
     def _check(self, value: object, members: Callable[[object], object]) -> object:
         if not isinstance(value, list):

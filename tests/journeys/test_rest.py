@@ -48,9 +48,9 @@ async def test_what_the_framework_refuses_is_a_problem_document_too(clinic, meth
 
 @pytest.mark.slow
 def test_nothing_generated_from_the_document_makes_a_server_error(clinic):
-    asgi = an_app(clinic.app_dsn).asgi()
+    app = an_app(clinic.app_dsn)
     headers = {"authorization": f"Bearer {ISSUER_OF_TESTS.token(claims('patient'))}"}
-    with TestClient(asgi, raise_server_exceptions=False, headers=headers) as client:
+    with TestClient(app.asgi(), raise_server_exceptions=False, headers=headers) as client:
         document = client.get("/openapi.json").json()
         asked = 0
         for operation in schemathesis.openapi.from_dict(document).get_all_operations():
@@ -67,6 +67,7 @@ def test_nothing_generated_from_the_document_makes_a_server_error(clinic):
                 assert answer.status_code < 500 or answer.status_code == 501, (case.method, case.formatted_path)
 
             check()
+        client.portal.call(app.database.close)  # in the loop that opened it
     assert asked > 200
 
 

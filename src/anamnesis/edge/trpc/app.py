@@ -74,7 +74,8 @@ class TrpcApp:
 
     async def _answer(self, exchange: Exchange, send: Send) -> None:
         calls = exchange.calls
-        outcomes = await asyncio.gather(*(self._outcome(exchange, index) for index in range(len(calls.calls))))
+        runs = [self._outcome(exchange, index) for index in range(len(calls.calls))]
+        outcomes = [await runs[0]] if len(runs) == 1 else await asyncio.gather(*runs)  # one needs no task of its own
         statuses = {status for status, _, _ in outcomes}
         failures = [error for _, _, error in outcomes if error is not None]
         headers = [_JSON, *self._common(), *self._failure_headers(calls, failures)]
