@@ -28,7 +28,7 @@ QUERIES = {
     "the counter of replies equals a recount (I10)": """
         SELECT s.id FROM intake_sessions s LEFT JOIN chat_messages m
         ON m.session_id = s.id AND m.role = 'model' AND m.reply_to IS NOT NULL
-        AND m.active_agent IS NOT NULL GROUP BY s.id, s.ai_message_count HAVING s.ai_message_count > count(m.id)""",
+        AND m.active_agent IS NOT NULL GROUP BY s.id, s.ai_message_count HAVING s.ai_message_count <> count(m.id)""",
 }
 
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar, get_args
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -25,8 +24,9 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from anamnesis.kernel.errors import Issue
-from anamnesis.kernel.javascript import UNDEFINED, InvalidDate, Undefined, type_name
+from anamnesis.kernel.javascript import UNDEFINED, FarDate, InvalidDate, Undefined, type_name
 from anamnesis.kernel.text import clean
+from anamnesis.kernel.urls import href_of
 
 Details = tuple[tuple[str, object], ...]
 _PATH: Final = ("path", None)
@@ -76,6 +76,11 @@ class Input(Wire):
         built = build(given)
         built.model_fields_set.update(undefined)
         return built
+
+
+def as_wire(value: object) -> object:
+    """A model as plain values by their names on the wire; anything else as it is."""
+    return value.model_dump(by_alias=True) if isinstance(value, BaseModel) else value
 
 
 def issues_of(error: ValidationError) -> tuple[Issue, ...]:
@@ -185,25 +190,14 @@ _EMAIL: Final = re.compile(
     r"(?!\.)(?!.*\.\.)([A-Z0-9_'+\-.]*)[A-Z0-9_+-]@([A-Z0-9][A-Z0-9\-]*\.)+[A-Z]{2,}", re.IGNORECASE | re.ASCII
 )
 _DATETIME: Final = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?Z", re.ASCII)
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.\-]*:", re.IGNORECASE)
-_SCHEMES_WITH_HOST: Final = {"http", "https", "ws", "wss", "ftp"}
-
-
-def _is_url(words: str) -> bool:
-    if not _SCHEME.match(words):
-        return False
-    try:
-        parts = urlsplit(words)
-        return bool(parts.hostname) if parts.scheme in _SCHEMES_WITH_HOST else True
-    except ValueError:
-        return False
 
 
 def _is_datetime(words: str) -> bool:
+    """Whether the text is a date and time in UTC; the year 0, which zod takes, is a leap year like 2000."""
     if not _DATETIME.fullmatch(words):
         return False
     try:
-        _moment(words)
+        _moment(re.sub("^0000", "2000", words))
     except ValueError:
         return False
     return True
@@ -221,16 +215,22 @@ def _given_uuid(value: object) -> UUID:
     return value if isinstance(value, UUID) else UUID(_check_uuid(value))
 
 
+def _given_moment(value: object) -> datetime:
+    words = _check_datetime(value)
+    # A datetime begins with the year 1; nothing a clinic knows happened before.
+    return _moment(words) if not words.startswith("0000") else _moment(_check_datetime(""))
+
+
 #: Checked as zod does, kept as our own types.
 Uuid = Annotated[UUID, _Check(_given_uuid, {"type": "string", "format": "uuid"})]
-IsoDatetime = Annotated[
-    datetime, _Check(lambda value: _moment(_check_datetime(value)), {"type": "string", "format": "date-time"})
-]
+IsoDatetime = Annotated[datetime, _Check(_given_moment, {"type": "string", "format": "date-time"})]
 Email = Annotated[
     str,
     _Check(_formed("email", lambda words: _EMAIL.fullmatch(words) is not None), {"type": "string", "format": "email"}),
 ]
-UrlText = Annotated[str, _Check(_formed("url", _is_url), {"type": "string", "format": "uri"})]
+UrlText = Annotated[
+    str, _Check(_formed("url", lambda words: href_of(words) is not None), {"type": "string", "format": "uri"})
+]
 #: The same, kept as the text that was sent.
 UuidText = Annotated[str, _Check(_check_uuid, {"type": "string", "format": "uuid"})]
 DatetimeText = Annotated[str, _Check(_check_datetime, {"type": "string", "format": "date-time"})]
@@ -240,11 +240,11 @@ DatetimeText = Annotated[str, _Check(_check_datetime, {"type": "string", "format
 
 
 def _date(value: object) -> datetime:
-    if isinstance(value, InvalidDate):
+    if isinstance(value, InvalidDate | FarDate):
         raise Refused(Issue("Invalid date", (), (("code", "invalid_date"), _PATH, ("message", "Invalid date"))))
     if not isinstance(value, datetime):
         raise Refused(wrong_type("date", value))
-    return value
+    return value.replace()  # a copy, as zod makes: what was one object in the input is not one in the output
 
 
 def _boolean(value: object) -> bool:

@@ -36,11 +36,6 @@ def query(dsn, statement):
     return asyncio.run(ask())
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "pg"
-
-
 def test_data_survive_a_stop_and_a_start_and_no_folder_above_is_touched(folder):
     above = [(path, path.stat().st_mode, path.stat().st_uid) for path in folder.parents]
     server = start_embedded(folder)
@@ -98,8 +93,8 @@ def test_a_second_process_joins_the_running_server_and_does_not_end_it(folder):
     owner.stop()
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_private_one(tmp_path):
-    folder = tmp_path / ("long" * 20) / "pg"
+def test_a_path_too_long_for_a_socket_gets_a_short_private_one(folder):
+    folder = folder / ("long" * 20) / "pg"
     server = start_embedded(folder)
     assert len(str(server.socket_folder)) < 100
     assert server.socket_folder.stat().st_mode & 0o077 == 0

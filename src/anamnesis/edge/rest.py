@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
-from anamnesis.edge import streams, superjson
+from anamnesis.edge import superjson
+from anamnesis.edge.events import SseOptions, events
 from anamnesis.edge.faults import fault_of
 from anamnesis.edge.issues import read_input
 from anamnesis.edge.running import Guard, Observe, enter, unobserved
@@ -262,11 +263,11 @@ def _events(source: Any, request: Request) -> Response:
     async def start() -> Any:
         return source
 
-    chunks = streams.events(
+    chunks = events(
         start,
         failed=lambda error: {"status": fault_of(error).status, "request_id": request.request_id},
         encode=_without_undefined_dates,
-        options=streams.SseOptions(),
+        options=SseOptions(),
         disabled=NotFound(),
     )
     return StreamingResponse(
