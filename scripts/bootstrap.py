@@ -185,7 +185,7 @@ TASKS: dict[str, Callable[[list[str]], int]] = {
     "fmt": fmt,
     "lock": lock,
     "conformance": lambda rest: tool("python", "tests/edge/conformance.py", *rest),
-    "bench": lambda rest: tool("python", "scripts/bench.py", *rest),
+    "bench": lambda rest: tool("python", "tests/bench.py", *rest),
     "eval": lambda rest: tool("anamnesis", "eval", *rest),
 }
 

@@ -1,3 +1,4 @@
+import ast
 import asyncio
 import io
 import json
@@ -7,12 +8,14 @@ import subprocess
 import sys
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import anamnesis
 from anamnesis import journal
 from anamnesis.edge.faults import fault_of
 from anamnesis.journal import bind, bound, log, narrated, procedure_logger
@@ -148,6 +151,11 @@ def test_ids_counts_and_enums_pass(page):
     line = page.line()
     assert (line["session_id"], line["job_id"], line["attempt"]) == (str(session), "17", 2)
     assert line["variables"] == ["DATABASE_URL"]
+
+
+def test_a_list_of_codes_passes(page):
+    log.warning("health.check", error_code="database,auth")
+    assert page.line()["error_code"] == "database,auth"
 
 
 def test_in_production_a_user_is_eight_characters(page):
@@ -293,6 +301,7 @@ def test_a_narrated_step_tells_how_it_ended(page):
 
 NOISY = f"""
 import asyncio, gc, logging, sys, threading, warnings
+import anamnesis
 from anamnesis import journal
 journal.configure(development={{development}})
 journal.adopt_process()
@@ -345,3 +354,29 @@ def test_a_librarys_line_says_where_it_comes_from(page):
     assert page.line()["source"] == "x/server.py:75:startup"
     assert page.line()["level"] == "error"
     assert "chest" not in page.getvalue()
+
+
+# -- the rest of the house -----------------------------------------------------------------------------------------
+
+SOURCES = sorted(Path(anamnesis.__file__).parent.rglob("*.py"))
+WRITERS = {"debug", "info", "warning", "error", "critical", "exception", "bind", "bound", "narrated"}
+
+
+def fields_told(source):
+    """The keywords of every call in a file that looks like one to the journal, with its line."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            owner = getattr(node.func.value, "id", "") if isinstance(node.func, ast.Attribute) else "log"
+            if called in WRITERS and owner in {"log", "_log", "journal"}:
+                yield from ((keyword.arg, node.lineno) for keyword in node.keywords if keyword.arg)
+
+
+def test_nobody_tells_the_journal_what_it_would_drop():
+    undeclared = [
+        f"{source.name}:{line} {name}"
+        for source in SOURCES
+        for name, line in fields_told(source)
+        if name not in journal.FIELDS and name != "exc_info"
+    ]
+    assert undeclared == []

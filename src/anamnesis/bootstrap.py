@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -21,6 +21,7 @@ from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
+from anamnesis.edge.draining import Drain
 from anamnesis.edge.faults import fault_of
 from anamnesis.edge.headers import GoodManners, request_id_of
 from anamnesis.edge.health import Condition, Health, Probe, database_probes
@@ -51,8 +52,14 @@ from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
 from anamnesis.messaging.store import PostgresMessageStore
-from anamnesis.settings import Settings
+from anamnesis.settings import Provider, Settings
 from anamnesis.workers.loop import Worker
+
+_NAMES: Final = tuple(
+    procedure.name
+    for procedures in (care_procedures, messaging_procedures, intake_procedures, handover_procedures)
+    for procedure in procedures
+)
 
 
 @dataclass(slots=True)
@@ -73,6 +80,7 @@ class App:
     health: Health
     measures: Measures
     collectors: CollectorRegistry
+    drain: Drain
     extra_roads: Sequence[tuple[str, ASGIApp]] = ()
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
@@ -185,7 +193,12 @@ def build(
     content, clock = load_content(), SystemClock()
     care_store, intake_store = PostgresCareStore(database), PostgresIntakeStore(database)
     handover_store, origin = PostgresHandoverStore(database), settings.public_origin
-    interviewer = Interviewer(content, model or ScriptedModel(), settings.ai.timeout_s, is_builtin=model is None)
+    collectors = CollectorRegistry()
+    measures = Measures(collectors, procedures=_NAMES)
+    measures.watch_pool(in_use=lambda: database.in_use, size=lambda: database.size)
+    interviewer = Interviewer(
+        content, model or ScriptedModel(), settings.ai.timeout_s, is_builtin=model is None, observer=measures
+    )
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
     registry.add(messaging_procedures, Messaging(PostgresMessageStore(database)))
@@ -205,12 +218,10 @@ def build(
     async def alert(job: Job) -> None:
         await alert_clinician(job.subject, store=handover_store)
 
-    collectors = CollectorRegistry()
-    measures = Measures(collectors, procedures=[bound.procedure.name for bound in registry])
-    measures.watch_pool(in_use=lambda: database.in_use, size=lambda: database.size)
-
     handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
     worker = Worker(database, handlers, bus=bus, observe=measures.job)
+    drain = Drain()
+    others = _other_probes(worker, keys, is_builtin=settings.ai.providers[0] is Provider.BUILTIN)
     return App(
         settings=settings,
         database=database,
@@ -223,14 +234,18 @@ def build(
         worker=worker,
         intake_store=intake_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
-        health=Health({**database_probes(database), **_other_probes(worker, keys)}),
+        health=Health(
+            {**database_probes(database), **others},
+            lambda: drain.has_begun,
+        ),
+        drain=drain,
         measures=measures,
         collectors=collectors,
         extra_roads=extra_roads,
     )
 
 
-def _other_probes(worker: Worker, keys: KeySource | None) -> dict[str, Probe]:
+def _other_probes(worker: Worker, keys: KeySource | None, *, is_builtin: bool) -> dict[str, Probe]:
     """The parts beside the database. The built-in interviewer is always there."""
 
     async def working() -> Condition:
@@ -240,7 +255,8 @@ def _other_probes(worker: Worker, keys: KeySource | None) -> dict[str, Probe]:
         return Condition.DOWN if keys is None else Condition(keys.state.value)
 
     async def wording() -> Condition:
-        return Condition.OK
+        # Vendors' models are not built yet: a deployment that names one is served by the built-in interviewer.
+        return Condition.OK if is_builtin else Condition.DEGRADED
 
     return {"worker": working, "auth": authenticating, "ai": wording}
 

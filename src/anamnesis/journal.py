@@ -33,13 +33,13 @@ PHASES: Final = ("started", "completed", "error")
 Value = str | int | float | bool | list[str]
 Shape = Callable[[object], Value | None]
 
-_NAME: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,{LONGEST_VALUE - 1}}}")
+_NAME: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.:,-]{{0,{LONGEST_VALUE - 1}}}")
 _PLACE: Final = re.compile(r"[A-Za-z0-9_<][A-Za-z0-9_./<>-]{0,96}:\d{1,6}:[A-Za-z0-9_<>]{1,48}")
 _EVENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}")
 
 
 def _name(value: object) -> str | None:
-    """An id, an enum's value or another word of ours: ASCII letters, digits and ``_.:-``."""
+    """An id, an enum's value or another word of ours: ASCII letters, digits and ``_.:,-``."""
     text = str(value)
     return text if _NAME.fullmatch(text) else None
 
@@ -277,7 +277,7 @@ log: Final = cast(
     ),
 )
 # A logger made without us must not print what it is given either.
-structlog.configure(processors=_PROCESSORS, logger_factory=lambda *_: _Pen())
+structlog.configure(processors=list(_PROCESSORS), logger_factory=lambda *_: _Pen())
 
 
 class Fault(Protocol):

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar, get_args
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -25,12 +24,15 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from anamnesis.kernel.errors import Issue
-from anamnesis.kernel.javascript import UNDEFINED, InvalidDate, Undefined, type_name
+from anamnesis.kernel.javascript import UNDEFINED, FarDate, InvalidDate, Undefined, type_name
 from anamnesis.kernel.text import clean
+from anamnesis.kernel.urls import href_of
 
 Details = tuple[tuple[str, object], ...]
 _PATH: Final = ("path", None)
 _REFUSED: Final = "zod"
+#: The validation context of a protocol that has no dates of its own.
+AS_TEXT: Final = "dates are texts"
 
 
 class Refused(Exception):
@@ -78,6 +80,11 @@ class Input(Wire):
         return built
 
 
+def as_wire(value: object) -> object:
+    """A model as plain values by their names on the wire; anything else as it is."""
+    return value.model_dump(by_alias=True) if isinstance(value, BaseModel) else value
+
+
 def issues_of(error: ValidationError) -> tuple[Issue, ...]:
     """Every issue of a failed validation, in the schema's order."""
     found: list[Issue] = []
@@ -105,6 +112,18 @@ def _error(*issues: Issue) -> PydanticCustomError:
     return PydanticCustomError(_REFUSED, "The input is not valid.", {"issues": issues})
 
 
+def _refusing(check: Callable[[object], object]) -> Callable[[object], object]:
+    """The check with its refusals in pydantic's form."""
+
+    def run(value: object) -> object:
+        try:
+            return check(value)
+        except Refused as refused:
+            raise _error(*refused.issues) from None
+
+    return run
+
+
 class _Check:
     """Metadata that makes pydantic check a value as zod would, and describe it in JSON Schema."""
 
@@ -113,13 +132,7 @@ class _Check:
         self._json_schema = dict(json_schema)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def run(value: object) -> object:
-            try:
-                return self._check(value)
-            except Refused as refused:
-                raise _error(*refused.issues) from None
-
-        return core_schema.no_info_plain_validator_function(run)
+        return core_schema.no_info_plain_validator_function(_refusing(self._check))
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return dict(self._json_schema)
@@ -164,7 +177,7 @@ def text(minimum: int = 0, maximum: int | None = None, *, cleaned: bool = True) 
             raise Refused(_too_big(maximum, "string", f"String must contain at most {maximum} character(s)"))
         return words
 
-    bounds = {"minLength": minimum, **({} if maximum is None else {"maxLength": maximum})}
+    bounds = {**({"minLength": minimum} if minimum else {}), **({} if maximum is None else {"maxLength": maximum})}
     return _Check(check, {"type": "string", **bounds})
 
 
@@ -185,25 +198,14 @@ _EMAIL: Final = re.compile(
     r"(?!\.)(?!.*\.\.)([A-Z0-9_'+\-.]*)[A-Z0-9_+-]@([A-Z0-9][A-Z0-9\-]*\.)+[A-Z]{2,}", re.IGNORECASE | re.ASCII
 )
 _DATETIME: Final = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?Z", re.ASCII)
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.\-]*:", re.IGNORECASE)
-_SCHEMES_WITH_HOST: Final = {"http", "https", "ws", "wss", "ftp"}
-
-
-def _is_url(words: str) -> bool:
-    if not _SCHEME.match(words):
-        return False
-    try:
-        parts = urlsplit(words)
-        return bool(parts.hostname) if parts.scheme in _SCHEMES_WITH_HOST else True
-    except ValueError:
-        return False
 
 
 def _is_datetime(words: str) -> bool:
+    """Whether the text is a date and time in UTC; the year 0, which zod takes, is a leap year like 2000."""
     if not _DATETIME.fullmatch(words):
         return False
     try:
-        _moment(words)
+        _moment(re.sub("^0000", "2000", words))
     except ValueError:
         return False
     return True
@@ -221,16 +223,22 @@ def _given_uuid(value: object) -> UUID:
     return value if isinstance(value, UUID) else UUID(_check_uuid(value))
 
 
+def _given_moment(value: object) -> datetime:
+    words = _check_datetime(value)
+    # A datetime begins with the year 1; nothing a clinic knows happened before.
+    return _moment(words) if not words.startswith("0000") else _moment(_check_datetime(""))
+
+
 #: Checked as zod does, kept as our own types.
 Uuid = Annotated[UUID, _Check(_given_uuid, {"type": "string", "format": "uuid"})]
-IsoDatetime = Annotated[
-    datetime, _Check(lambda value: _moment(_check_datetime(value)), {"type": "string", "format": "date-time"})
-]
+IsoDatetime = Annotated[datetime, _Check(_given_moment, {"type": "string", "format": "date-time"})]
 Email = Annotated[
     str,
     _Check(_formed("email", lambda words: _EMAIL.fullmatch(words) is not None), {"type": "string", "format": "email"}),
 ]
-UrlText = Annotated[str, _Check(_formed("url", _is_url), {"type": "string", "format": "uri"})]
+UrlText = Annotated[
+    str, _Check(_formed("url", lambda words: href_of(words) is not None), {"type": "string", "format": "uri"})
+]
 #: The same, kept as the text that was sent.
 UuidText = Annotated[str, _Check(_check_uuid, {"type": "string", "format": "uuid"})]
 DatetimeText = Annotated[str, _Check(_check_datetime, {"type": "string", "format": "date-time"})]
@@ -240,11 +248,11 @@ DatetimeText = Annotated[str, _Check(_check_datetime, {"type": "string", "format
 
 
 def _date(value: object) -> datetime:
-    if isinstance(value, InvalidDate):
+    if isinstance(value, InvalidDate | FarDate):
         raise Refused(Issue("Invalid date", (), (("code", "invalid_date"), _PATH, ("message", "Invalid date"))))
     if not isinstance(value, datetime):
         raise Refused(wrong_type("date", value))
-    return value
+    return value.replace()  # a copy, as zod makes: what was one object in the input is not one in the output
 
 
 def _boolean(value: object) -> bool:
@@ -259,7 +267,23 @@ def _nothing(value: object) -> Undefined:
     return UNDEFINED
 
 
-Date = Annotated[datetime, _Check(_date, {"type": "string", "format": "date-time"})]
+class _DateCheck:
+    """A Date of the wire; where the protocol has none, the ISO text of one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from_text, from_date = _refusing(_given_moment), _refusing(_date)
+
+        def run(value: object, info: core_schema.ValidationInfo) -> object:
+            is_text = info.context == AS_TEXT and isinstance(value, str)
+            return from_text(value) if is_text else from_date(value)
+
+        return core_schema.with_info_plain_validator_function(run)
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
+
+
+Date = Annotated[datetime, _DateCheck()]
 Boolean = Annotated[bool, _Check(_boolean, {"type": "boolean"})]
 Nothing = Annotated[Undefined, _Check(_nothing, {"type": "null"})]
 Anything = Annotated[object, _Check(lambda value: value, {})]
@@ -297,28 +321,28 @@ class _OneOf:
     """One of the words of the Literal it annotates."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return _Check(self._check_of(get_args(source)), {}).__get_pydantic_core_schema__(source, handler)
+        options = get_args(source)
+        return core_schema.no_info_plain_validator_function(
+            _refusing(_one_of(options)), json_schema_input_schema=core_schema.literal_schema(list(options))
+        )
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string"}
 
-    @staticmethod
-    def _check_of(options: tuple[str, ...]) -> Callable[[object], str]:
-        listed = " | ".join(f"'{option}'" for option in options)
+def _one_of(options: tuple[str, ...]) -> Callable[[object], str]:
+    listed = " | ".join(f"'{option}'" for option in options)
 
-        def check(value: object) -> str:
-            if not isinstance(value, str):
-                found = wrong_type(listed, value)
-                order = ("expected", "received", "code", "path", "message")
-                by_name = dict(found.details)
-                raise Refused(Issue(found.message, (), tuple((name, by_name[name]) for name in order)))
-            if value not in options:
-                message = f"Invalid enum value. Expected {listed}, received '{value}'"
-                head: Details = (("received", value), ("code", "invalid_enum_value"), ("options", list(options)))
-                raise Refused(Issue(message, (), (*head, _PATH, ("message", message))))
-            return value
+    def check(value: object) -> str:
+        if not isinstance(value, str):
+            found = wrong_type(listed, value)
+            order = ("expected", "received", "code", "path", "message")
+            by_name = dict(found.details)
+            raise Refused(Issue(found.message, (), tuple((name, by_name[name]) for name in order)))
+        if value not in options:
+            message = f"Invalid enum value. Expected {listed}, received '{value}'"
+            head: Details = (("received", value), ("code", "invalid_enum_value"), ("options", list(options)))
+            raise Refused(Issue(message, (), (*head, _PATH, ("message", message))))
+        return value
 
-        return check
+    return check
 
 
 ONE_OF: Final = _OneOf()
@@ -345,6 +369,9 @@ class _Items:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), **({} if self._maximum is None else {"maxItems": self._maximum})}
 
     def _check(self, value: object, members: Callable[[object], object]) -> object:
         if not isinstance(value, list):

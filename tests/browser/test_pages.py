@@ -85,7 +85,8 @@ def test_an_intake_completes_live_without_a_reload_and_the_doctor_sees_it(demo, 
         page.locator(".bubble.model").nth(number - 1).wait_for(timeout=8000)
     assert "Your answers are with your doctor" in page.locator(".bubble.model").last.inner_text()
     assert loads == []
-    assert page.locator(".bubble.user").count() == len(WHOLE_INTAKE)
+    said = page.locator(".bubble.user .text").all_inner_texts()
+    assert said == list(WHOLE_INTAKE), page.locator(".log").inner_html()
     doctor = page_of(browser, problems)
     doctor.goto(demo["Doctor"])
     doctor.get_by_role("link", name=re.compile("Newcomer")).click()

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import TypeAdapter, model_validator
 
-from anamnesis.edge.streams import Returned, SseOptions
+from anamnesis.edge.events import Returned, SseOptions
+from anamnesis.edge.faults import TRPC_FAULTS, Fault
 from anamnesis.edge.trpc import TrpcApp, TrpcError, TrpcOptions
 from anamnesis.kernel.identity import Person, Role, Visitor
 from anamnesis.kernel.javascript import (
@@ -154,7 +155,10 @@ async def null_out(_):
 
 @procedures.query("fail", allow=PUBLIC, input=Fail)
 async def fail(_, body):
-    raise TrpcError(body.code, f"fail {body.code}" if body.message is UNDEFINED else body.message)
+    failure = TrpcError(body.code, f"fail {body.code}" if body.message is UNDEFINED else body.message)
+    # There a code nobody knows is thrown as it is; ours are checked where they are written.
+    failure.fault = TRPC_FAULTS.get(body.code, Fault(body.code, UNDEFINED, 500))
+    raise failure
 
 
 @procedures.query("failNoMessage", allow=PUBLIC)
@@ -329,7 +333,10 @@ async def protected_mut(context):
 
 @procedures.subscription("ticks", allow=PUBLIC, input=Ticks)
 async def ticks(_, body):
-    first = 1 if not body.last_event_id else int(body.last_event_id) + 1
+    last = body.last_event_id or "0"
+    if not last.isdecimal():
+        return  # there it counts from NaN, and nothing is more than that
+    first = int(last) + 1
     for n in range(first, int(body.count) + 1):
         yield Tracked(str(n), {"n": n, "at": D})
 
@@ -422,7 +429,9 @@ def describe_object(value, seen, path):
         case RegExp(source, flags):
             return {"$": "regexp", "v": f"/{source}/{flags}"}
         case JsError():
-            cause = {} if value.cause is ABSENT else {"cause": describe(value.cause, seen, f"{path}.cause")}
+            cause = (
+                {} if value.cause in (ABSENT, UNDEFINED) else {"cause": describe(value.cause, seen, f"{path}.cause")}
+            )
             return {"$": "Error", "v": {"name": value.name, "message": value.message, **cause}}
         case JsMap():
             pairs = [
@@ -463,7 +472,7 @@ def meta(paths, kind, errors, calls):
 
     return {
         "cache-control": "public, max-age=60",
-        "x-test": json.dumps([list(paths), kind, errors, calls], separators=(",", ":")),
+        "x-test": json.dumps([paths, kind, errors, calls], separators=(",", ":")),
     }
 
 

@@ -1,12 +1,14 @@
 """The OpenAPI document, and schemathesis against it."""
 
 import json
+from pathlib import Path
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from starlette.testclient import TestClient
 
+from anamnesis.edge.rest import api_markdown
 from build import ISSUER_OF_TESTS, an_app, claims, closing, http
 
 
@@ -18,6 +20,11 @@ async def test_the_document_is_openapi_31_and_names_every_procedure(clinic):
         assert document["openapi"].startswith("3.1")
         described = {each["operationId"] for path in document["paths"].values() for each in path.values()}
         assert {bound.procedure.name for bound in app.registry} == described
+
+
+def test_the_page_about_the_api_is_fresh():
+    app = an_app("postgresql:///nowhere")
+    assert Path("docs/api.md").read_text() == api_markdown(app.registry)
 
 
 async def test_a_bad_input_is_a_problem_document_that_names_the_field(clinic):
@@ -41,9 +48,9 @@ async def test_what_the_framework_refuses_is_a_problem_document_too(clinic, meth
 
 @pytest.mark.slow
 def test_nothing_generated_from_the_document_makes_a_server_error(clinic):
-    asgi = an_app(clinic.app_dsn).asgi()
+    app = an_app(clinic.app_dsn)
     headers = {"authorization": f"Bearer {ISSUER_OF_TESTS.token(claims('patient'))}"}
-    with TestClient(asgi, raise_server_exceptions=False, headers=headers) as client:
+    with TestClient(app.asgi(), raise_server_exceptions=False, headers=headers) as client:
         document = client.get("/openapi.json").json()
         asked = 0
         for operation in schemathesis.openapi.from_dict(document).get_all_operations():
@@ -60,6 +67,7 @@ def test_nothing_generated_from_the_document_makes_a_server_error(clinic):
                 assert answer.status_code < 500 or answer.status_code == 501, (case.method, case.formatted_path)
 
             check()
+        client.portal.call(app.database.close)  # in the loop that opened it
     assert asked > 200
 
 

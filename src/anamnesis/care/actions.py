@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from anamnesis.care.policy import access_connection
+from anamnesis.care.policy import access_connection, access_doctor
 from anamnesis.care.ports import CareStore, Row
 from anamnesis.kernel.clock import Clock
-from anamnesis.kernel.errors import NotPermitted, NotSignedIn, Unavailable
+from anamnesis.kernel.errors import NotFound, NotPermitted, NotSignedIn, Unavailable
 from anamnesis.kernel.identity import Actor, Claims, DoctorId, PatientId, Person, Role, Visitor
 from anamnesis.kernel.procedures import Allow, Procedure, Request
 
@@ -37,13 +37,15 @@ class Door:
             if procedure.allow is Allow.PUBLIC:
                 return Visitor()
             raise NotSignedIn
-        person = await self._known(request.claims)
+        person, is_active = await self._known(request.claims)
+        if not is_active:
+            return _deactivated(procedure)
         allowed = _ROLES.get(procedure.allow)
         if allowed is not None and person.primary_role not in allowed and not person.is_superuser:
             raise NotPermitted("Your account may not do this.")
         return person
 
-    async def _known(self, claims: Claims) -> Person:
+    async def _known(self, claims: Claims) -> tuple[Person, bool]:
         found = await self.store.find_person(claims.subject)
         if found is None:
             await self.store.add_person(claims)
@@ -51,26 +53,36 @@ class Door:
         if found is None:
             raise Unavailable
         person, is_active = found
-        if not is_active:
-            raise NotPermitted("This account has been deactivated.")
-        return replace(person, is_superuser=True) if person.subject in self.superusers else person
+        return replace(person, is_superuser=person.subject in self.superusers), is_active
+
+
+def _deactivated(procedure: Procedure) -> Visitor:
+    """Whoever lost an account may still do what anybody may."""
+    if procedure.allow is Allow.PUBLIC:
+        return Visitor()
+    raise NotPermitted("This account has been deactivated.")
 
 
 async def patient_of(actor: Person, *, store: CareStore) -> PatientId:
-    """The caller's patient profile, made by the first call that needs it."""
-    return actor.patient_id or await store.ensure_patient(actor.user_id)
+    """The caller's patient profile, made by the first call that needs it.
+
+    Raises NotFound for a doctor without one: to make it unasked would turn the doctor's own lists into a patient's.
+    """
+    if actor.patient_id is not None:
+        return actor.patient_id
+    if actor.doctor_id is not None:
+        raise NotFound("You have no patient profile yet.")
+    return await store.ensure_patient(actor.user_id)
 
 
 async def connect(actor: Person, doctor_id: UUID, source: str | None, *, store: CareStore) -> Row:
     """Connect a patient to a doctor. Raises NotPermitted for a doctor, NotFound, Conflict."""
-    if actor.doctor_id is not None:
-        raise NotPermitted("A doctor's account cannot be connected as a patient.")
-    patient_id = await patient_of(actor, store=store)
-    return await store.connect(patient_id, DoctorId(doctor_id), source, actor)
+    doctor = access_doctor(actor, await store.find_doctor(DoctorId(doctor_id)))
+    return await store.connect(await patient_of(actor, store=store), doctor, source, actor)
 
 
 async def disconnect(actor: Person, connection_id: UUID, *, store: CareStore, clock: Clock) -> Row:
-    """End a connection, for either of its two people. Raises NotFound."""
+    """End a connection, for either of its two people. Raises NotFound, NotPermitted when it has ended before."""
     access_connection(actor, await store.link_of_connection(connection_id), writing=True)
     return await store.disconnect(connection_id, actor, clock.now())
 

@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Literal
-from uuid import UUID
+from typing import Annotated, Any, Final, Literal
 
-from anamnesis.care import actions
-from anamnesis.care.policy import access_connection
+from pydantic import AfterValidator
+
+from anamnesis.care import actions, views
+from anamnesis.care.policy import access_connection, sees_patients
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.kernel.clock import Clock
 from anamnesis.kernel.errors import NotFound
+from anamnesis.kernel.identity import Person
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest
-from anamnesis.schema import ONE_OF, Boolean, Input, IsoDatetime, Maybe, Output, UrlText, Uuid, text
+from anamnesis.kernel.text import clean
+from anamnesis.schema import ONE_OF, Input, IsoDatetime, Maybe, UrlText, Uuid, custom, number, text
+
+MOST_LEFT_OUT: Final = 1_000_000
+LONGEST_URL: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,189 +34,14 @@ Call = Context[Care]
 procedures = Procedures()
 
 
-class User(Output):
-    """An account."""
-
-    id: UUID
-    clerk_id: str
-    email: str | None
-    first_name: str | None
-    last_name: str | None
-    image_url: str | None
-    primary_role: str
-    is_active: bool
-    created_at: datetime
-    updated_at: datetime
+def _picture(url: str) -> str:
+    """A picture's address is fetched by the browsers of other people: only over https, and nothing that runs."""
+    if clean(url) != url or not url.lower().startswith("https://") or len(url) > LONGEST_URL:
+        raise custom("Invalid url")
+    return url
 
 
-class Patient(Output):
-    """A patient's own profile."""
-
-    id: UUID
-    user_id: UUID
-    date_of_birth: datetime | None
-    gender: str | None
-    phone: str | None
-    emergency_contact: str | None
-    emergency_phone: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
-class Doctor(Output):
-    """A doctor's profile."""
-
-    id: UUID
-    user_id: UUID
-    slug: str
-    specialty: str | None
-    clinic_name: str | None
-    bio: str | None
-    phone: str | None
-    address: str | None
-    verification_status: str
-    verified_at: datetime | None
-    verified_by: UUID | None
-    rejection_reason: str | None
-    consultation_fee: int | None
-    accepts_payments: bool
-    appointment_duration: int
-    buffer_time: int
-    max_daily_appointments: int
-    qr_code_url: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
-class Me(User):
-    """An account with its profiles."""
-
-    patient: Patient | None
-    doctor: Doctor | None
-
-
-class Names(Output):
-    """How somebody is shown to the other side."""
-
-    first_name: str | None
-    last_name: str | None
-    image_url: str | None
-
-
-class NamesAndEmail(Names):
-    """The same for a doctor's eyes."""
-
-    email: str | None
-
-
-class OwnNames(NamesAndEmail):
-    """The same with the account's id, for its owner."""
-
-    id: UUID
-
-
-class PatientProfile(Patient):
-    """A patient's profile with the account's names."""
-
-    user: OwnNames
-
-
-class DoctorProfile(Doctor):
-    """A doctor's own profile with the share link."""
-
-    share_url: str
-    user: OwnNames
-
-
-class PublicDoctor(Output):
-    """What anybody may see of a doctor."""
-
-    id: UUID
-    slug: str
-    specialty: str | None
-    clinic_name: str | None
-    bio: str | None
-    verification_status: str
-    appointment_duration: int
-    consultation_fee: int | None
-    accepts_payments: bool
-    user: Names
-    share_url: str
-    qr_code_url: str | None
-
-
-class Connection(Output):
-    """A patient and a doctor who agreed to talk."""
-
-    id: UUID
-    patient_id: UUID
-    doctor_id: UUID
-    status: str
-    connection_source: str | None
-    connected_at: datetime
-    disconnected_at: datetime | None
-    created_at: datetime
-
-
-class ConnectedDoctor(Output):
-    """The doctor of a connection."""
-
-    id: UUID
-    slug: str
-    specialty: str | None
-    clinic_name: str | None
-    verification_status: str
-    user: Names
-
-
-class ConnectedPatient(Output):
-    """The patient of a connection."""
-
-    id: UUID
-    user: NamesAndEmail
-
-
-class ConnectionOfPatient(Connection):
-    """A connection as its patient sees it."""
-
-    doctor: ConnectedDoctor
-
-
-class ConnectionOfDoctor(Connection):
-    """A connection as its doctor sees it."""
-
-    patient: ConnectedPatient
-
-
-class ConnectionDetail(ConnectionOfPatient):
-    """A connection with both people."""
-
-    patient: ConnectedPatient
-
-
-class MyConnections(Output):
-    """The caller's connections, and as whom."""
-
-    connections: list[ConnectionOfPatient | ConnectionOfDoctor]
-    role: str | None
-
-
-class PendingDoctor(Doctor):
-    """A doctor to be verified, with the account's names."""
-
-    user: NamesAndEmail
-
-
-class PendingDoctors(Output):
-    """Doctors to be verified, oldest first."""
-
-    doctors: list[PendingDoctor]
-
-
-class HasProfile(Output):
-    """Whether there is a profile."""
-
-    has_profile: bool
+Picture = Annotated[UrlText, AfterValidator(_picture)]
 
 
 class ProfileFields(Input):
@@ -229,7 +59,7 @@ class NameFields(Input):
 
     first_name: Maybe[Annotated[str, text(1, 100)]] = UNDEFINED
     last_name: Maybe[Annotated[str, text(1, 100)]] = UNDEFINED
-    image_url: Maybe[UrlText] = UNDEFINED
+    image_url: Maybe[Picture] = UNDEFINED
 
 
 class Slug(Input):
@@ -272,8 +102,14 @@ class Decision(Input):
 
     doctor_id: Uuid
     action: Annotated[Literal["approve", "reject"], ONE_OF]
-    reason: Maybe[Annotated[str, text(0, 1000)]] = UNDEFINED
-    notify: Maybe[Boolean] = UNDEFINED
+    reason: Maybe[Annotated[str, text(0, 500)]] = UNDEFINED
+
+
+class Slice(Input):
+    """Which part of a list: so many at most, after leaving out so many."""
+
+    limit: Annotated[int, number(at_least=1, at_most=100)] = 20
+    offset: Annotated[int, number(at_least=0, at_most=MOST_LEFT_OUT)] = 0
 
 
 def given(fields: Input) -> dict[str, Any]:
@@ -281,198 +117,183 @@ def given(fields: Input) -> dict[str, Any]:
     return {name: value for name in fields.model_fields_set if (value := getattr(fields, name)) is not UNDEFINED}
 
 
-@procedures.query("user.me", output=Me, rest=Rest("GET", "/me"))
-async def me(call: Call) -> Me:
+@procedures.query("user.me", output=views.Me, rest=Rest("GET", "/me"))
+async def me(call: Call) -> views.Me:
     """The caller's account with its profiles."""
-    store, user_id = call.services.store, call.actor.user_id  # type: ignore[union-attr]  # protected: never a visitor
-    patient, doctor = await store.patient(user_id), await store.doctor(user_id)
-    return Me(
-        **await store.user(user_id),
-        patient=Patient(**patient) if patient else None,
-        doctor=Doctor(**doctor) if doctor else None,
-    )
+    store, user_id = call.services.store, _person(call).user_id
+    return views.me_of(await store.user(user_id), await store.patient(user_id), await store.doctor(user_id))
 
 
-@procedures.query("user.getMe", output=User, rest=Rest("GET", "/me/account"))
-async def get_me(call: Call) -> User:
+@procedures.query("user.getMe", output=views.User, rest=Rest("GET", "/me/account"))
+async def get_me(call: Call) -> views.User:
     """The caller's account."""
-    return User(**await call.services.store.user(call.actor.user_id))  # type: ignore[union-attr]  # protected
+    return views.User(**await call.services.store.user(_person(call).user_id))
 
 
-@procedures.mutation("user.updateProfile", input=NameFields, output=User, rest=Rest("PATCH", "/me/account"))
-async def update_user(call: Call, body: NameFields) -> User:
+@procedures.mutation("user.updateProfile", input=NameFields, output=views.User, rest=Rest("PATCH", "/me/account"))
+async def update_user(call: Call, body: NameFields) -> views.User:
     """Change the caller's names or picture."""
-    return User(**await call.services.store.update_user(call.actor, given(body)))  # type: ignore[arg-type]  # protected
-
-
-@procedures.query("patient.getMyProfile", allow=Allow.PATIENT, output=PatientProfile, rest=Rest("GET", "/me/patient"))
-async def my_patient(call: Call) -> PatientProfile:
-    """The caller's patient profile."""
-    store, user_id = call.services.store, call.actor.user_id  # type: ignore[union-attr]  # protected
-    patient = await store.patient(user_id)
-    if patient is None:
-        raise NotFound("You have no patient profile yet.")
-    return PatientProfile(**patient, user=_own_names(await store.user(user_id)))
-
-
-@procedures.mutation(
-    "patient.updateProfile", allow=Allow.PATIENT, input=ProfileFields, output=Patient, rest=Rest("PATCH", "/me/patient")
-)
-async def update_patient(call: Call, body: ProfileFields) -> Patient:
-    """Change what is given of the caller's patient profile."""
-    store, actor = call.services.store, call.actor
-    await actions.patient_of(actor, store=store)  # type: ignore[arg-type]  # protected
-    return Patient(**await store.update_patient(actor.user_id, given(body)))  # type: ignore[union-attr]  # protected
-
-
-@procedures.mutation(
-    "patient.createProfile", input=ProfileFields, output=Patient, rest=Rest("POST", "/me/patient", 201)
-)
-async def create_patient(call: Call, body: ProfileFields) -> Patient:
-    """Make the caller's patient profile; takes no role away."""
-    return Patient(**await call.services.store.create_patient(call.actor.user_id, given(body)))  # type: ignore[union-attr]  # protected
-
-
-@procedures.query("patient.hasProfile", output=HasProfile)
-async def has_patient(call: Call) -> HasProfile:
-    """Whether the caller has a patient profile."""
-    return HasProfile(has_profile=call.actor.patient_id is not None)  # type: ignore[union-attr]  # protected
+    return views.User(**await call.services.store.update_user(_person(call), given(body)))
 
 
 @procedures.query(
-    "doctor.getBySlug", allow=Allow.PUBLIC, input=Slug, output=PublicDoctor, rest=Rest("GET", "/doctors/{slug}")
+    "patient.getMyProfile", allow=Allow.PATIENT, output=views.PatientProfile, rest=Rest("GET", "/me/patient")
 )
-async def doctor_by_slug(call: Call, body: Slug) -> PublicDoctor:
+async def my_patient(call: Call) -> views.PatientProfile:
+    """The caller's patient profile."""
+    store, user_id = call.services.store, _person(call).user_id
+    patient = await store.patient(user_id)
+    if patient is None:
+        raise NotFound("You have no patient profile yet.")
+    return views.patient_profile_of(patient, await store.user(user_id))
+
+
+@procedures.mutation(
+    "patient.updateProfile",
+    allow=Allow.PATIENT,
+    input=ProfileFields,
+    output=views.Patient,
+    rest=Rest("PATCH", "/me/patient"),
+)
+async def update_patient(call: Call, body: ProfileFields) -> views.Patient:
+    """Change what is given of the caller's patient profile."""
+    store, actor = call.services.store, _person(call)
+    await actions.patient_of(actor, store=store)
+    return views.Patient(**await store.update_patient(actor.user_id, given(body)))
+
+
+@procedures.mutation(
+    "patient.createProfile", input=ProfileFields, output=views.Patient, rest=Rest("POST", "/me/patient", 201)
+)
+async def create_patient(call: Call, body: ProfileFields) -> views.Patient:
+    """Make the caller's patient profile; takes no role away."""
+    return views.Patient(**await call.services.store.create_patient(_person(call).user_id, given(body)))
+
+
+@procedures.query("patient.hasProfile", output=views.HasProfile)
+async def has_patient(call: Call) -> views.HasProfile:
+    """Whether the caller has a patient profile."""
+    return views.HasProfile(has_profile=_person(call).patient_id is not None)
+
+
+@procedures.query(
+    "doctor.getBySlug", allow=Allow.PUBLIC, input=Slug, output=views.PublicDoctor, rest=Rest("GET", "/doctors/{slug}")
+)
+async def doctor_by_slug(call: Call, body: Slug) -> views.PublicDoctor:
     """What anybody may see of a doctor."""
     found = await call.services.store.doctor_by_slug(body.slug)
     if found is None:
         raise NotFound("There is no such doctor.")
-    doctor, user = found
-    return PublicDoctor(**_only(PublicDoctor, doctor), user=Names(**_only(Names, user)), share_url=_share(call, doctor))
+    return views.public_doctor_of(found, _share(call, found))
 
 
 @procedures.mutation(
-    "doctor.createProfile", input=DoctorFields, output=DoctorProfile, rest=Rest("POST", "/me/doctor", 201)
+    "doctor.createProfile", input=DoctorFields, output=views.DoctorProfile, rest=Rest("POST", "/me/doctor", 201)
 )
-async def create_doctor(call: Call, body: DoctorFields) -> DoctorProfile:
+async def create_doctor(call: Call, body: DoctorFields) -> views.DoctorProfile:
     """Make the caller a doctor who sees nobody until an operator has verified them."""
     store = call.services.store
-    doctor = await store.create_doctor(call.actor, given(body))  # type: ignore[arg-type]  # protected
-    user = await store.user(doctor["user_id"])
-    return DoctorProfile(**doctor, share_url=_share(call, doctor), user=_own_names(user))
+    doctor = await store.create_doctor(_person(call), given(body))
+    return views.doctor_profile_of(doctor, await store.user(doctor["user_id"]), _share(call, doctor))
 
 
-@procedures.query("doctor.getMyProfile", allow=Allow.DOCTOR, output=DoctorProfile, rest=Rest("GET", "/me/doctor"))
-async def my_doctor(call: Call) -> DoctorProfile:
+@procedures.query("doctor.getMyProfile", allow=Allow.DOCTOR, output=views.DoctorProfile, rest=Rest("GET", "/me/doctor"))
+async def my_doctor(call: Call) -> views.DoctorProfile:
     """The caller's doctor profile."""
-    store, user_id = call.services.store, call.actor.user_id  # type: ignore[union-attr]  # protected
+    store, user_id = call.services.store, _person(call).user_id
     doctor = await store.doctor(user_id)
     if doctor is None:
         raise NotFound("You have no doctor profile yet.")
-    return DoctorProfile(**doctor, share_url=_share(call, doctor), user=_own_names(await store.user(user_id)))
+    return views.doctor_profile_of(doctor, await store.user(user_id), _share(call, doctor))
 
 
 @procedures.mutation(
     "connection.create",
     allow=Allow.PATIENT,
     input=NewConnection,
-    output=Connection,
+    output=views.Connection,
     rest=Rest("POST", "/connections", 201),
 )
-async def create_connection(call: Call, body: NewConnection) -> Connection:
+async def create_connection(call: Call, body: NewConnection) -> views.Connection:
     """Connect the calling patient to a verified doctor."""
     source = given(body).get("connection_source")
-    return Connection(**await actions.connect(call.actor, body.doctor_id, source, store=call.services.store))  # type: ignore[arg-type]  # protected
+    return views.Connection(**await actions.connect(_person(call), body.doctor_id, source, store=call.services.store))
 
 
 @procedures.query(
     "connection.getMyConnections",
     input=ConnectionStatusFilter,
     input_optional=True,
-    output=MyConnections,
+    output=views.MyConnections,
     rest=Rest("GET", "/connections"),
 )
-async def my_connections(call: Call, body: ConnectionStatusFilter | None) -> MyConnections:
-    """The caller's connections; a patient profile wins over a doctor's."""
-    store, actor = call.services.store, call.actor
+async def my_connections(call: Call, body: ConnectionStatusFilter | None) -> views.MyConnections:
+    """The caller's connections; a patient profile wins over a doctor's, and an unverified doctor has none."""
+    store, actor = call.services.store, _person(call)
     status = body.status if body else "active"
-    if actor.patient_id is not None:  # type: ignore[union-attr]  # protected
-        rows = await store.connections(patient_id=actor.patient_id, status=status)  # type: ignore[union-attr]  # protected
-        return MyConnections(connections=[ConnectionOfPatient(**_connected(row)) for row in rows], role="patient")
-    if actor.doctor_id is not None:  # type: ignore[union-attr]  # protected
-        rows = await store.connections(doctor_id=actor.doctor_id, status=status)  # type: ignore[union-attr]  # protected
-        return MyConnections(connections=[ConnectionOfDoctor(**_connected(row)) for row in rows], role="doctor")
-    return MyConnections(connections=[], role=None)
+    if actor.patient_id is not None:
+        rows = await store.connections_of_patient(actor.patient_id, status)
+        return views.MyConnections(connections=[views.connection_of_patient(row) for row in rows], role="patient")
+    if actor.doctor_id is not None:
+        rows = await store.connections_of_doctor(actor.doctor_id, status) if sees_patients(actor) else []
+        return views.MyConnections(connections=[views.connection_of_doctor(row) for row in rows], role="doctor")
+    return views.MyConnections(connections=[], role=None)
 
 
 @procedures.mutation(
-    "connection.disconnect", input=ConnectionRef, output=Connection, rest=Rest("DELETE", "/connections/{connectionId}")
+    "connection.disconnect",
+    input=ConnectionRef,
+    output=views.Connection,
+    rest=Rest("DELETE", "/connections/{connectionId}"),
 )
-async def disconnect(call: Call, body: ConnectionRef) -> Connection:
+async def disconnect(call: Call, body: ConnectionRef) -> views.Connection:
     """End a connection, for either of its two people."""
     care = call.services
-    row = await actions.disconnect(call.actor, body.connection_id, store=care.store, clock=care.clock)  # type: ignore[arg-type]  # protected
-    return Connection(**row)
+    row = await actions.disconnect(_person(call), body.connection_id, store=care.store, clock=care.clock)
+    return views.Connection(**row)
 
 
 @procedures.query(
-    "connection.getById", input=ConnectionRef, output=ConnectionDetail, rest=Rest("GET", "/connections/{connectionId}")
+    "connection.getById",
+    input=ConnectionRef,
+    output=views.ConnectionDetail,
+    rest=Rest("GET", "/connections/{connectionId}"),
 )
-async def connection_by_id(call: Call, body: ConnectionRef) -> ConnectionDetail:
+async def connection_by_id(call: Call, body: ConnectionRef) -> views.ConnectionDetail:
     """One connection with both people."""
     store = call.services.store
-    access_connection(call.actor, await store.link_of_connection(body.connection_id), writing=False)  # type: ignore[arg-type]  # protected
-    (row,) = await store.connections(one=body.connection_id)
-    return ConnectionDetail(**_connected(row))
+    access_connection(_person(call), await store.link_of_connection(body.connection_id), writing=False)
+    return views.connection_detail_of(await store.connection_with_people(body.connection_id))
 
 
 @procedures.query(
-    "admin.getPendingDoctors", allow=Allow.ADMIN, output=PendingDoctors, rest=Rest("GET", "/doctors/pending")
+    "admin.getPendingDoctors",
+    allow=Allow.ADMIN,
+    input=Slice,
+    input_optional=True,
+    output=views.PendingDoctors,
+    rest=Rest("GET", "/doctors/pending"),
 )
-async def pending_doctors(call: Call) -> PendingDoctors:
-    """Doctors nobody has verified or rejected yet."""
-    pairs = await call.services.store.pending_doctors()
-    return PendingDoctors(
-        doctors=[PendingDoctor(**doctor, user=NamesAndEmail(**_only(NamesAndEmail, user))) for doctor, user in pairs]
-    )
+async def pending_doctors(call: Call, body: Slice | None) -> views.PendingDoctors:
+    """Doctors nobody has verified or rejected yet, oldest first."""
+    limit, offset = (int(body.limit), int(body.offset)) if body else (20, 0)
+    rows, total = await call.services.store.pending_doctors(limit=limit, offset=offset)
+    doctors = [views.pending_doctor_of(row) for row in rows]
+    return views.PendingDoctors(doctors=doctors, total=total, limit=limit, offset=offset)
 
 
-@procedures.mutation("admin.verifyDoctor", allow=Allow.ADMIN, input=Decision, output=Doctor)
-async def verify_doctor(call: Call, body: Decision) -> Doctor:
-    """Verify or reject a doctor."""
-    fields = given(body)
-    return Doctor(
-        **await call.services.store.decide_on_doctor(
-            call.actor,  # type: ignore[arg-type]  # admin
-            body.doctor_id,
-            approve=body.action == "approve",
-            reason=fields.get("reason"),
-        )
-    )
+@procedures.mutation("admin.verifyDoctor", allow=Allow.ADMIN, input=Decision, output=views.Doctor)
+async def verify_doctor(call: Call, body: Decision) -> views.Doctor:
+    """Verify or reject a doctor; either can be changed later."""
+    reason, approve = given(body).get("reason"), body.action == "approve"
+    store = call.services.store
+    return views.Doctor(**await store.decide_on_doctor(_person(call), body.doctor_id, approve=approve, reason=reason))
+
+
+def _person(call: Call) -> Person:
+    assert isinstance(call.actor, Person)  # only a public procedure ever has a visitor
+    return call.actor
 
 
 def _share(call: Call, doctor: Mapping[str, Any]) -> str:
     return f"{call.services.origin}/connect/{doctor['slug']}"
-
-
-def _only(shape: type[Output], row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in shape.model_fields if name in row}
-
-
-def _own_names(user: Mapping[str, Any]) -> OwnNames:
-    return OwnNames(**_only(OwnNames, user))
-
-
-def _connected(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A connection's row with its two people as the wire nests them."""
-
-    def names(who: str) -> dict[str, Any]:
-        return {name: row[f"{who}_{name}"] for name in ("first_name", "last_name", "image_url")}
-
-    doctor = ConnectedDoctor(
-        id=row["doctor_id"],
-        **{name: row[name] for name in ("slug", "specialty", "clinic_name", "verification_status")},
-        user=Names(**names("doctor")),
-    )
-    patient = ConnectedPatient(id=row["patient_id"], user=NamesAndEmail(**names("patient"), email=row["patient_email"]))
-    return {**_only(Connection, row), "doctor": doctor, "patient": patient}

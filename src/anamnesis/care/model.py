@@ -36,6 +36,16 @@ class CareLink:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownDoctor:
+    """A doctor with what being connected to one depends on, read in the request that asks."""
+
+    doctor_id: DoctorId
+    user_id: UserId
+    is_verified: bool
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """Proof that somebody may go on: no action on a record works without one."""
 

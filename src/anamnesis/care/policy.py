@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from anamnesis.care.model import Access, CareLink, ConnectionStatus, Standing
+from anamnesis.care.model import Access, CareLink, ConnectionStatus, KnownDoctor, Standing
 from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.kernel.identity import Person, Role
 
@@ -43,6 +43,30 @@ def access_as_clinician(actor: Person, link: CareLink | None, *, writing: bool, 
     if access.standing is Standing.PATIENT:
         raise NotPermitted("Only the doctor may do this.")
     return access
+
+
+def access_doctor(actor: Person, doctor: KnownDoctor | None) -> KnownDoctor:
+    """Let a patient connect to a doctor who may take patients.
+
+    Raises NotPermitted for a caller who is a doctor and for a doctor not verified, NotFound for none or one who left.
+    """
+    if actor.doctor_id is not None:
+        raise NotPermitted("A doctor's account cannot be connected as a patient.")
+    if doctor is None or not doctor.is_active:
+        raise NotFound("There is no such doctor.")
+    if not doctor.is_verified:
+        raise NotPermitted("This doctor has not been verified yet.")
+    return doctor
+
+
+def sees_patients(actor: Person) -> bool:
+    """Whether a doctor may see any patient at all: not before an operator has verified who that is."""
+    return actor.doctor_id is not None and actor.doctor_is_verified
+
+
+def names_patient_to_doctor(status: ConnectionStatus) -> bool:
+    """Whether a doctor's list names the patient: a patient who left is not the doctor's to look up any more."""
+    return status is ConnectionStatus.ACTIVE
 
 
 def _standing(actor: Person, link: CareLink, *, oversight: bool) -> Standing | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from anamnesis.care.model import CareLink
+from anamnesis.care.model import CareLink, KnownDoctor
 from anamnesis.kernel.identity import Claims, DoctorId, PatientId, Person, UserId
 
 Row = Mapping[str, Any]
@@ -30,10 +30,18 @@ class CareStore(Protocol):
         """A connection with what access depends on."""
         ...
 
-    async def connect(self, patient_id: PatientId, doctor_id: DoctorId, source: str | None, actor: Person) -> Row:
-        """Connect, or connect again after a disconnect. Raises Conflict when connected or blocked."""
+    async def find_doctor(self, doctor_id: DoctorId) -> KnownDoctor | None:
+        """A doctor with what being connected to one depends on."""
+        ...
+
+    async def connect(self, patient_id: PatientId, doctor: KnownDoctor, source: str | None, actor: Person) -> Row:
+        """Connect, or connect again after a disconnect, with the doctor's notification and an audit line.
+
+        source None keeps what a former connection says, and is a direct address for a new one.
+        Raises Conflict when connected or blocked; of many at once, exactly one connects.
+        """
         ...
 
     async def disconnect(self, connection_id: UUID, actor: Person, at: datetime) -> Row:
-        """End a connection; a blocked one stays as it is."""
+        """End a connection, with an audit line; one that is not active stays as it is, and nothing is audited."""
         ...

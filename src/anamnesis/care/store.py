@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import asyncpg
 import msgspec
 
 from anamnesis.care.actions import slug_for
-from anamnesis.care.model import CareLink, ConnectionStatus
+from anamnesis.care.model import CareLink, ConnectionStatus, KnownDoctor
 from anamnesis.db.postgres import Connection, Database
-from anamnesis.kernel.errors import Conflict, NotFound, NotPermitted
+from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
 
 Row = Mapping[str, Any]
@@ -38,21 +37,37 @@ _PATIENT: Final = """
 SELECT id, user_id, date_of_birth, gender, phone, emergency_contact, emergency_phone, created_at, updated_at
 FROM patients WHERE user_id = $1"""
 
-_DOCTOR_COLUMNS: Final = """
+_DOCTOR: Final = """
 SELECT id, user_id, slug, specialty, clinic_name, bio, phone, address,
        verification_status::text AS verification_status, verified_at, verified_by,
        rejection_reason, consultation_fee, accepts_payments, appointment_duration, buffer_time,
        max_daily_appointments, qr_code_url, created_at, updated_at
-FROM doctors """
-_DOCTOR: Final = _DOCTOR_COLUMNS + "WHERE user_id = $1"
-_DOCTOR_BY_SLUG: Final = _DOCTOR_COLUMNS + "WHERE slug = $1"
-_DOCTORS_PENDING: Final = _DOCTOR_COLUMNS + "WHERE verification_status = 'pending' ORDER BY created_at"
+FROM doctors WHERE user_id = $1"""
+
+_DOCTOR_BY_SLUG: Final = """
+SELECT d.id, d.slug, d.specialty, d.clinic_name, d.bio, d.verification_status::text AS verification_status,
+       d.appointment_duration, d.consultation_fee, d.accepts_payments, d.qr_code_url,
+       u.first_name, u.last_name, u.image_url
+FROM doctors d JOIN users u ON u.id = d.user_id WHERE d.slug = $1 AND u.is_active"""
+
+_DOCTORS_PENDING: Final = """
+SELECT d.id, d.user_id, d.slug, d.specialty, d.clinic_name, d.bio, d.phone, d.address,
+       d.verification_status::text AS verification_status, d.verified_at, d.verified_by,
+       d.rejection_reason, d.consultation_fee, d.accepts_payments, d.appointment_duration, d.buffer_time,
+       d.max_daily_appointments, d.qr_code_url, d.created_at, d.updated_at,
+       u.first_name, u.last_name, u.image_url, u.email
+FROM doctors d JOIN users u ON u.id = d.user_id
+WHERE d.verification_status = 'pending' ORDER BY d.created_at, d.id LIMIT $1 OFFSET $2"""
+
+_KNOWN_DOCTOR: Final = """
+SELECT d.id, d.user_id, d.verification_status = 'verified' AS is_verified, u.is_active
+FROM doctors d JOIN users u ON u.id = d.user_id WHERE d.id = $1"""
 
 _CONNECTION: Final = """
 SELECT id, patient_id, doctor_id, status::text AS status, connection_source, connected_at, disconnected_at, created_at
 FROM connections WHERE id = $1"""
 
-_CONNECTIONS: Final = """
+_WITH_PEOPLE: Final = """
 SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, c.connection_source, c.connected_at,
        c.disconnected_at, c.created_at, d.slug, d.specialty, d.clinic_name,
        d.verification_status::text AS verification_status,
@@ -62,9 +77,15 @@ SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, c.connection_s
 FROM connections c
 JOIN doctors d ON d.id = c.doctor_id JOIN users du ON du.id = d.user_id
 JOIN patients p ON p.id = c.patient_id JOIN users pu ON pu.id = p.user_id
-WHERE ($1::uuid IS NULL OR c.id = $1) AND ($2::uuid IS NULL OR c.patient_id = $2)
-  AND ($3::uuid IS NULL OR c.doctor_id = $3) AND ($4 = 'all' OR c.status::text = $4)
-ORDER BY c.connected_at DESC, c.id"""
+"""
+_OF_ONE: Final = _WITH_PEOPLE + "WHERE c.id = $1"
+# One condition per list, not one for all: a statement planned once must find its own index.
+_OF_PATIENT: Final = (
+    _WITH_PEOPLE + "WHERE c.patient_id = $1 AND ($2 = 'all' OR c.status::text = $2) ORDER BY c.connected_at DESC, c.id"
+)
+_OF_DOCTOR: Final = (
+    _WITH_PEOPLE + "WHERE c.doctor_id = $1 AND ($2 = 'all' OR c.status::text = $2) ORDER BY c.connected_at DESC, c.id"
+)
 
 _AUDIT: Final = """
 INSERT INTO audit_logs (user_id, action, resource_type, resource_id, metadata) VALUES ($1, $2, $3, $4, $5)"""
@@ -124,16 +145,17 @@ class PostgresCareStore:
         row = await self.database.fetchrow(_LINK, connection_id)
         return None if row is None else link_of(dict(row))
 
-    async def connect(self, patient_id: PatientId, doctor_id: DoctorId, source: str | None, actor: Person) -> Row:
+    async def find_doctor(self, doctor_id: DoctorId) -> KnownDoctor | None:
+        """A doctor with what being connected to one depends on."""
+        row = await self.database.fetchrow(_KNOWN_DOCTOR, doctor_id)
+        if row is None:
+            return None
+        return KnownDoctor(DoctorId(row["id"]), UserId(row["user_id"]), row["is_verified"], row["is_active"])
+
+    async def connect(self, patient_id: PatientId, doctor: KnownDoctor, source: str | None, actor: Person) -> Row:
         """Connect, or connect again after a disconnect, with its notification and its audit line."""
+        doctor_id = doctor.doctor_id
         async with self.database.transaction() as connection:
-            doctor = await connection.fetchrow(
-                "SELECT user_id, verification_status = 'verified' AS is_verified FROM doctors WHERE id = $1", doctor_id
-            )
-            if doctor is None:
-                raise NotFound("There is no such doctor.")
-            if not doctor["is_verified"]:
-                raise NotPermitted("This doctor has not been verified yet.")
             inserted = await connection.fetchval(
                 "INSERT INTO connections (patient_id, doctor_id, connection_source) VALUES ($1, $2, $3)"
                 " ON CONFLICT (patient_id, doctor_id) DO NOTHING RETURNING id",
@@ -150,7 +172,7 @@ class PostgresCareStore:
                 "action": action,
             }
             await connection.execute(
-                _NOTIFY, doctor["user_id"], "connection", "A patient has connected", "A patient has connected.", data
+                _NOTIFY, doctor.user_id, "connection", "A patient has connected", "A patient has connected.", data
             )
             metadata = {
                 "doctorId": str(doctor_id),
@@ -175,11 +197,11 @@ class PostgresCareStore:
         return UUID(str(again))
 
     async def disconnect(self, connection_id: UUID, actor: Person, at: datetime) -> Row:
-        """End a connection with its audit line; a blocked one stays as it is."""
+        """End a connection with its audit line; one that is not active stays as it is."""
         async with self.database.transaction() as connection:
-            await connection.execute(
+            ended = await connection.fetchval(
                 "UPDATE connections SET status = 'disconnected', disconnected_at = $2"
-                " WHERE id = $1 AND status = 'active'",
+                " WHERE id = $1 AND status = 'active' RETURNING id",
                 connection_id,
                 at,
             )
@@ -189,7 +211,8 @@ class PostgresCareStore:
                 "doctorId": str(row["doctor_id"]),
                 "disconnectedBy": str(actor.user_id),
             }
-            await audit(connection, actor, "connection_disconnected", "connection", connection_id, metadata)
+            if ended is not None:  # of two who part at once, one ends the connection
+                await audit(connection, actor, "connection_disconnected", "connection", connection_id, metadata)
             return row
 
     async def user(self, user_id: UserId) -> Row:
@@ -247,27 +270,25 @@ class PostgresCareStore:
         row = await self.database.fetchrow(_DOCTOR, user_id)
         return None if row is None else dict(row)
 
-    async def doctor_by_slug(self, slug: str) -> tuple[Row, Row] | None:
-        """A doctor and the doctor's account, by public address."""
+    async def doctor_by_slug(self, slug: str) -> Row | None:
+        """A doctor with the account's names, by public address; one who left is not found."""
         row = await self.database.fetchrow(_DOCTOR_BY_SLUG, slug)
-        return None if row is None else (dict(row), await self.user(row["user_id"]))
+        return None if row is None else dict(row)
 
     async def create_doctor(self, actor: Person, fields: Mapping[str, object]) -> Row:
         """Make an unverified doctor of a user; a patient's role becomes doctor, no other role is taken away."""
         async with self.database.transaction() as connection:
             user = dict(await connection.fetchrow(_USER, actor.user_id) or {})
             name = " ".join(part for part in (user.get("first_name"), user.get("last_name")) if part)
-            try:
-                async with connection.transaction():
-                    await connection.execute(
-                        "INSERT INTO doctors (user_id, slug, specialty, clinic_name, bio, phone, address)"
-                        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                        actor.user_id,
-                        slug_for(name, uuid4()),
-                        *(fields.get(each) for each in ("specialty", "clinic_name", "bio", "phone", "address")),
-                    )
-            except asyncpg.UniqueViolationError:
-                raise Conflict("You already have a doctor profile.") from None
+            made = await connection.fetchval(
+                "INSERT INTO doctors (user_id, slug, specialty, clinic_name, bio, phone, address)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_id) DO NOTHING RETURNING id",
+                actor.user_id,
+                slug_for(name, uuid4()),
+                *(fields.get(each) for each in ("specialty", "clinic_name", "bio", "phone", "address")),
+            )
+            if made is None:
+                raise Conflict("You already have a doctor profile.")
             await connection.execute(
                 "UPDATE users SET primary_role = 'doctor', updated_at = clock_timestamp()"
                 " WHERE id = $1 AND primary_role = 'patient'",
@@ -277,10 +298,11 @@ class PostgresCareStore:
             await audit(connection, actor, "doctor_created", "doctor", doctor["id"], {})
             return doctor
 
-    async def pending_doctors(self) -> list[tuple[Row, Row]]:
-        """Doctors nobody has verified or rejected yet, oldest first."""
-        rows = await self.database.fetch(_DOCTORS_PENDING)
-        return [(dict(row), await self.user(row["user_id"])) for row in rows]
+    async def pending_doctors(self, *, limit: int, offset: int) -> tuple[list[Row], int]:
+        """Doctors nobody has verified or rejected yet with their accounts' names, oldest first, and how many wait."""
+        rows = await self.database.fetch(_DOCTORS_PENDING, limit, offset)
+        total = await self.database.fetchval("SELECT count(*) FROM doctors WHERE verification_status = 'pending'")
+        return [dict(row) for row in rows], int(total)
 
     async def decide_on_doctor(self, actor: Person, doctor_id: UUID, *, approve: bool, reason: str | None) -> Row:
         """Verify or reject; a decision can be changed later. Raises NotFound."""
@@ -304,17 +326,20 @@ class PostgresCareStore:
             await audit(connection, actor, action, "doctor", doctor_id, {"reason": reason})
             return dict(await connection.fetchrow(_DOCTOR, user_id) or {})
 
-    async def connections(
-        self,
-        *,
-        patient_id: UUID | None = None,
-        doctor_id: UUID | None = None,
-        one: UUID | None = None,
-        status: str = "all",
-    ) -> list[Row]:
-        """Connections with both people's names, newest first, in one statement."""
-        rows = await self.database.fetch(_CONNECTIONS, one, patient_id, doctor_id, status)
-        return [dict(row) for row in rows]
+    async def connections_of_patient(self, patient_id: PatientId, status: str) -> list[Row]:
+        """A patient's connections of a status, or "all", with both people's names, newest first."""
+        return [dict(row) for row in await self.database.fetch(_OF_PATIENT, patient_id, status)]
+
+    async def connections_of_doctor(self, doctor_id: DoctorId, status: str) -> list[Row]:
+        """A doctor's connections of a status, or "all", with both people's names, newest first."""
+        return [dict(row) for row in await self.database.fetch(_OF_DOCTOR, doctor_id, status)]
+
+    async def connection_with_people(self, connection_id: UUID) -> Row:
+        """One connection with both people's names. Raises NotFound."""
+        row = await self.database.fetchrow(_OF_ONE, connection_id)
+        if row is None:
+            raise NotFound("There is no such connection.")
+        return dict(row)
 
 
 def link_of(row: Row) -> CareLink:

@@ -1,7 +1,6 @@
 """A working clinic on this machine: embedded database, sample people, the built-in interviewer, one-tap sign-in."""
 
 import argparse
-import asyncio
 import os
 import sys
 from dataclasses import replace
@@ -14,6 +13,7 @@ from anamnesis.db.embedded import Embedded, start_embedded
 from anamnesis.db.migrating import migrate
 from anamnesis.demo import seed
 from anamnesis.edge.demo_issuer import ISSUER, DemoIssuer
+from anamnesis.serving import run as run_until_stopped
 from anamnesis.serving import serve
 from anamnesis.settings import Settings, SettingsInvalid
 
@@ -36,10 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(invalid, file=sys.stderr)
         return 2
     settings = replace(settings, app_url=origin)
-    journal.configure(development=True, level="WARNING")
+    journal.configure(development=True, level="ERROR")
+    journal.adopt_process()
     embedded = start_embedded(arguments.data, pg_bin=settings.database.pg_bin)
     try:
-        asyncio.run(_run(settings, issuer, embedded))
+        run_until_stopped(_run(settings, issuer, embedded))
     finally:
         embedded.stop()
     return 0
@@ -59,7 +60,13 @@ async def _run(settings: Settings, issuer: DemoIssuer, embedded: Embedded) -> No
     )
     await seed.clinic(app)
     await serve(
-        app.asgi(), host=settings.host, port=settings.port, running=app.running, ready=lambda: _greet(app, issuer)
+        app.asgi(),
+        host=settings.host,
+        port=settings.port,
+        running=app.running,
+        ready=lambda: _greet(app, issuer),
+        drain=app.drain,
+        stop=app.worker.stop,
     )
 
 

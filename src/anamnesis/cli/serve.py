@@ -1,13 +1,14 @@
 """Serve the API and the pages."""
 
 import argparse
-import asyncio
 import os
 import sys
 from typing import Final
 
 from anamnesis import journal
 from anamnesis.bootstrap import build
+from anamnesis.content import load_content
+from anamnesis.serving import run as run_until_stopped
 from anamnesis.serving import serve
 from anamnesis.settings import Settings, SettingsInvalid
 
@@ -30,9 +31,22 @@ def run(arguments: argparse.Namespace) -> int:
     if url is None:
         print("DATABASE_URL: is not set. Set it, or use `anamnesis demo` for a private database.", file=sys.stderr)
         return 2
+    if settings.content_status == "signed" and load_content().is_draft:
+        print("CONTENT_STATUS: asks for signed content, and no clinician has signed ours yet.", file=sys.stderr)
+        return 2
     journal.configure(development=not settings.is_production, level=settings.log_level.upper())
     direct = settings.database.migrating_url or url
     app = build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal())
+    journal.adopt_process()
     running = app.running(works=not arguments.no_worker)
-    asyncio.run(serve(app.asgi(), host=settings.host, port=settings.port, running=lambda: running))
+    run_until_stopped(
+        serve(
+            app.asgi(),
+            host=settings.host,
+            port=settings.port,
+            running=lambda: running,
+            drain=app.drain,
+            stop=app.worker.stop,
+        )
+    )
     return 0

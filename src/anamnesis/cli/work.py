@@ -30,6 +30,7 @@ def run(_: argparse.Namespace) -> int:
         print("DATABASE_URL: is not set. A worker needs the database it works for.", file=sys.stderr)
         return 2
     journal.configure(development=not settings.is_production, level=settings.log_level.upper())
+    journal.adopt_process()
     direct = settings.database.migrating_url or url
     asyncio.run(_work(build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal())))
     return 0

@@ -4,13 +4,15 @@ It listens on a unix socket in a folder only we can enter, with every durability
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,11 +21,14 @@ from urllib.parse import quote
 import asyncpg
 
 from anamnesis.db import binaries, unprivileged
+from anamnesis.db.unprivileged import Guise
 from anamnesis.kernel.errors import AnamnesisError
 
 OWNER: Final = "anamnesis_owner"
 APP: Final = "anamnesis_app"
 DATABASE: Final = "anamnesis"
+#: Where a service's data belong by the Filesystem Hierarchy Standard; used only by root where namespaces are forbidden.
+_ELSEWHERE: Final = Path("/var/lib/anamnesis")
 _PORT: Final = 5432
 _LONGEST_SOCKET_FOLDER: Final = 90  # a unix socket's path holds about 107 bytes, its file name takes 15
 _READY_WITHIN_S: Final = 60.0  # crash recovery after a hard stop can take a while
@@ -88,13 +93,8 @@ class Embedded:
 
     def stop(self) -> None:
         """Shut the server down in order, if it is ours; every committed change is on disk before this returns."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(_STOP_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                self.process.send_signal(signal.SIGQUIT)
-                self.process.wait()
+        if self.process is not None:
+            _shut_down(self.process)
         self.process = None
         if self._lock is not None:
             os.close(self._lock)
@@ -102,77 +102,120 @@ class Embedded:
 
 
 def start_embedded(
-    directory: Path, *, pg_bin: str | None = None, settings: Mapping[str, str] | None = None
+    directory: Path,
+    *,
+    pg_bin: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    guise: Guise | None = None,
+    elsewhere: Path = _ELSEWHERE,
 ) -> Embedded:
     """Start the server whose data lie in this directory, making it on first use; join it if it already runs.
 
     Call it from the main thread: the server is told to stop when that thread ends, however it ends.
-    settings override ours and are for tests. Raises NoPostgres or EmbeddedFailed.
+    When the server must run as a user who could not walk down to the directory, its data lie under elsewhere instead,
+    in a folder of that directory's own. settings and guise override ours and are for tests.
+    Raises NoPostgres or EmbeddedFailed.
     """
-    directory = directory.absolute()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    socket_folder = _socket_folder(directory)
-    lock = os.open(directory / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    guise = guise or unprivileged.fitting_guise()
+    home = _home(directory.absolute(), guise, elsewhere)
+    socket_folder = _socket_folder(home, guise)
+    lock = os.open(home / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        return _join(directory, socket_folder)
-    programs = _reachable(binaries.find_programs(pg_bin), directory)
-    data = directory / "data"
+        return _join(home, socket_folder)
+    try:
+        process = _start(home, socket_folder, guise, binaries.find_programs(pg_bin), {**_SETTINGS, **(settings or {})})
+    except BaseException:
+        os.close(lock)
+        raise
+    return Embedded(home, socket_folder, process, lock)
+
+
+def _start(
+    home: Path, socket_folder: Path, guise: Guise, programs: Path, settings: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Make the cluster if there is none, wait for a predecessor to be gone, and launch; we hold the owner's lock."""
+    programs, data = _reachable(programs, home, guise), home / "data"
     if not (data / "PG_VERSION").exists():
-        _initialise(programs, data, directory)
+        _initialise(programs, data, home, guise)
     _wait_until_gone(data)
-    process = _launch(programs, data, socket_folder, {**_SETTINGS, **(settings or {})})
-    embedded = Embedded(directory, socket_folder, process, lock)
-    _wait_until_ready(embedded, data)
-    return embedded
+    process = _launch(programs, data, socket_folder, settings, guise)
+    _wait_until_ready(process, data)
+    return process
 
 
-def _socket_folder(directory: Path) -> Path:
+def _home(directory: Path, guise: Guise, elsewhere: Path) -> Path:
+    """Where the server's files lie: the directory, or a stand-in its user can reach. No other folder's mode changes."""
+    if guise.owner_id is not None and not _is_open(directory.parent):
+        elsewhere.mkdir(mode=0o755, parents=True, exist_ok=True)
+        directory = elsewhere / hashlib.sha256(str(directory).encode()).hexdigest()[:16]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _give(directory, guise)
+    return directory
+
+
+def _socket_folder(home: Path, guise: Guise) -> Path:
     """A private folder for the socket: beside the data, or a short one when that path is too long for a socket."""
-    folder = directory / "socket"
+    folder = home / "socket"
     if len(str(folder)) > _LONGEST_SOCKET_FOLDER:
-        note = directory / "socket.path"
-        folder = Path(note.read_text()) if note.exists() else Path(tempfile.mkdtemp(prefix="anamnesis-"))
-        note.write_text(str(folder))
+        folder = _short_folder(home / "socket.path", guise)
     folder.mkdir(mode=0o700, exist_ok=True)
-    _give(folder)
+    _give(folder, guise)
     return folder
 
 
-def _give(folder: Path) -> None:
+def _short_folder(note: Path, guise: Guise) -> Path:
+    """The folder the note names if it is still ours alone, for anybody could make one of that name; else a new one."""
+    if note.exists() and _is_private(Path(note.read_text()), {os.geteuid(), guise.owner_id}):
+        return Path(note.read_text())
+    folder = Path(tempfile.mkdtemp(prefix="anamnesis-"))
+    note.write_text(str(folder))
+    return folder
+
+
+def _is_private(folder: Path, owners: Container[int | None]) -> bool:
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid in owners and not found.st_mode & 0o077
+
+
+def _give(folder: Path, guise: Guise) -> None:
     """Let the server's user own the folder, where that is not ourselves."""
-    owner = unprivileged.owner_id()
-    if owner is not None:
-        os.chown(folder, owner, owner)
+    if guise.owner_id is not None:
+        os.chown(folder, guise.owner_id, guise.owner_id)
 
 
-def _reachable(programs: Path, directory: Path) -> Path:
+def _reachable(programs: Path, home: Path, guise: Guise) -> Path:
     """The programs, copied beside the data when the server's user could not reach them where they are."""
-    if unprivileged.owner_id() is None or _is_open(programs):
+    if guise.owner_id is None or _is_open(programs):
         return programs
-    copy = directory / "pginstall"
+    copy, unfinished = home / "pginstall", home / "pginstall.new"
     if not copy.exists():
-        shutil.copytree(programs.parent, copy, symlinks=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(programs.parent, unfinished, symlinks=True)
+        unfinished.rename(copy)
     return copy / "bin"
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether everybody may walk down to this folder."""
-    return all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents))
+    """Whether everybody may walk down to this folder, as far as it exists."""
+    return all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents) if parent.exists())
 
 
-def _initialise(programs: Path, data: Path, directory: Path) -> None:
+def _initialise(programs: Path, data: Path, home: Path, guise: Guise) -> None:
     """Make the cluster in a folder of its own and rename it when whole, so that a crash leaves no half of one."""
-    made = directory / "data.new"
+    made = home / "data.new"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(mode=0o700)
-    _give(made)
+    _give(made, guise)
     modern = binaries.major_version(programs) >= _BUILTIN_LOCALE_SINCE
     locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8") if modern else ("--no-locale",)
     command = [programs / "initdb", "-D", made, "-U", OWNER, "-A", "trust", "-E", "UTF8", "-k", *locale]
-    with (directory / "initdb.log").open("wb") as log:
+    with (home / "initdb.log").open("wb") as log:
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -181,14 +224,16 @@ def _initialise(programs: Path, data: Path, directory: Path) -> None:
             cwd="/",
             env=_environment(),
             check=False,
-            preexec_fn=unprivileged.preparation(),
+            preexec_fn=unprivileged.preparation(guise),
         )
     if done.returncode:
-        raise EmbeddedFailed(directory / "initdb.log")
+        raise EmbeddedFailed(home / "initdb.log")
     made.rename(data)
 
 
-def _launch(programs: Path, data: Path, socket_folder: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _launch(
+    programs: Path, data: Path, socket_folder: Path, settings: Mapping[str, str], guise: Guise
+) -> subprocess.Popen[bytes]:
     """Start the server in a session of its own, so that a Ctrl-C in the terminal reaches us first."""
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     command: list[str | Path] = [programs / "postgres", "-D", data, "-k", socket_folder, "-p", str(_PORT), *options]
@@ -201,7 +246,7 @@ def _launch(programs: Path, data: Path, socket_folder: Path, settings: Mapping[s
             cwd="/",
             env=_environment(),
             start_new_session=True,
-            preexec_fn=unprivileged.preparation(),  # noqa: PLW1509 - no thread exists yet
+            preexec_fn=unprivileged.preparation(guise),  # noqa: PLW1509 - no thread exists yet
         )
 
 
@@ -214,7 +259,18 @@ def _wait_until_gone(data: Path) -> None:
     """A predecessor whose parent was killed may still be shutting down: let it finish."""
     deadline = time.monotonic() + _STOP_WITHIN_S
     while (pid := _pid_in(data)) is not None and _is_alive(pid) and time.monotonic() < deadline:
+        if not _is_server(pid):
+            (data / "postmaster.pid").unlink()
+            return
         time.sleep(0.02)
+
+
+def _is_server(pid: int) -> bool:
+    """Whether a PostgreSQL runs under this id; after a hard stop the id may have gone to anything else."""
+    try:
+        return "postgres" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+    except OSError:
+        return True
 
 
 def _pid_in(data: Path) -> int | None:
@@ -242,15 +298,25 @@ def _answers(pid: int) -> bool:
     return True
 
 
-def _wait_until_ready(embedded: Embedded, data: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], data: Path) -> None:
     """The server writes its state into its pid file: watching it costs nothing and tells the moment exactly."""
     deadline = time.monotonic() + _READY_WITHIN_S
-    assert embedded.process is not None
-    while not _says_ready(data, embedded.process.pid):
-        if embedded.process.poll() is not None or time.monotonic() > deadline:
-            embedded.stop()
-            raise EmbeddedFailed(embedded.directory / "server.log")
+    while not _says_ready(data, process.pid):
+        if process.poll() is not None or time.monotonic() > deadline:
+            _shut_down(process)
+            raise EmbeddedFailed(data.parent / "server.log")
         time.sleep(0.005)
+
+
+def _shut_down(process: subprocess.Popen[bytes]) -> None:
+    """In order if it can be; at once, with recovery at the next start, if it takes too long."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGQUIT)
+            process.wait()
 
 
 def _says_ready(data: Path, pid: int | None) -> bool:

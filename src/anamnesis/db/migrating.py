@@ -17,6 +17,8 @@ from anamnesis.kernel.errors import AnamnesisError
 _NAME: Final = re.compile(r"(\d{4})_[a-z_]+\.sql")
 _LOCK_KEY: Final = 0x616E616D  # one arbitrary number for all runners: "anam"
 _LOCK_ATTEMPTS: Final = 20
+_TURN_WITHIN_S: Final = 60.0
+_LOOK_EVERY_S: Final = 0.1
 _LOCK_TIMEOUT: Final = "2s"
 
 _LEDGER: Final = """
@@ -72,7 +74,7 @@ async def migrate(
     wanted = tuple(steps if steps is not None else migrations())
     connection = await asyncpg.connect(owner_dsn, timeout=10)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+        await _take_turn(connection)
         await _ensure_role(connection, app_login=app_login, embedded=embedded)
         await connection.execute(_LEDGER)
         await connection.execute(f"GRANT SELECT ON schema_migrations TO {APP_ROLE}")
@@ -98,6 +100,19 @@ async def durability_problems(connection: Any) -> tuple[str, ...]:
         " AND setting IN ('off', 'local') ORDER BY name"
     )
     return tuple(f"{row['name']} is {row['setting']}" for row in rows)
+
+
+async def role_problems(connection: Any) -> tuple[str, ...]:
+    """Why the service could not speak as the application's role through this login; none is what is wanted."""
+    row = await connection.fetchrow(
+        "SELECT count(*) AS there, bool_or(pg_has_role(session_user, oid, 'MEMBER')) AS granted,"
+        " bool_or(rolsuper OR rolbypassrls) AS mighty FROM pg_roles WHERE rolname = $1",
+        APP_ROLE,
+    )
+    if not row["there"]:
+        return (f"the role {APP_ROLE} is not there; run `anamnesis migrate`",)
+    missing = () if row["granted"] else (f"the login of DATABASE_URL is not a member of {APP_ROLE}",)
+    return (*missing, f"{APP_ROLE} can pass every barrier") if row["mighty"] else missing
 
 
 def _missing(wanted: Sequence[Migration], applied: dict[int, str], *, strict: bool = True) -> tuple[Migration, ...]:
@@ -141,6 +156,15 @@ async def _apply(connection: Any, migration: Migration) -> None:
             await asyncio.sleep(0.1 * attempt)
         else:
             return
+
+
+async def _take_turn(connection: Any) -> None:
+    """One runner at a time; the lock ends with the connection, so a killed runner holds nobody up."""
+    for _ in range(round(_TURN_WITHIN_S / _LOOK_EVERY_S)):
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
+            return
+        await asyncio.sleep(_LOOK_EVERY_S)
+    raise MigrationRefused("another migration has been running for a minute; nothing was changed.")
 
 
 async def _ensure_role(connection: Any, *, app_login: str | None, embedded: bool) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -37,28 +38,39 @@ def can_use_namespace() -> bool:
     return True
 
 
-def preparation() -> Callable[[], None]:
-    """What a child does between fork and exec: stop being root if it is, then ask to die with its parent.
+class Guise(Enum):
+    """As whom the server runs: as we do, as root's shadow in a namespace, or as the unprivileged user itself."""
+
+    OURSELVES = "ourselves"
+    NAMESPACE = "namespace"
+    NOBODY = "nobody"
+
+    @property
+    def owner_id(self) -> int | None:
+        """The user id that must own the data folder, or None when our own will do."""
+        return NOBODY if self is Guise.NOBODY else None
+
+
+def fitting_guise() -> Guise:
+    """How to run a server here: as ourselves unless we are root, and without changing any owner if that can be."""
+    if not is_root():
+        return Guise.OURSELVES
+    return Guise.NAMESPACE if can_use_namespace() else Guise.NOBODY
+
+
+def preparation(guise: Guise) -> Callable[[], None]:
+    """What a child does between fork and exec: take on the guise, then ask to die with its parent.
 
     The order matters: a change of identity cancels the request. The request follows the parent's *thread*,
     so a server is started from a thread that lives as long as the process.
     """
-    leave_root = _leave_root() if is_root() else _stay
+    take_on = {Guise.OURSELVES: _stay, Guise.NAMESPACE: _enter_namespace, Guise.NOBODY: _become_nobody}[guise]
 
     def prepare() -> None:
-        leave_root()
+        take_on()
         die_with_parent()
 
     return prepare
-
-
-def owner_id() -> int | None:
-    """The user id that must own the data folder, or None when our own will do."""
-    return NOBODY if is_root() and not can_use_namespace() else None
-
-
-def _leave_root() -> Callable[[], None]:
-    return _enter_namespace if can_use_namespace() else _become_nobody
 
 
 def _stay() -> None:

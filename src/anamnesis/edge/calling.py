@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
 from anamnesis.edge.issues import read_input as read
 from anamnesis.edge.running import Guard, Observe, enter, unobserved
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Registry, Request
+from anamnesis.schema import as_wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +33,4 @@ class Caller:
             return read(bound.procedure, given or UNDEFINED if bound.procedure.input_optional else given)
 
         answer = await enter(bound, self.request, guard=self.guard, read_input=read_input, observe=self.observe)
-        return answer.model_dump(by_alias=True) if isinstance(answer, BaseModel) else answer
+        return as_wire(answer)

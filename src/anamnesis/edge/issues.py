@@ -10,18 +10,18 @@ from pydantic import TypeAdapter, ValidationError
 from anamnesis.kernel.errors import BadInput, Issue
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Procedure
-from anamnesis.schema import issues_of
+from anamnesis.schema import AS_TEXT, issues_of
 
 
-def read_input(procedure: Procedure, raw: object) -> Any:
+def read_input(procedure: Procedure, raw: object, *, as_text: bool = False) -> Any:
     """The raw value as the procedure's own input type; None for an optional input that is undefined.
 
-    Raises BadInput with every issue.
+    as_text is for protocols without dates of their own, whose dates are ISO texts. Raises BadInput with every issue.
     """
     if procedure.input_optional and raw is UNDEFINED:
         return None
     try:
-        return _adapter(procedure.input).validate_python(raw)
+        return _adapter(procedure.input).validate_python(raw, context=AS_TEXT if as_text else None)
     except ValidationError as error:
         raise BadInput(issues=issues_of(error)) from None
     except RecursionError:

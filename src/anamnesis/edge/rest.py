@@ -1,44 +1,61 @@
 """The same procedures as resources: REST under /api/v1, its OpenAPI document, its page.
 
-FastAPI is used for what it is best at, routing and the document; inputs and outputs are the procedures' own.
+FastAPI routes; inputs, outputs and the document are the procedures' own.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-from fastapi import FastAPI
-from pydantic import BaseModel, TypeAdapter
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Match
 
-from anamnesis.edge import streams, superjson
-from anamnesis.edge.faults import fault_of
+from anamnesis.edge import superjson
+from anamnesis.edge.events import SseOptions, events
 from anamnesis.edge.issues import read_input
+from anamnesis.edge.openapi import docs_page, openapi_document, query_kinds
+from anamnesis.edge.problem import problem, problem_document
+from anamnesis.edge.routes import METHODS_WITHOUT_BODY, PREFIX, api_markdown, route_of
 from anamnesis.edge.running import Guard, Observe, enter, unobserved
-from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, TooLarge
+from anamnesis.kernel.errors import BadInput, NotFound, TooLarge
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Bound, Kind, Procedure, Registry, Request, Rest
+from anamnesis.schema import as_wire
 
-PREFIX: Final = "/api/v1"
-_METHODS_WITHOUT_BODY: Final = frozenset({"GET", "DELETE"})
-_PROBLEM: Final = "application/problem+json"
-_TITLES: Final = {
-    400: "The request is not valid", 401: "Sign in first", 403: "Not permitted", 404: "Not found",
-    405: "This method does not exist here", 409: "Conflict", 413: "Too large", 415: "Send JSON",
-    429: "Too many requests", 500: "Something went wrong", 501: "Not available yet", 503: "Busy or restarting",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["PREFIX", "RestApp", "RestOptions", "api_markdown", "rest_app"]
+
+Json = dict[str, Any]
+_EVENTS: Final = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
 class RestOptions:
-    """Bounds on a request, in bytes and levels of nesting."""
+    """Bounds on a request, in bytes and levels of nesting, and how events are sent."""
 
     max_body_bytes: int = 1 << 20
+    max_url_bytes: int = 32 << 10
     max_depth: int = 100
+    sse: SseOptions = field(default_factory=SseOptions)
+
+
+def rest_app(
+    registry: Registry,
+    *,
+    guard: Guard,
+    request_of: Callable[[MutableMapping[str, Any]], Awaitable[Request]],
+    options: RestOptions | None = None,
+    observe: Observe = unobserved,
+) -> "FastAPI":
+    """An ASGI application that serves a registry's procedures as REST, ``/openapi.json`` and ``/docs``."""
+    return RestApp(registry, guard=guard, request_of=request_of, options=options, observe=observe).app
 
 
 class RestApp:
@@ -53,93 +70,131 @@ class RestApp:
         options: RestOptions | None = None,
         observe: Observe = unobserved,
     ) -> None:
+        from fastapi import FastAPI  # noqa: PLC0415 - half a second, for the process that serves alone
+
+        self._registry = registry
         self._guard = guard
         self._request_of = request_of
         self._options = options or RestOptions()
         self._observe = observe
+        # Its own telemetry is off: its logs carry exception texts, and its spans whole addresses.
         self.app = FastAPI(
-            title="Anamnesis", version="1", openapi_url="/openapi.json", docs_url=None, redoc_url=None,
-            description="The procedures of the clinic as resources. Times are ISO 8601 in UTC; problems are RFC 9457.",
-        )  # fmt: skip
-        self.app.add_exception_handler(HTTPException, self._http_problem)
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+        )
+        self.app.add_exception_handler(HTTPException, self._refuse)
         for bound in sorted(registry, key=_specific_first):
             self._add(bound)
-        self.app.add_route("/docs", self._docs, include_in_schema=False)
+        self.app.add_route("/openapi.json", self._show_document)
+        self.app.add_route("/docs", self._show_page)
+
+    @cached_property
+    def document(self) -> Json:
+        """The OpenAPI document, made when somebody first asks for it."""
+        return openapi_document(self._registry)
 
     def _add(self, bound: Bound) -> None:
-        procedure = bound.procedure
-        rest = route_of(procedure)
+        rest = route_of(bound.procedure)
+        wanted = _Wanted.by(bound.procedure, rest)
 
         async def endpoint(http: HttpRequest) -> Response:
-            return await self._answer(bound, rest, http)
+            return await self._answer(bound, rest, wanted, http)
 
-        is_model = isinstance(procedure.output, type) and issubclass(procedure.output, BaseModel)
-        self.app.add_api_route(
-            PREFIX + rest.path,
-            endpoint,
-            methods=[rest.method],
-            status_code=rest.status,
-            name=procedure.name,
-            operation_id=procedure.name,
-            summary=procedure.summary,
-            tags=[procedure.name.split(".")[0]],
-            response_model=None,
-            responses={
-                rest.status: {"model": procedure.output} if is_model else {"description": "Done"},
-                "default": {"description": "A problem", "content": {_PROBLEM: {"schema": _PROBLEM_SCHEMA}}},
-            },
-            openapi_extra=_described_input(procedure, rest),
-        )
+        self.app.add_route(PREFIX + rest.path, endpoint, methods=[rest.method], name=bound.procedure.name)
 
-    async def _answer(self, bound: Bound, rest: Rest, http: HttpRequest) -> Response:
-        request = await self._request_of(http.scope)
+    async def _answer(self, bound: Bound, rest: Rest, wanted: "_Wanted", http: HttpRequest) -> Response:
         procedure = bound.procedure
+        if http.method == "HEAD" and procedure.kind is Kind.SUBSCRIPTION:
+            return Response(headers={"content-type": _EVENTS})  # whoever asks for the head would never stop listening
+        request = await self._request_of(http.scope)
         try:
-            raw = await self._raw_input(procedure, rest, http)
-            value = await enter(
-                bound, request, guard=self._guard, read_input=lambda: read_input(procedure, raw), observe=self._observe
-            )
+            if len(http.scope["query_string"]) > self._options.max_url_bytes:
+                raise HTTPException(414)  # noqa: TRY301 - one road for every failure
+            body = await self._body(http) if wanted.has_body else b""
+
+            def read() -> Any:
+                return read_input(procedure, self._raw_input(wanted, http, body), as_text=True)
+
+            value = await enter(bound, request, guard=self._guard, read_input=read, observe=self._observe)
+            if procedure.kind is Kind.SUBSCRIPTION:
+                return self._events(value, request, http.headers.get("last-event-id"))
+            return Response(json_of(value), rest.status, media_type="application/json")
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody reads it
         except Exception as error:  # noqa: BLE001 - the edge answers everything
+            if isinstance(error, superjson.Unencodable):
+                self._observe(procedure.name, "error", request, error=error)
             return problem(error, request)
-        if procedure.kind is Kind.SUBSCRIPTION:
-            return _events(value, request)
-        return Response(json_of(value), rest.status, media_type="application/json")
 
-    async def _raw_input(self, procedure: Procedure, rest: Rest, http: HttpRequest) -> object:
-        """Path, query and body as one object of the input's fields. Raises BadInput or TooLarge."""
-        if procedure.input is None:
-            return UNDEFINED
-        given: dict[str, Any] = {}
-        if rest.method in _METHODS_WITHOUT_BODY:
-            given.update(_from_query(procedure, http))
-        else:
-            given.update(await self._body(http))
-        given.update(http.path_params)
-        return UNDEFINED if not given and procedure.input_optional else given
+    # -- what comes in -------------------------------------------------------------------------------------------
 
-    async def _body(self, http: HttpRequest) -> Mapping[str, Any]:
+    async def _body(self, http: HttpRequest) -> bytes:
+        """The body, counted as it comes. Raises TooLarge, ClientDisconnect."""
         body = bytearray()
         async for chunk in http.stream():
             body += chunk
             if len(body) > self._options.max_body_bytes:
                 raise TooLarge(self._options.max_body_bytes)
+        return bytes(body)
+
+    def _raw_input(self, wanted: "_Wanted", http: HttpRequest, body: bytes) -> object:
+        """Path, query, body and Last-Event-ID as one object of the input's fields. Raises BadInput."""
+        given: Json = self._parsed(http, body) if wanted.has_body else wanted.from_query(http)
+        given.update(http.path_params)
+        last = http.headers.get("last-event-id")
+        if last and "lastEventId" in wanted.kinds:
+            given["lastEventId"] = last
+        return UNDEFINED if not given and wanted.is_optional else given
+
+    def _parsed(self, http: HttpRequest, body: bytes) -> Json:
         if not body:
             return {}
         if http.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             raise HTTPException(415)
+        text = body.removeprefix(superjson.BYTE_ORDER_MARK)
         try:
-            parsed = superjson.parse_json(bytes(body), max_depth=self._options.max_depth)
+            parsed = superjson.parse_json(text, max_depth=self._options.max_depth)
         except (ValueError, RecursionError):
             raise BadInput("The body is not JSON that can be read.") from None
         if not isinstance(parsed, dict):
             raise BadInput("The body is a JSON object.")
         return parsed
 
-    async def _http_problem(self, http: HttpRequest, error: Exception) -> Response:
+    # -- what goes out -------------------------------------------------------------------------------------------
+
+    def _events(self, source: Any, request: Request, last_id: str | None) -> Response:
+        async def start() -> Any:
+            return source
+
+        chunks = events(
+            start,
+            failed=lambda error: problem_document(error, request),
+            encode=superjson.plain,
+            options=self._options.sse,
+            disabled=NotFound(),
+            last_id=last_id,
+        )
+        headers = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+        return StreamingResponse(chunks, media_type=_EVENTS, headers=headers)
+
+    async def _refuse(self, http: HttpRequest, error: Exception) -> Response:
+        """What no route answers, as a problem; a method refused is told which ones there are."""
+        if isinstance(error, HTTPException) and error.status_code == 405:  # noqa: PLR2004 - the status itself
+            error = HTTPException(405, headers={"allow": ", ".join(self._methods(http))})
         return problem(error, await self._request_of(http.scope))
 
-    async def _docs(self, _: HttpRequest) -> Response:
-        return HTMLResponse(docs_page(self.app.openapi()))
+    def _methods(self, http: HttpRequest) -> list[str]:
+        routes = (route for route in self.app.routes if route.matches(http.scope)[0] is not Match.NONE)
+        return sorted({method for route in routes for method in getattr(route, "methods", None) or ()})
+
+    async def _show_document(self, _: HttpRequest) -> Response:
+        return JSONResponse(self.document)
+
+    async def _show_page(self, _: HttpRequest) -> Response:
+        return HTMLResponse(docs_page(self.document))
 
 
 def _specific_first(bound: Bound) -> tuple[str, int, str]:
@@ -148,154 +203,42 @@ def _specific_first(bound: Bound) -> tuple[str, int, str]:
     return (rest.method, rest.path.count("{"), rest.path)
 
 
-def route_of(procedure: Procedure) -> Rest:
-    """Where a procedure is found: its own route, or one made from its name."""
-    if procedure.rest is not None:
-        return procedure.rest
-    method = "POST" if procedure.kind is Kind.MUTATION else "GET"
-    return Rest(method, "/" + "/".join(_kebab(part) for part in procedure.name.split(".")))
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a procedure's input takes from a request: its fields, and the JSON type each has in a query."""
+
+    has_body: bool
+    is_optional: bool
+    kinds: Mapping[str, str]
+
+    @classmethod
+    def by(cls, procedure: Procedure, rest: Rest) -> "_Wanted":
+        """Worked out once for each route."""
+        has_body = rest.method not in METHODS_WITHOUT_BODY and procedure.input is not None
+        return cls(has_body, procedure.input_optional, query_kinds(procedure))
+
+    def from_query(self, http: HttpRequest) -> Json:
+        """Query parameters as the input's fields: the last of a repeated one, or all of them for a list."""
+        given: Json = {}
+        for name, value in http.query_params.multi_items():
+            kind = self.kinds.get(name)
+            if kind is not None and kind.startswith("array "):
+                given.setdefault(name, []).append(_typed(value, kind.removeprefix("array ")))
+            elif kind is not None:
+                given[name] = _typed(value, kind)
+        return given
 
 
-def _kebab(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
-
-
-def _schema_of(procedure: Procedure) -> dict[str, Any]:
-    return {} if procedure.input is None else TypeAdapter(procedure.input).json_schema(by_alias=True)
-
-
-def _from_query(procedure: Procedure, http: HttpRequest) -> dict[str, Any]:
-    """Query parameters as the input's fields, numbers and booleans read where the schema has them."""
-    properties = _schema_of(procedure).get("properties", {})
-    return {
-        name: _typed(value, properties.get(name, {}).get("type"))
-        for name, value in http.query_params.items()
-        if name in properties
-    }
-
-
-def _typed(value: str, kind: str | None) -> object:
-    if kind in ("integer", "number") and re.fullmatch(r"-?\d{1,15}(\.\d{1,10})?", value):
+def _typed(value: str, kind: str) -> object:
+    """A text from an address as the JSON type its field has; what does not fit is left for the schema to refuse."""
+    if kind in ("integer", "number") and re.fullmatch(r"-?\d{1,15}(\.\d{1,10})?", value, re.ASCII):
         return float(value) if "." in value else int(value)
     if kind == "boolean" and value in ("true", "false"):
         return value == "true"
     return value
 
 
-def _described_input(procedure: Procedure, rest: Rest) -> dict[str, Any]:
-    """The input as OpenAPI: path and query parameters, and a body for what is left."""
-    schema = _schema_of(procedure)
-    properties, required = schema.get("properties", {}), set(schema.get("required", ()))
-    in_path = set(re.findall(r"\{(\w+)\}", rest.path))
-    has_body = rest.method not in _METHODS_WITHOUT_BODY
-    parameters = [
-        {"name": name, "in": "path" if name in in_path else "query", "required": name in in_path or name in required,
-         "schema": properties.get(name, {"type": "string"})}
-        for name in {**dict.fromkeys(in_path), **({} if has_body else properties)}
-    ]  # fmt: skip
-    left = {name: each for name, each in properties.items() if name not in in_path}
-    described: dict[str, Any] = {"parameters": parameters}
-    if has_body and left:
-        body = {"type": "object", "properties": left, "required": sorted(required - in_path)}
-        described["requestBody"] = {
-            "required": bool(required - in_path),
-            "content": {"application/json": {"schema": body}},
-        }
-    return described
-
-
-_PROBLEM_SCHEMA: Final = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "request_id"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
-        "errors": {"type": "array", "items": {"type": "object"}},
-    },
-}
-
-
-def problem(error: BaseException, request: Request) -> Response:
-    """Any failure as a problem document (RFC 9457): our own words, or a fixed text."""
-    if isinstance(error, HTTPException):
-        status, code = error.status_code, _TITLES.get(error.status_code, "Problem").lower().replace(" ", "-")
-    else:
-        fault = fault_of(error)
-        status, code = fault.status, fault.code.lower().replace("_", "-")
-    detail = str(error) if isinstance(error, AnamnesisError) else _TITLES.get(status, "Something went wrong")
-    document: dict[str, Any] = {
-        "type": f"urn:anamnesis:problem:{code}",
-        "title": _TITLES.get(status, "Problem"),
-        "status": status,
-        "detail": detail,
-        "request_id": request.request_id,
-    }
-    if isinstance(error, BadInput) and error.issues:
-        document["errors"] = [
-            {"field": ".".join(map(str, each.path)), "message": each.message} for each in error.issues
-        ]
-    wait = getattr(error, "retry_after_s", None)
-    headers = {} if wait is None else {"retry-after": str(wait)}
-    if isinstance(error, HTTPException) and error.headers:
-        headers.update(error.headers)
-    return JSONResponse(document, status, headers, _PROBLEM)
-
-
 def json_of(value: object) -> bytes:
-    """A value as plain JSON: dates in ISO with milliseconds, undefined keys left out."""
-    plain = value.model_dump(by_alias=True) if isinstance(value, BaseModel) else value
-    return superjson.json_text(superjson.envelope(_without_undefined(plain))["json"])
-
-
-def _without_undefined(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_undefined(inner) for name, inner in value.items() if inner is not UNDEFINED}
-    if isinstance(value, list | tuple):
-        return [_without_undefined(inner) for inner in value]
-    return None if value is UNDEFINED else value
-
-
-def _events(source: Any, request: Request) -> Response:
-    async def start() -> Any:
-        return source
-
-    chunks = streams.events(
-        start,
-        failed=lambda error: {"status": fault_of(error).status, "request_id": request.request_id},
-        encode=_without_undefined_dates,
-        options=streams.SseOptions(),
-        disabled=NotFound(),
-    )
-    return StreamingResponse(
-        chunks, media_type="text/event-stream", headers={"cache-control": "no-cache, no-transform"}
-    )
-
-
-def _without_undefined_dates(value: object) -> Any:
-    return msgspec.json.decode(json_of(value))
-
-
-def docs_page(document: Mapping[str, Any]) -> str:
-    """The document as one plain page: no script, no other host."""
-    rows = []
-    for path, operations in sorted(document["paths"].items()):
-        for method, operation in operations.items():
-            fields = ", ".join(each["name"] for each in operation.get("parameters", ()))
-            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-            sent = ", ".join(body.get("properties", {}))
-            cells = (method.upper(), path, operation.get("summary", ""), fields, sent, operation["operationId"])
-            rows.append("<tr>" + "".join(f"<td>{_escaped(cell)}</td>" for cell in cells) + "</tr>")
-    head = "".join(f"<th>{each}</th>" for each in ("Method", "Path", "What", "Parameters", "Body", "tRPC"))
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>API – Anamnesis</title>"
-        "<h1>Anamnesis API</h1><p>The same procedures are served as tRPC under /api/trpc. "
-        '<a href="/openapi.json">OpenAPI 3.1 document</a></p>'
-        f"<table><tr>{head}</tr>{''.join(rows)}</table></html>"
-    )
-
-
-def _escaped(text: object) -> str:
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """A value as plain JSON: dates in ISO with milliseconds, undefined keys left out, nothing at all as null."""
+    tree = superjson.plain(as_wire(value))
+    return superjson.json_text(None if tree is UNDEFINED else tree)

@@ -1,7 +1,9 @@
 """Run one procedure the same way whatever protocol asked: admit, read the input, call."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from anamnesis.kernel.identity import Actor
@@ -47,20 +49,57 @@ async def enter(
 
     The order is the contract: a stranger with a bad input learns that he is a stranger, and nothing of the input.
     read_input is called at most once, and only by a procedure that takes an input; it raises BadInput.
-    Answers the handler's result, or its async generator for a subscription.
+    Answers the handler's result, or a subscription's values as an async generator, which completes when they end
+    or nobody listens any more.
     """
     procedure = bound.procedure
-    started = time.perf_counter()
-    observe(procedure.name, "started", request)
+    watch = _Watch(procedure.name, request, observe)
     try:
         actor = await guard.admit(procedure, request)
         context: Context[Any] = Context(bound.services, actor, request)
         arguments = (context,) if procedure.input is None else (context, read_input())
         result = procedure.handler(*arguments)
-        if procedure.kind is not Kind.SUBSCRIPTION:
-            result = await result
+        if procedure.kind is Kind.SUBSCRIPTION:
+            return watch.values(result)
+        result = await result
     except BaseException as error:
-        observe(procedure.name, "error", request, duration_ms=(time.perf_counter() - started) * 1000, error=error)
+        watch.fail(error)
         raise
-    observe(procedure.name, "completed", request, duration_ms=(time.perf_counter() - started) * 1000)
+    watch.complete()
     return result
+
+
+class _Watch:
+    """Tells the observer of one run: that it started, and once how it ended."""
+
+    def __init__(self, name: str, request: Request, observe: Observe) -> None:
+        self._name = name
+        self._request = request
+        self._observe = observe
+        self._started = time.perf_counter()
+        observe(name, "started", request)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell of a failure."""
+        self._observe(self._name, "error", self._request, duration_ms=self._elapsed_ms(), error=error)
+
+    def complete(self) -> None:
+        """Tell of a good end."""
+        self._observe(self._name, "completed", self._request, duration_ms=self._elapsed_ms())
+
+    async def values(self, source: AsyncGenerator[Any]) -> AsyncGenerator[Any]:
+        """The source's values. That nobody listens any more is a good end, and closes the source."""
+        try:
+            async with aclosing(source):
+                async for value in source:
+                    yield value
+        except (GeneratorExit, asyncio.CancelledError):
+            self.complete()
+            raise
+        except BaseException as error:
+            self.fail(error)
+            raise
+        self.complete()
+
+    def _elapsed_ms(self) -> float:
+        return (time.perf_counter() - self._started) * 1000

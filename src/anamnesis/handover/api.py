@@ -11,7 +11,7 @@ from anamnesis.care.store import PostgresCareStore
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
 from anamnesis.clinical.sbar import HEADINGS, describe, sbar_text
 from anamnesis.handover.store import PostgresHandoverStore
-from anamnesis.kernel.errors import BadInput, NotFound
+from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest
 from anamnesis.schema import Input, Output, Uuid
@@ -148,20 +148,6 @@ class Inbox(Output):
     cases: list[InboxCase]
 
 
-class Reviewed(Output):
-    """A session that was reviewed."""
-
-    id: UUID
-    connection_id: UUID
-    status: str
-    reviewed_at: datetime | None
-    reviewed_by: UUID | None
-    completeness: int
-    name: str | None
-    created_at: datetime
-    updated_at: datetime
-
-
 class ConnectionRef(Input):
     """One connection."""
 
@@ -222,22 +208,6 @@ async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
         next_move=f"Ask about {record.pending.replace('_', ' ')}" if record.pending else "Review the hand-over",
     )
     return ReasoningAnswer(clinical_reasoning=reasoning)
-
-
-@procedures.mutation(
-    "intake.markAsReviewed",
-    allow=Allow.DOCTOR,
-    input=SessionRef,
-    output=Reviewed,
-    rest=Rest("POST", "/intake-sessions/{sessionId}/review"),
-)
-async def mark_as_reviewed(call: Call, body: SessionRef) -> Reviewed:
-    """Mark a ready case as reviewed; again changes nothing, and it never goes back."""
-    row = await _case(call, body.session_id, writing=True)
-    if row["status"] not in ("ready", "reviewed"):
-        raise BadInput("This interview is not complete yet, so there is nothing to review.")
-    reviewed = await call.services.store.review(body.session_id, _person(call))
-    return Reviewed(**{name: reviewed[name] for name in Reviewed.model_fields})
 
 
 @procedures.query("handover.getInbox", allow=Allow.DOCTOR, output=Inbox, rest=Rest("GET", "/doctor/inbox"))

@@ -6,10 +6,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from anamnesis.care.model import CareLink
-from anamnesis.care.store import audit, link_of
+from anamnesis.care.store import link_of
 from anamnesis.db.outbox import CHANNEL
 from anamnesis.db.postgres import Database
-from anamnesis.kernel.identity import Person
 
 Row = Mapping[str, Any]
 
@@ -25,15 +24,6 @@ _LATEST: Final = """
 SELECT id, record, clinical_handover FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
 
-_REVIEW: Final = """
-UPDATE intake_sessions SET status = 'reviewed', reviewed_at = coalesce(reviewed_at, clock_timestamp()),
-       reviewed_by = coalesce(reviewed_by, $2), version = version + 1, updated_at = clock_timestamp()
-WHERE id = $1 AND status = 'ready'"""
-
-_REVIEWED: Final = """
-SELECT id, connection_id, status::text AS status, reviewed_at, reviewed_by, completeness, name, created_at, updated_at
-FROM intake_sessions WHERE id = $1"""
-
 _INBOX: Final = """
 SELECT s.id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name,
        (SELECT count(*) FROM direct_messages m
@@ -41,17 +31,20 @@ SELECT s.id, s.status::text AS status, s.record, s.last_patient_at, u.first_name
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
 WHERE c.doctor_id = $1 AND c.status = 'active' AND s.archived_at IS NULL AND s.status <> 'not_started'
-ORDER BY (s.status = 'reviewed'), s.acuity DESC, coalesce(s.last_patient_at, s.created_at), s.id LIMIT $3"""
+ORDER BY (s.status = 'reviewed' AND coalesce(s.last_patient_at <= coalesce(s.seen_at, s.reviewed_at), true)),
+         s.acuity DESC, coalesce(s.last_patient_at, s.created_at), s.id LIMIT $3"""
 
 _NOTES: Final = "SELECT content, created_at FROM clinician_notes WHERE session_id = $1 ORDER BY created_at, id"
 
-# One notification of a kind about a session, however often the job runs.
+# One notification about a session, however often the job runs; of an emergency, one since the latest was told.
 _ANNOUNCE: Final = """
 INSERT INTO notifications (user_id, type, title, message, data)
 SELECT d.user_id, $2, $3, $4, jsonb_build_object('sessionId', s.id, 'connectionId', c.id, 'patientName', 'A patient')
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN doctors d ON d.id = c.doctor_id
 WHERE s.id = $1 AND NOT EXISTS (
-    SELECT 1 FROM notifications n WHERE n.user_id = d.user_id AND n.type = $2 AND n.data->>'sessionId' = s.id::text)"""
+    SELECT 1 FROM notifications n WHERE n.user_id = d.user_id AND n.type = $2 AND n.data->>'sessionId' = s.id::text
+    AND ($2 <> 'intake_emergency' OR n.created_at >= (
+        SELECT max(m.created_at) FROM chat_messages m WHERE m.session_id = s.id AND m.is_emergency)))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +65,8 @@ class PostgresHandoverStore:
         row = await self.database.fetchrow(_LATEST, connection_id)
         return None if row is None else dict(row)
 
-    async def review(self, session_id: UUID, actor: Person) -> Row:
-        """Mark a ready session as reviewed, with its audit line; one that is reviewed stays as it is."""
-        async with self.database.transaction() as connection:
-            if str(await connection.execute(_REVIEW, session_id, actor.user_id)) == "UPDATE 1":
-                await audit(connection, actor, "intake_reviewed", "intake_session", session_id, {})
-                await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"session:{session_id}")
-            return dict(await connection.fetchrow(_REVIEWED, session_id) or {})
-
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
-        """A doctor's cases: unreviewed first, the most urgent, then the longest waiting."""
+        """A doctor's cases: what waits first, the most urgent, then the longest waiting."""
         return [dict(row) for row in await self.database.fetch(_INBOX, doctor_id, reader_id, limit)]
 
     async def notes(self, session_id: UUID) -> Sequence[Row]:

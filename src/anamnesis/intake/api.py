@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 from anamnesis.care.model import Access, Standing
-from anamnesis.care.policy import access_as_patient, access_connection
+from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection
 from anamnesis.care.store import PostgresCareStore, link_of
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
@@ -32,19 +32,21 @@ from anamnesis.intake.views import (
     layered_line,
     medical_data,
     patient_in_list,
+    patients_medical_data,
     session_fields,
     session_row,
     session_view,
     thought_for_clinician,
 )
-from anamnesis.kernel.errors import BadInput, NotFound
+from anamnesis.kernel.errors import BadInput, NotFound, NotPermitted
 from anamnesis.kernel.identity import DoctorId, PatientId, Person
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracked
 from anamnesis.schema import ONE_OF, Input, Maybe, Output, Uuid, items, number, text
 
 MOST_AT_ONCE = 50
-_RECHECK_S = 5.0
+#: Below the five seconds after which a lost access must have been noticed.
+_RECHECK_S = 4.0
 _STATUS = Literal["not_started", "in_progress", "ready", "reviewed", "all"]
 
 
@@ -198,10 +200,7 @@ async def _begin(call: Call, connection_id: UUID, *, reuse: bool) -> SessionRow:
     access = access_as_patient(
         _person(call), await intake.care.link_of_connection(connection_id), writing=True, what="connection"
     )
-    user = await intake.care.user(_person(call).user_id)
-    session_id = await actions.start_session(
-        access, store=intake.store, interviewer=intake.interviewer, name=user.get("first_name"), reuse=reuse
-    )
+    session_id = await actions.start_session(access, store=intake.store, interviewer=intake.interviewer, reuse=reuse)
     return session_row(await intake.store.full(session_id) or {}, for_patient=True)
 
 
@@ -340,7 +339,7 @@ async def _sent(call: Call, session_id: UUID, message: Message, reply: Message |
         user_message=UserMessage(id=message.id, role="user", text=message.text, images=UNDEFINED, timestamp=message.at),
         ai_message=None if reply is None else _ai_message(reply),
         thought=NEUTRAL_THOUGHT,
-        updated_medical_data=medical_data(row, handover=None),
+        updated_medical_data=patients_medical_data(row),
         completeness=row["completeness"],
         is_ready=row["status"] in ("ready", "reviewed"),
     )
@@ -403,6 +402,26 @@ async def rename(call: Call, body: Rename) -> SessionRow:
     return session_row(await store.full(body.session_id) or {}, for_patient=True)
 
 
+@procedures.mutation(
+    "intake.markAsReviewed",
+    allow=Allow.DOCTOR,
+    input=SessionRef,
+    output=SessionRow,
+    rest=Rest("POST", "/intake-sessions/{sessionId}/review"),
+)
+async def mark_as_reviewed(call: Call, body: SessionRef) -> SessionRow:
+    """Mark a ready case as reviewed; again only notes that it was dealt with, and it never goes back."""
+    store = call.services.store
+    row = await store.full(body.session_id)
+    link = None if row is None else _link(row)
+    access_as_clinician(_person(call), link, writing=True, what="session")
+    assert row is not None
+    if row["status"] not in ("ready", "reviewed"):
+        raise BadInput("This interview is not complete yet, so there is nothing to review.")
+    await store.review(body.session_id, _person(call))
+    return session_row(await store.full(body.session_id) or {}, for_patient=False)
+
+
 @procedures.subscription(
     "intake.onSession", input=Listen, output=ChatLine, rest=Rest("GET", "/intake-sessions/{sessionId}/events")
 )
@@ -420,6 +439,8 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
                 if await waiting.wait() is None:
                     return
                 await _access(call, body.session_id, writing=False)
+                if not await store.is_active(_person(call).user_id):
+                    raise NotPermitted("This account has been deactivated.")
 
 
 @procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True)

@@ -51,3 +51,5 @@ class IntakeStore(Protocol):
     async def waiting(self, session_id: UUID) -> Message | None: ...  # noqa: D102
     async def reply_of(self, message_id: UUID) -> Message | None: ...  # noqa: D102
     async def claim_turn(self, session_id: UUID) -> Job | None: ...  # noqa: D102
+    def held(self, job: Job) -> AbstractAsyncContextManager[None]: ...  # noqa: D102
+    async def give_back(self, job: Job, error_type: str) -> None: ...  # noqa: D102

@@ -1,7 +1,8 @@
 """Intake sessions and their transcripts in PostgreSQL: all SQL of this slice."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -14,6 +15,7 @@ from anamnesis.db.outbox import CHANNEL
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.intake.model import Message, NewMessage, NewReply, Session, Status
 from anamnesis.intake.ports import VersionMoved
+from anamnesis.kernel.errors import Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
 
@@ -59,7 +61,8 @@ RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergenc
 
 _SAVE: Final = """
 UPDATE intake_sessions SET status = $2::intake_status, record = $3, acuity = $4, completeness = $5, current_agent = $6,
-       name = coalesce(name, $7), version = version + 1, updated_at = clock_timestamp(),
+       name = CASE WHEN is_named THEN name ELSE $7::text END, is_named = is_named OR $7::text IS NOT NULL,
+       version = version + 1, updated_at = clock_timestamp(),
        clinical_handover = coalesce($8, clinical_handover),
        started_at = coalesce(started_at, CASE WHEN $2 <> 'not_started' THEN clock_timestamp() END),
        completed_at = coalesce(completed_at, CASE WHEN $2 = 'ready' THEN clock_timestamp() END),
@@ -110,6 +113,13 @@ _NOTE: Final = """
 INSERT INTO clinician_notes (session_id, author_id, content, client_message_id) VALUES ($1, $2, $3, $4)
 ON CONFLICT (session_id, author_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
 RETURNING id, content, created_at"""
+
+_REVIEW: Final = """
+UPDATE intake_sessions s SET status = 'reviewed', reviewed_at = coalesce(s.reviewed_at, clock_timestamp()),
+       reviewed_by = coalesce(s.reviewed_by, $2), seen_at = clock_timestamp(), version = s.version + 1,
+       updated_at = clock_timestamp()
+FROM connections c WHERE s.id = $1 AND s.status IN ('ready', 'reviewed') AND c.id = s.connection_id
+RETURNING c.doctor_id"""
 
 _STUCK: Final = """
 SELECT m.session_id, extract(epoch FROM clock_timestamp() - m.created_at) AS waiting_s,
@@ -268,6 +278,28 @@ class PostgresIntakeStore:
         """Take the session's turn job, if it is open and nobody is at it."""
         return await outbox.claim_one(self.database, JobKind.TAKE_TURN, session_id)
 
+    @asynccontextmanager
+    async def held(self, job: Job) -> AsyncIterator[None]:
+        """Keep the lease of a job while the block runs; one that cannot be kept runs out, and the fence decides."""
+        keeping = asyncio.create_task(self._keep(job), name="lease")
+        try:
+            yield
+        finally:
+            keeping.cancel()
+
+    async def _keep(self, job: Job) -> None:
+        is_held = True
+        while is_held:
+            await asyncio.sleep(outbox.LEASE_S / 3)
+            with suppress(Unavailable):
+                is_held = await outbox.extend(self.database, job)
+
+    async def give_back(self, job: Job, error_type: str) -> None:
+        """Let somebody else have a job that was not finished; never raises, for then its lease does it."""
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(1.0):
+                await outbox.retry(self.database, job, error_type)
+
     async def full(self, session_id: UUID) -> Row | None:
         """A session with both people, for a view."""
         row = await self.database.fetchrow(_FULL_BY_ID, session_id)
@@ -291,17 +323,33 @@ class PostgresIntakeStore:
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT_OF_CONNECTION, connection_id)]
 
     async def add_note(self, session_id: UUID, author: Person, text: str, key: UUID | None) -> Row:
-        """Keep a clinician's note; one client id is one note."""
+        """Keep a clinician's note; one client id is one note. Raises Conflict for other words under it."""
         async with self.database.transaction() as connection:
             row = await connection.fetchrow(_NOTE, session_id, author.user_id, text, key)
             row = row or await connection.fetchrow(_NOTE_SEEN, session_id, author.user_id, key)
-            return dict(row or {})
+            if row is None or row["content"] != text:
+                raise Conflict("This message id was used for other words. Nothing was stored.")
+            return dict(row)
 
     async def rename(self, session_id: UUID, name: str | None, actor: Person) -> None:
         """Name a session, or clear its name; the order of sessions stays."""
         async with self.database.transaction() as connection:
-            await connection.execute("UPDATE intake_sessions SET name = $2 WHERE id = $1", session_id, name)
+            await connection.execute(
+                "UPDATE intake_sessions SET name = $2, is_named = true WHERE id = $1", session_id, name
+            )
             await audit(connection, actor, "intake_session_name_updated", "intake_session", session_id, {})
+
+    async def review(self, session_id: UUID, actor: Person) -> None:
+        """Note who reviewed a ready session and when, the first time; and that it was dealt with, every time."""
+        async with self.database.transaction() as connection:
+            doctor_id = await connection.fetchval(_REVIEW, session_id, actor.user_id)
+            await audit(connection, actor, "intake_reviewed", "intake_session", session_id, {})
+            for topic in (f"session:{session_id}", f"inbox:{doctor_id}"):
+                await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, topic)
+
+    async def is_active(self, user_id: UUID) -> bool:
+        """Whether an account may still be used."""
+        return bool(await self.database.fetchval("SELECT is_active FROM users WHERE id = $1", user_id))
 
     async def stuck(self) -> list[Row]:
         """Messages that have waited too long for their reply."""

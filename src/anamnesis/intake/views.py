@@ -179,6 +179,17 @@ class SessionView(Output):
     last_event_id: str
 
 
+#: What a patient may see of medicalData. A key we do not know, as from an older system, stays with the clinicians.
+_PATIENTS_KEYS: Final = frozenset(
+    {"chiefComplaint", "hpi", "medicalRecords", "recordsCheckCompleted", "historyCheckCompleted", "medications"}
+    | {"allergies", "pastMedicalHistory", "familyHistory", "socialHistory", "reviewOfSystems", "currentAgent"}
+    | {"clinicalHandover", "bookingStatus", "appointmentDate"}
+)
+_VITALS_KEYS: Final = (
+    "patientName", "patientAge", "patientGender", "vitalsCollected", "temperature", "weight", "bloodPressure",
+    "currentStatus", "triageDecision", "triageReason", "vitalsStageCompleted",
+)  # fmt: skip
+
 NEUTRAL_THOUGHT: Final = Thought(differential_diagnosis=[], missing_information=[], strategy="", next_move="")
 
 
@@ -200,7 +211,7 @@ def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
     times = ("reviewed_at", "reviewed_by", "created_at", "updated_at")
     return {
         **{name: row[name] for name in (*kept, *times)},
-        "medical_data": medical_data(row, handover=handover),
+        "medical_data": patients_medical_data(row) if for_patient else medical_data(row, handover=handover),
         "clinical_handover": handover,
         "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(row),
     }
@@ -218,13 +229,22 @@ def session_row(row: Row, *, for_patient: bool) -> SessionRow:
     )
 
 
+def patients_medical_data(row: Row) -> dict[str, Any]:
+    """MedicalData with the keys a patient may see and no other, whatever was stored beside them."""
+    data = medical_data(row, handover=None)
+    vitals = {name: data["vitalsData"][name] for name in _VITALS_KEYS}
+    shown = {name: value for name, value in data.items() if name in _PATIENTS_KEYS}
+    return {**shown, "vitalsData": {**vitals, "triageFactors": []}, "ucgRecommendations": None}
+
+
 def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]:
-    """The replaced system's medicalData, computed from the record; unknown stored fields survive beside it."""
-    record = record_from_json(row["record"])
-    status = row["status"]
-    return {
-        **row["medical_data"],
-        "vitalsData": _vitals_data(record),
+    """The replaced system's medicalData: what the record knows over what was stored before, which survives beside it.
+
+    A fact of an older record is never replaced by nothing.
+    """
+    record, stored = record_from_json(row["record"]), row["medical_data"]
+    is_ready = row["status"] in ("ready", "reviewed")
+    known = {
         "chiefComplaint": _value(record, "chief_complaint"),
         "hpi": _hpi(record),
         "medicalRecords": _list(record, "records"),
@@ -238,11 +258,38 @@ def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]
         "familyHistory": _value(record, "family_history"),
         "socialHistory": _value(record, "social_history"),
         "reviewOfSystems": [],
+    }
+    booking = "ready" if is_ready else "collecting"
+    return {
+        "ucgRecommendations": None,
+        **_over(known, stored),
+        "vitalsData": _over(_vitals_data(record), stored.get("vitalsData")),
         "currentAgent": record.stage.value,
         "clinicalHandover": handover,
-        "ucgRecommendations": None,
-        "bookingStatus": "ready" if status in ("ready", "reviewed") else "collecting",
+        "bookingStatus": "booked" if stored.get("bookingStatus") == "booked" else booking,
     }
+
+
+def _over(known: dict[str, Any], stored: object) -> dict[str, Any]:
+    """What is known over what was stored; what is not known leaves the stored value, if it is of the same kind."""
+    if not isinstance(stored, Mapping):
+        return known
+    kept = {name: value for name, value in stored.items() if name not in known}
+    for name, value in known.items():
+        older = stored.get(name)
+        is_better = _is_unknown(value) and older is not None and isinstance(older, _KINDS.get(type(value), object))
+        kept[name] = older if is_better else value
+    return kept
+
+
+def _is_unknown(value: object) -> bool:
+    """Whether a value says nothing: null, none, no, not decided, or a reading without a number."""
+    if isinstance(value, Mapping):
+        return all(each is None for name, each in value.items() if name != "unit")
+    return not value or value == "pending"
+
+
+_KINDS: Final[dict[type, type]] = {list: list, dict: dict, bool: bool, str: str}
 
 
 def _vitals_data(record: ClinicalRecord) -> dict[str, Any]:

@@ -2,25 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
-from anamnesis.care.policy import access_connection
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.procedures import Context, Procedures, Rest
-from anamnesis.messaging.model import Draft
-from anamnesis.messaging.store import PostgresMessageStore
+from anamnesis.messaging import actions
+from anamnesis.messaging.actions import MOST_AT_ONCE
+from anamnesis.messaging.ports import MessageStore, Row
 from anamnesis.schema import Input, Maybe, Output, Uuid, number, text
 
-MOST_AT_ONCE = 50
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
 class Messaging:
     """What these handlers work on."""
 
-    store: PostgresMessageStore
+    store: MessageStore
 
 
 Call = Context[Messaging]
@@ -103,21 +103,15 @@ class ConnectionRef(Input):
     connection_id: Uuid
 
 
-def _person(call: Call) -> Person:
-    assert isinstance(call.actor, Person)
-    return call.actor
-
-
 @procedures.mutation(
     "message.send", input=NewMessage, output=Sent, rest=Rest("POST", "/connections/{connectionId}/messages", 201)
 )
 async def send(call: Call, body: NewMessage) -> Sent:
     """Send a message to the other person of a connection, exactly once."""
-    person, store = _person(call), call.services.store
-    access = access_connection(person, await store.link(body.connection_id), writing=True)
-    key = body.client_message_id
-    draft = Draft(access, person, body.content, None if isinstance(key, Undefined) else key)
-    return Sent(message=DirectMessage(**await store.send(draft)), recipient_id=draft.recipient_id)
+    key = _or_none(body.client_message_id)
+    store = call.services.store
+    row, recipient_id = await actions.send(_person(call), body.connection_id, body.content, key, store=store)
+    return Sent(message=DirectMessage(**row), recipient_id=recipient_id)
 
 
 @procedures.query(
@@ -125,18 +119,9 @@ async def send(call: Call, body: NewMessage) -> Sent:
 )
 async def conversation(call: Call, body: Page) -> Conversation:
     """Messages of a connection, newest page first."""
-    store = call.services.store
-    access_connection(_person(call), await store.link(body.connection_id), writing=False)
-    cursor = None if isinstance(body.cursor, Undefined) else body.cursor
-    rows, following = await store.page(body.connection_id, limit=min(int(body.limit), MOST_AT_ONCE), cursor=cursor)
-    messages = [
-        SentMessage(
-            **{name: row[name] for name in DirectMessage.model_fields},
-            sender=Sender(id=row["sender_id"], **{name: row[name] for name in Sender.model_fields if name != "id"}),
-        )
-        for row in rows
-    ]
-    return Conversation(messages=messages, next_cursor=following or UNDEFINED)
+    limit, cursor, store = int(body.limit), _or_none(body.cursor), call.services.store
+    rows, following = await actions.read(_person(call), body.connection_id, limit=limit, cursor=cursor, store=store)
+    return Conversation(messages=[_with_sender(row) for row in rows], next_cursor=following or UNDEFINED)
 
 
 @procedures.mutation(
@@ -144,12 +129,26 @@ async def conversation(call: Call, body: Page) -> Conversation:
 )
 async def mark_as_read(call: Call, body: ConnectionRef) -> Marked:
     """Mark what the other person wrote as read."""
-    store = call.services.store
-    access_connection(_person(call), await store.link(body.connection_id), writing=False)
-    return Marked(marked_count=await store.mark_read(body.connection_id, _person(call)))
+    count = await actions.mark_as_read(_person(call), body.connection_id, store=call.services.store)
+    return Marked(marked_count=count)
 
 
 @procedures.query("message.getUnreadCount", output=Count, rest=Rest("GET", "/me/unread-messages"))
 async def unread_count(call: Call) -> Count:
     """How many messages wait to be read."""
     return Count(count=await call.services.store.unread(_person(call)))
+
+
+def _person(call: Call) -> Person:
+    assert isinstance(call.actor, Person)  # only a public procedure ever has a visitor
+    return call.actor
+
+
+def _or_none(given: Given | Undefined) -> Given | None:
+    return None if isinstance(given, Undefined) else given
+
+
+def _with_sender(row: Row) -> SentMessage:
+    message = {name: row[name] for name in DirectMessage.model_fields}
+    names = {name: row[name] for name in Sender.model_fields if name != "id"}
+    return SentMessage(**message, sender=Sender(id=row["sender_id"], **names))

@@ -1,6 +1,6 @@
 """A message from one of two people to the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from anamnesis.care.model import Access
@@ -9,12 +9,15 @@ from anamnesis.kernel.identity import Person
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What somebody wants to send. client_message_id makes sending it again harmless."""
+    """What somebody wants to send. client_message_id makes sending it again harmless.
+
+    content is clean already, 1 to 5000 UTF-16 units; it stays out of a representation, so no trace of it is logged.
+    """
 
     access: Access
     sender: Person
-    content: str
-    client_message_id: UUID | None
+    content: str = field(repr=False)
+    client_message_id: UUID | None = None
 
     @property
     def recipient_id(self) -> UUID:

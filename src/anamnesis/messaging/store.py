@@ -6,29 +6,45 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.db.outbox import CHANNEL
 from anamnesis.db.postgres import Database
-from anamnesis.kernel.errors import BadInput, Conflict
+from anamnesis.kernel.errors import BadInput, Conflict, NotPermitted
 from anamnesis.kernel.identity import Person
 from anamnesis.messaging.model import Draft
 
 Row = Mapping[str, Any]
 
+# One statement is one transaction and one round trip. The row lock on the connection orders all senders, so numbers are
+# dense and a disconnect is either before the message or after it. A client id that is being stored by somebody else
+# at this moment passes the NOT EXISTS and is stopped by the unique index: the whole statement then leaves no trace.
+_SEND: Final = """
+WITH place AS (
+    UPDATE connections SET next_message_seq = next_message_seq + 1
+    WHERE id = $1 AND status = 'active' AND NOT EXISTS (
+        SELECT FROM direct_messages WHERE connection_id = $1 AND sender_id = $2 AND client_message_id = $4)
+    RETURNING next_message_seq - 1 AS seq
+), message AS (
+    INSERT INTO direct_messages (connection_id, seq, sender_id, content, client_message_id)
+    SELECT $1, seq, $2, $3, $4 FROM place
+    RETURNING id, connection_id, sender_id, content, is_read, read_at, created_at
+), notice AS (
+    INSERT INTO notifications (user_id, type, title, message, data)
+    SELECT $5, 'message', 'New message', 'You have a new message.',
+           jsonb_build_object('connectionId', connection_id, 'messageId', id, 'senderName', '',
+                              'senderRole', $6::text, 'preview', '')
+    FROM message
+)
+SELECT id, connection_id, sender_id, content, is_read, read_at, created_at,
+       pg_notify($7, 'conversation:' || connection_id) AS told
+FROM message"""
+
 _SEEN: Final = """
 SELECT id, connection_id, sender_id, content, is_read, read_at, created_at
 FROM direct_messages WHERE connection_id = $1 AND sender_id = $2 AND client_message_id = $3"""
-
-_NEXT_SEQ: Final = """
-UPDATE connections SET next_message_seq = next_message_seq + 1 WHERE id = $1 RETURNING next_message_seq - 1"""
-
-_INSERT: Final = """
-INSERT INTO direct_messages (connection_id, seq, sender_id, content, client_message_id) VALUES ($1, $2, $3, $4, $5)
-RETURNING id, connection_id, sender_id, content, is_read, read_at, created_at"""
-
-_NOTIFY: Final = """
-INSERT INTO notifications (user_id, type, title, message, data) VALUES ($1, 'message', $2, $3, $4)"""
 
 _PAGE: Final = """
 SELECT m.id, m.connection_id, m.sender_id, m.content, m.is_read, m.read_at, m.created_at, m.seq,
@@ -37,12 +53,14 @@ FROM direct_messages m JOIN users u ON u.id = m.sender_id
 WHERE m.connection_id = $1 AND m.seq < $2 ORDER BY m.seq DESC LIMIT $3"""
 
 _MARK: Final = """
-UPDATE direct_messages SET is_read = true, read_at = clock_timestamp()
-WHERE connection_id = $1 AND sender_id <> $2 AND NOT is_read"""
-
-_MARK_NOTIFICATIONS: Final = """
-UPDATE notifications SET is_read = true, read_at = clock_timestamp()
-WHERE user_id = $1 AND type = 'message' AND NOT is_read AND data->>'connectionId' = $2"""
+WITH marked AS (
+    UPDATE direct_messages SET is_read = true, read_at = clock_timestamp()
+    WHERE connection_id = $1 AND sender_id <> $2 AND NOT is_read RETURNING id
+), cleared AS (
+    UPDATE notifications SET is_read = true, read_at = clock_timestamp()
+    WHERE user_id = $2 AND type = 'message' AND NOT is_read AND data->>'connectionId' = $1::uuid::text
+)
+SELECT count(*) FROM marked"""
 
 _UNREAD: Final = """
 SELECT count(*) FROM direct_messages m JOIN connections c ON c.id = m.connection_id
@@ -53,7 +71,7 @@ _LAST: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class PostgresMessageStore:
-    """Every statement about direct messages."""
+    """Implements MessageStore: every statement about direct messages."""
 
     database: Database
 
@@ -62,61 +80,54 @@ class PostgresMessageStore:
         return await PostgresCareStore(self.database).link_of_connection(connection_id)
 
     async def send(self, draft: Draft) -> Row:
-        """Keep a message with its notification; one client id is one message. Raises Conflict for other content."""
-        connection_id = draft.access.link.connection_id
-        async with self.database.transaction() as connection:
-            seq = await connection.fetchval(_NEXT_SEQ, connection_id)  # the row lock orders all senders
-            if draft.client_message_id is not None:
-                seen = await connection.fetchrow(_SEEN, connection_id, draft.sender.user_id, draft.client_message_id)
-                if seen is not None:
-                    await connection.execute(
-                        "UPDATE connections SET next_message_seq = next_message_seq - 1 WHERE id = $1", connection_id
-                    )
-                    if seen["content"] != draft.content:
-                        raise Conflict("This message id was used for other words. Nothing was stored.")
-                    return dict(seen)
-            row = await connection.fetchrow(
-                _INSERT, connection_id, seq, draft.sender.user_id, draft.content, draft.client_message_id
+        """Keep a message with its notification and its event; one client id is one message."""
+        connection_id, sender_id, key = draft.access.link.connection_id, draft.sender.user_id, draft.client_message_id
+        try:
+            row = await self.database.fetchrow(
+                _SEND,
+                connection_id,
+                sender_id,
+                draft.content,
+                key,
+                draft.recipient_id,
+                draft.access.standing.value,
+                CHANNEL,
             )
-            assert row is not None
-            data = {
-                "connectionId": str(connection_id),
-                "messageId": str(row["id"]),
-                "senderName": "",
-                "senderRole": draft.access.standing.value,
-                "preview": "",
-            }
-            title = "New message"
-            await connection.execute(_NOTIFY, draft.recipient_id, title, "You have a new message.", data)
-            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"conversation:{connection_id}")
-            return dict(row)
+        except asyncpg.UniqueViolationError:
+            row = None
+        if row is not None:
+            return {name: value for name, value in row.items() if name != "told"}
+        seen = None if key is None else await self.database.fetchrow(_SEEN, connection_id, sender_id, key)
+        if seen is None:
+            raise NotPermitted("This connection has ended.")
+        if seen["content"] != draft.content:
+            raise Conflict("This message id was used for other words. Nothing was stored.")
+        return dict(seen)
 
     async def page(self, connection_id: UUID, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
         """The newest messages before the cursor, oldest first, and the cursor of the page before them."""
-        before = _LAST if cursor is None else _seq_of(cursor)
+        before = _LAST if cursor is None else seq_of(cursor)
         rows: list[Row] = [dict(row) for row in await self.database.fetch(_PAGE, connection_id, before, limit + 1)]
-        more = len(rows) > limit
         shown = rows[:limit]
-        return shown[::-1], _cursor_of(shown[-1]["seq"]) if more else None
+        return shown[::-1], cursor_of(shown[-1]["seq"]) if len(rows) > limit else None
 
     async def mark_read(self, connection_id: UUID, reader: Person) -> int:
         """Mark what the other side wrote as read; answers how many messages that were."""
-        async with self.database.transaction() as connection:
-            marked = await connection.execute(_MARK, connection_id, reader.user_id)
-            await connection.execute(_MARK_NOTIFICATIONS, reader.user_id, str(connection_id))
-            return int(str(marked).split()[-1])
+        return int(await self.database.fetchval(_MARK, connection_id, reader.user_id))
 
     async def unread(self, reader: Person) -> int:
-        """How many messages of the reader's active connections wait to be read."""
-        found = await self.database.fetchval(_UNREAD, reader.patient_id, reader.doctor_id, reader.user_id)
-        return int(found)
+        """How many messages wait to be read in active connections the reader may read."""
+        doctor_id = reader.doctor_id if reader.doctor_is_verified else None
+        return int(await self.database.fetchval(_UNREAD, reader.patient_id, doctor_id, reader.user_id))
 
 
-def _cursor_of(seq: int) -> str:
+def cursor_of(seq: int) -> str:
+    """The page before this message, in a form nobody is tempted to make up."""
     return urlsafe_b64encode(f"m{seq}".encode()).decode().rstrip("=")
 
 
-def _seq_of(cursor: str) -> int:
+def seq_of(cursor: str) -> int:
+    """The number a cursor stands for. Raises BadInput for what is not one of ours."""
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         if text[:1] == "m" and len(text) < 20:  # noqa: PLR2004 - a bigint has at most nineteen digits

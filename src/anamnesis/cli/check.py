@@ -1,0 +1,209 @@
+"""Check the configuration and what it points at, and say what to do."""
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib.util import find_spec
+from typing import Any, Final
+
+import asyncpg
+
+from anamnesis.db import binaries
+from anamnesis.db.migrating import durability_problems, pending, role_problems
+from anamnesis.settings import VARIABLES, Secret, Settings, SettingsInvalid, Variable
+
+SUMMARY: Final = "check the configuration and the environment"
+_CONNECT_S: Final = 3.0
+_OLDEST_SERVER: Final = 150000
+_LARGEST_KEY_SET: Final = 64 * 1024
+
+
+class Outcome(StrEnum):
+    """How a check came out. SKIPPED: there was nothing to check here."""
+
+    OK = "ok"
+    SKIPPED = "skipped"
+    WARNING = "warning"
+    INVALID = "invalid"
+
+
+_STATUS: Final = {Outcome.OK: 0, Outcome.SKIPPED: 0, Outcome.WARNING: 1, Outcome.INVALID: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found out about one part; words never hold a value of a variable."""
+
+    part: str
+    outcome: Outcome
+    words: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How to say it, and whether to call the outside."""
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    parser.add_argument("--live", action="store_true", help="also call the outside services that are configured")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 0 when all is good, 1 when usable with warnings or something was not reached, 2 when invalid."""
+    findings = asyncio.run(check(os.environ, is_live=arguments.live))
+    status = max(_STATUS[finding.outcome] for finding in findings)
+    states = [(variable, _state(variable, os.environ)) for variable in VARIABLES]
+    print(_as_json(states, findings, status) if arguments.json else _as_text(states, findings, status))
+    return status
+
+
+async def check(environment: Mapping[str, str], *, is_live: bool = False) -> list[Finding]:
+    """Everything that can be said about this environment; an invalid one is not tried out."""
+    try:
+        settings = Settings.from_env(environment)
+    except SettingsInvalid as invalid:
+        return [Finding(problem.variable, Outcome.INVALID, problem.advice) for problem in invalid.problems]
+    findings = [Finding("settings", Outcome.OK, "every variable can be used")]
+    findings += [Finding(problem.variable, Outcome.WARNING, problem.advice) for problem in settings.warnings]
+    findings += _content(settings)
+    findings += _models(settings)
+    findings += [finding async for finding in _database(settings)]
+    findings += [finding async for finding in _identity(settings, is_live=is_live)]
+    return findings
+
+
+def _content(settings: Settings) -> Iterator[Finding]:
+    from anamnesis.content import ContentInvalid, load_content  # noqa: PLC0415 - an invalid environment never needs it
+
+    try:
+        content = load_content()
+    except ContentInvalid as invalid:
+        yield Finding("content", Outcome.INVALID, f"{len(invalid.problems)} problems; see `anamnesis content check`")
+        return
+    said = f"{len(content.rules)} rules, version {content.version}"
+    if content.is_draft and settings.content_status == "signed":
+        yield Finding("content", Outcome.INVALID, "CONTENT_STATUS asks for signed content, and this is a draft")
+    else:
+        yield Finding("content", Outcome.OK, f"{said}{', draft: no clinician has signed it' * content.is_draft}")
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    """Which model words the questions; whatever happens to it, the built-in interviewer answers."""
+    for provider in settings.ai.providers:
+        if provider == "builtin":
+            yield Finding("ai", Outcome.OK, "the built-in interviewer, which needs no model")
+        elif find_spec(f"anamnesis.llm.{provider}") is None:
+            yield Finding("ai", Outcome.WARNING, f"this build cannot speak to {provider} yet; built-in rules answer")
+        else:
+            yield Finding("ai", Outcome.OK, f"{provider}: a key is set; it was not called")
+
+
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    urls = {"database": settings.database.url, "database (direct)": settings.database.direct_url}
+    if settings.database.url is None:
+        yield _private_server(settings)
+    for part, url in urls.items():
+        if url is not None:
+            async for finding in _server(part, url):
+                yield finding
+
+
+def _private_server(settings: Settings) -> Finding:
+    try:
+        folder = binaries.find_programs(settings.database.pg_bin)
+    except binaries.NoPostgres as missing:
+        return Finding("database", Outcome.WARNING, str(missing))
+    major = binaries.major_version(folder)
+    return Finding("database", Outcome.OK, f"DATABASE_URL is unset; the demo runs a private PostgreSQL {major}")
+
+
+async def _server(part: str, url: Secret) -> AsyncIterator[Finding]:
+    try:
+        connection = await asyncpg.connect(url.reveal(), timeout=_CONNECT_S, command_timeout=_CONNECT_S)
+    except asyncpg.PostgresError as refused:
+        yield Finding(part, Outcome.WARNING, f"the server refused the connection ({type(refused).__name__})")
+        return
+    except (OSError, TimeoutError, ValueError, asyncpg.InterfaceError):
+        yield Finding(part, Outcome.WARNING, "could not be reached")
+        return
+    try:
+        for finding in await _inspect(part, connection):
+            yield finding
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
+        yield Finding(part, Outcome.WARNING, f"stopped answering ({type(failed).__name__})")
+    finally:
+        connection.terminate()
+
+
+async def _inspect(part: str, connection: Any) -> list[Finding]:
+    version = int(await connection.fetchval("SHOW server_version_num"))
+    findings = [Finding(part, Outcome.OK, f"PostgreSQL {version // 10000} answers")]
+    if version < _OLDEST_SERVER:
+        findings.append(Finding(part, Outcome.WARNING, "is older than PostgreSQL 15, which is not tested"))
+    problems = [*await durability_problems(connection), *await role_problems(connection)]
+    missing = await _missing(connection)
+    if missing:
+        problems.append(f"{missing} migrations are missing; run `anamnesis migrate`")
+    return [*findings, *(Finding(part, Outcome.WARNING, problem) for problem in problems)]
+
+
+async def _missing(connection: Any) -> int:
+    try:
+        return len(await pending(connection))
+    except asyncpg.InsufficientPrivilegeError:
+        return 0  # a login that may not read the ledger is told of its missing role instead
+
+
+async def _identity(settings: Settings, *, is_live: bool) -> AsyncIterator[Finding]:
+    identity = settings.identity
+    if identity.jwt_key is not None:
+        yield Finding("auth", Outcome.OK, "tokens are verified with CLERK_JWT_KEY, without the network")
+    elif identity.jwks_url is None:
+        yield Finding("auth", Outcome.SKIPPED, "no key of Clerk is set; only the demo can sign people in")
+    elif is_live:
+        yield await _keys(identity.jwks_url)
+    else:
+        yield Finding("auth", Outcome.OK, "tokens are verified with the issuer's keys; they were not fetched")
+
+
+async def _keys(url: str) -> Finding:
+    import httpx2  # noqa: PLC0415 - only a live check goes out
+
+    try:
+        async with httpx2.AsyncClient(timeout=_CONNECT_S) as client:
+            answer = await client.get(url)
+        keys = json.loads(answer.content[:_LARGEST_KEY_SET]).get("keys")
+    except (httpx2.HTTPError, ValueError, AttributeError):
+        return Finding("auth", Outcome.WARNING, "the issuer's keys could not be fetched")
+    if not keys:
+        return Finding("auth", Outcome.WARNING, "the issuer answered without keys")
+    return Finding("auth", Outcome.OK, f"the issuer answered with {len(keys)} keys")
+
+
+def _state(variable: Variable, environment: Mapping[str, str]) -> str:
+    """Whether it is set, never to what."""
+    if variable.name in environment:
+        return "set"
+    return f"default: {variable.default}" if variable.default else "unset"
+
+
+def _as_text(states: list[tuple[Variable, str]], findings: list[Finding], status: int) -> str:
+    width = max(len(variable.name) for variable, _ in states)
+    table = [
+        f"  {variable.name:<{width}}  {state}{'  (required in production)' * variable.is_required}"
+        for variable, state in states
+    ]
+    found = [f"  {finding.outcome.upper():<8} {finding.part}: {finding.words}" for finding in findings]
+    verdict = ("All good.", "Usable, with the warnings above.", "Not usable: change what is marked INVALID.")[status]
+    return "\n".join(["Variables", *table, "", "Checks", *found, "", verdict])
+
+
+def _as_json(states: list[tuple[Variable, str]], findings: list[Finding], status: int) -> str:
+    variables = [
+        {"name": variable.name, "state": state, "required": variable.is_required, "purpose": variable.purpose}
+        for variable, state in states
+    ]
+    words = ("ok", "warnings", "invalid")
+    report = {"status": words[status], "exit": status, "variables": variables, "checks": [*map(asdict, findings)]}
+    return json.dumps(report, ensure_ascii=False, indent=2)

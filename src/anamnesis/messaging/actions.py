@@ -1,0 +1,38 @@
+"""What two people do with each other's words: send, read, mark as read."""
+
+from typing import Final
+from uuid import UUID
+
+from anamnesis.care.policy import access_connection
+from anamnesis.kernel.identity import Person
+from anamnesis.messaging.model import Draft
+from anamnesis.messaging.ports import MessageStore, Row
+
+#: More may be asked for and is not given: a client of the replaced system asks for up to 100 and gets 50.
+MOST_AT_ONCE: Final = 50
+
+
+async def send(
+    sender: Person, connection_id: UUID, content: str, client_message_id: UUID | None, *, store: MessageStore
+) -> tuple[Row, UUID]:
+    """Send once what may be sent often; answers the message and whose account it is for.
+
+    Raises NotFound for a stranger, NotPermitted when the connection has ended, Conflict for other words under one id.
+    """
+    access = access_connection(sender, await store.link(connection_id), writing=True)
+    draft = Draft(access, sender, content, client_message_id)
+    return await store.send(draft), draft.recipient_id
+
+
+async def read(
+    reader: Person, connection_id: UUID, *, limit: int, cursor: str | None, store: MessageStore
+) -> tuple[list[Row], str | None]:
+    """One page of a conversation. Raises NotFound, NotPermitted, and BadInput for a foreign cursor."""
+    access_connection(reader, await store.link(connection_id), writing=False)
+    return await store.page(connection_id, limit=min(limit, MOST_AT_ONCE), cursor=cursor)
+
+
+async def mark_as_read(reader: Person, connection_id: UUID, *, store: MessageStore) -> int:
+    """Mark what the other side wrote; answers how many messages that were. Raises NotFound, NotPermitted."""
+    access_connection(reader, await store.link(connection_id), writing=False)
+    return await store.mark_read(connection_id, reader)

@@ -1,0 +1,43 @@
+"""What the use cases of this slice need of the world."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import UUID
+
+from anamnesis.care.model import CareLink
+from anamnesis.kernel.identity import Person
+from anamnesis.messaging.model import Draft
+
+Row = Mapping[str, Any]
+
+
+class MessageStore(Protocol):
+    """Direct messages. Every method is one transaction; all may raise Unavailable."""
+
+    async def link(self, connection_id: UUID) -> CareLink | None:
+        """The connection with what access depends on, or None when there is none."""
+        ...
+
+    async def send(self, draft: Draft) -> Row:
+        """Keep a message with its notification and its event, or answer the one kept under the same client id.
+
+        Within a connection messages are numbered 1, 2, 3 … without a gap, in the order in which they were kept.
+        Raises Conflict for a client id used for other words, NotPermitted when the connection has ended meanwhile;
+        then nothing was stored.
+        """
+        ...
+
+    async def page(self, connection_id: UUID, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
+        """The newest messages before the cursor, oldest first, and the cursor of the page before them, if any.
+
+        Raises BadInput for a cursor that is not one of ours.
+        """
+        ...
+
+    async def mark_read(self, connection_id: UUID, reader: Person) -> int:
+        """Mark what the other side wrote, and the reader's notifications of it; answers how many messages."""
+        ...
+
+    async def unread(self, reader: Person) -> int:
+        """How many messages wait to be read in active connections the reader may read."""
+        ...

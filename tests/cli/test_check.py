@@ -1,0 +1,115 @@
+"""`anamnesis check` and `anamnesis migrate`, as an operator meets them."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from anamnesis.cli.check import Outcome, check
+from anamnesis.settings import VARIABLES
+
+QUIET = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+PRODUCTION = {
+    "ANAMNESIS_ENV": "production",
+    "CLERK_SECRET_KEY": "sk_live_Zk3pQ8rTnW5yB2mX7cVd",
+    "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY": "pk_live_" + base64.b64encode(b"clerk.clinic.ug$").decode(),
+    "NEXT_PUBLIC_APP_URL": "https://clinic.ug",
+    "AI_PROVIDER": "builtin",
+}
+
+
+def ran(*words, **environment):
+    command = [sys.executable, "-c", "import sys; from anamnesis.cli import main; sys.exit(main())", *words]
+    started = time.monotonic()
+    environment = {**QUIET, **environment}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, done.stdout + done.stderr, time.monotonic() - started
+
+
+async def outcomes(environment):
+    return {(finding.part, finding.outcome) for finding in await check(environment)}
+
+
+async def words(environment):
+    return " ".join(finding.words for finding in await check(environment))
+
+
+def test_a_fresh_clone_is_all_good_and_every_variable_is_listed():
+    status, said, _ = ran("check")
+    assert status == 0
+    assert all(variable.name in said for variable in VARIABLES)
+
+
+@pytest.mark.parametrize("command", ["check", "serve", "work", "demo"])
+def test_what_is_invalid_ends_every_command_with_two_within_two_seconds_and_without_a_value(command):
+    secret = "sk_live_Zk3pQ8rTnW5yB2mX 7cVd"
+    status, said, seconds = ran(
+        command, ANAMNESIS_ENV="production", PORT="eighty", CLERK_SECRET_KEY=secret, AI_PROVIDER="oracle"
+    )
+    assert status == 2
+    assert seconds < 2
+    missing = ("DATABASE_URL", "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY", "NEXT_PUBLIC_APP_URL")
+    assert all(name in said for name in (*missing, "PORT", "CLERK_SECRET_KEY", "AI_PROVIDER"))
+    assert not any(value in said for value in (secret, "eighty", "oracle"))
+
+
+def test_the_json_report_says_the_same_to_a_machine():
+    status, said, _ = ran("check", "--json", PORT="eighty")
+    report = json.loads(said)
+    assert (status, report["status"], report["exit"]) == (2, "invalid", 2)
+    assert [(each["part"], each["outcome"]) for each in report["checks"]] == [("PORT", "invalid")]
+    assert {each["name"]: each["state"] for each in report["variables"]}["PORT"] == "set"
+
+
+async def test_a_database_that_cannot_be_reached_is_a_warning_that_repeats_nothing():
+    url = "postgresql://app:q8Zt@127.0.0.1:1/clinic"
+    environment = {**PRODUCTION, "DATABASE_URL": url}
+    assert ("database", Outcome.WARNING) in await outcomes(environment)
+    assert "q8Zt" not in await words(environment)
+
+
+async def test_a_durable_migrated_database_is_good_as_owner_and_as_app(server):
+    await server.ensure_database()
+    for dsn in (server.owner_dsn, server.app_dsn):
+        found = await outcomes({**PRODUCTION, "DATABASE_URL": dsn})
+        assert {outcome for part, outcome in found if part == "database"} == {Outcome.OK}
+
+
+async def test_what_is_missing_in_a_database_is_named(clinic, owner):
+    await owner.execute("DELETE FROM schema_migrations WHERE number = 2")
+    said = await words({**PRODUCTION, "DATABASE_URL": clinic.app_dsn})
+    assert "1 migrations are missing" in said
+    assert "fsync is off" in said
+
+
+async def test_signed_content_cannot_be_asked_of_a_draft():
+    assert ("content", Outcome.INVALID) in await outcomes({"CONTENT_STATUS": "signed"})
+
+
+async def test_a_provider_this_build_cannot_speak_to_is_said_to_be_so():
+    found = await check({"AI_PROVIDER": "openai", "OPENAI_API_KEY": "sk-Q8fj20dj"})
+    assert [finding.outcome for finding in found if finding.part == "ai"] in ([Outcome.WARNING], [Outcome.OK])
+    assert "Q8fj20dj" not in str(found)
+
+
+async def test_migrating_is_safe_to_repeat_and_says_what_is_pending(clinic, owner):
+    await owner.execute("CREATE DATABASE fresh_for_migrate")
+    url = clinic.owner_dsn.replace(clinic.owner_dsn.partition("@/")[2].partition("?")[0], "fresh_for_migrate")
+    try:
+        assert ran("migrate", "--pending", DATABASE_URL=url)[0] == 1
+        status, said, _ = ran("migrate", DATABASE_URL=url)
+        assert (status, "applied 0001_jobs.sql" in said) == (0, True)
+        assert ran("migrate", DATABASE_URL=url)[:2] == (0, "The schema is current.\n")
+        assert ran("migrate", "--pending", DATABASE_URL=url)[0] == 0
+    finally:
+        await owner.execute("DROP DATABASE fresh_for_migrate WITH (FORCE)")
+
+
+def test_migrating_nothing_or_an_absent_server_says_so():
+    assert ran("migrate")[0] == 2
+    status, said, _ = ran("migrate", DATABASE_URL="postgresql://app:q8Zt@127.0.0.1:1/clinic")
+    assert (status, "q8Zt" in said) == (1, False)
