@@ -271,6 +271,7 @@ def measured(record: ClinicalRecord, agenda: Agenda) -> ClinicalRecord:
 # -- how it is worded --------------------------------------------------------------------------------------------
 
 _ALTERNATIVES: Final = re.compile(r"\{([^{}]*\|[^{}]*)\}")
+_LONG_QUESTION_WORDS: Final = 14
 _VOICES: Final = {Speaker.SELF: 0, Speaker.PARENT: 1, Speaker.OTHER: 2}
 
 
@@ -297,11 +298,14 @@ def worded(question: Question, record: ClinicalRecord, agenda: Agenda) -> str:
 
 
 def sentence(clauses: Sequence[str]) -> str:
-    """One question out of clauses: "Where is it, and does it spread?"."""
-    clauses = list(clauses)
-    if not clauses:
-        return ""
-    if len(clauses) > 1:
-        clauses[-1] = clauses[-1] if ", and " in clauses[-1] else f"and {clauses[-1]}"
-    text = ", ".join(clauses)
-    return text[0].upper() + text[1:] + "?"
+    """One question out of clauses: "Where is it, and does it spread?"; when it grows long, a short sentence each."""
+    kept = list(clauses)
+    if sum(len(clause.split()) for clause in kept) > _LONG_QUESTION_WORDS:
+        return " ".join(f"{_capital(clause)}?" for clause in kept)
+    if len(kept) > 1:
+        kept[-1] = kept[-1] if ", and " in kept[-1] else f"and {kept[-1]}"
+    return f"{_capital(', '.join(kept))}?" if kept else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
