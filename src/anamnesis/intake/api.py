@@ -473,4 +473,4 @@ class _News:
 
 
 def _seq_of(last_event_id: str | Undefined) -> int:
-    return int(last_event_id) if last_event_id and last_event_id.isdigit() and len(last_event_id) < 19 else 0  # noqa: PLR2004 - a bigint
+    return int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else 0  # noqa: PLR2004 - a bigint
