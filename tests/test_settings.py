@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anamnesis.settings import VARIABLES, Secret, Settings, SettingsInvalid
+from anamnesis.settings.reading import Refused, frontend_host
 
 PUBLISHABLE = "pk_live_" + base64.b64encode(b"clerk.clinic.ug$").decode()
 GOOD = {
@@ -251,3 +252,42 @@ def test_a_factor_raises_every_rate_and_never_closes_one():
 def test_any_text_whatever_is_accepted_or_refused(name, text):
     with contextlib.suppress(SettingsInvalid):
         assert Settings.from_env({**GOOD, name: text}).is_production or name == "ANAMNESIS_ENV"
+
+
+def publishable(host: str, kind: str = "pk_test") -> str:
+    return f"{kind}_{base64.b64encode(host.encode()).decode()}"
+
+
+def identity_of(publishable_key):
+    return Settings.from_env({"NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY": publishable_key}).identity
+
+
+def test_issuer_and_key_set_follow_from_the_publishable_key():
+    for kind in ("pk_test", "pk_live"):
+        told = publishable("happy-cat-1.clerk.accounts.dev$", kind)
+        assert frontend_host(told) == "happy-cat-1.clerk.accounts.dev"
+        assert identity_of(told.rstrip("=")).issuer == "https://happy-cat-1.clerk.accounts.dev"
+        assert identity_of(f" {told}\n").jwks_url == "https://happy-cat-1.clerk.accounts.dev/.well-known/jwks.json"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "pk_test_",
+        "pk_test_...",
+        publishable("no-dollar.example"),
+        publishable("evil.example/path$"),
+        publishable("user@evil.example$"),
+        publishable("localhost$"),
+        publishable("a b.example$"),
+        publishable("ok.example$", "sk_live"),
+        publishable("ünicode.example$"),
+        "pk_test_" + base64.b64encode(b"\xff\xfe$").decode(),
+    ],
+)
+def test_a_publishable_key_that_names_no_host_is_refused_without_being_repeated(wrong):
+    with pytest.raises(Refused, match="publishable key") as refused:
+        frontend_host(wrong)
+    encoded = wrong.rpartition("_")[2]
+    assert not encoded or encoded not in str(refused.value)

@@ -8,6 +8,7 @@ import pytest
 from anamnesis.care.model import Access, Standing
 from anamnesis.db import outbox
 from anamnesis.intake.actions import Interviewer, receive_message
+from anamnesis.intake.api import _seq_of
 from anamnesis.intake.model import NewMessage
 from anamnesis.kernel.errors import Conflict
 from anamnesis.kernel.jobs import JobKind
@@ -140,7 +141,7 @@ async def test_an_emergency_is_not_read_as_the_answer_to_what_was_asked(app):
     await tell(app, session_id, "I want to kill myself")
     await tell(app, session_id, "yes I am safe now", *WHOLE_INTAKE[10:], *["no"] * 3)
     data = (await seen_by(app, "doctor", session_id))["session"]["medicalData"]
-    assert ["amlodipine 5 mg" in each for each in data["medications"]] == [True]
+    assert data["medications"] == ["amlodipine 5 mg"]
 
 
 async def kept(app, session_id, *messages):
@@ -278,3 +279,15 @@ async def test_a_name_the_patient_took_away_is_not_given_again(app):
     await caller(app, "patient").call("intake.updateSessionName", sessionId=session_id, name=None)
     await tell(app, session_id, *WHOLE_INTAKE[:3])
     assert (await seen_by(app, "patient", session_id))["session"]["name"] is None
+
+
+@pytest.mark.parametrize(("told", "meant"), [("12", 12), ("²", 0), ("x", 0), ("9" * 19, 0)])
+def test_a_place_in_the_stream_that_is_no_number_is_the_beginning(told, meant):
+    assert _seq_of(told) == meant
+
+
+async def test_a_medicine_told_with_more_keeps_every_word(app):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE[:10], "I take amlodipine 5 mg and it makes my feet swell")
+    data = (await seen_by(app, "doctor", session_id))["session"]["medicalData"]
+    assert data["medications"] == ["I take amlodipine 5 mg and it makes my feet swell"]

@@ -11,7 +11,6 @@ from anamnesis.care.policy import access_connection, sees_patients
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.kernel.clock import Clock
 from anamnesis.kernel.errors import NotFound
-from anamnesis.kernel.identity import Person
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest
 from anamnesis.kernel.text import clean
@@ -120,20 +119,20 @@ def given(fields: Input) -> dict[str, Any]:
 @procedures.query("user.me", output=views.Me, rest=Rest("GET", "/me"))
 async def me(call: Call) -> views.Me:
     """The caller's account with its profiles."""
-    store, user_id = call.services.store, _person(call).user_id
+    store, user_id = call.services.store, call.person.user_id
     return views.me_of(await store.user(user_id), await store.patient(user_id), await store.doctor(user_id))
 
 
 @procedures.query("user.getMe", output=views.User, rest=Rest("GET", "/me/account"))
 async def get_me(call: Call) -> views.User:
     """The caller's account."""
-    return views.User(**await call.services.store.user(_person(call).user_id))
+    return views.User(**await call.services.store.user(call.person.user_id))
 
 
 @procedures.mutation("user.updateProfile", input=NameFields, output=views.User, rest=Rest("PATCH", "/me/account"))
 async def update_user(call: Call, body: NameFields) -> views.User:
     """Change the caller's names or picture."""
-    return views.User(**await call.services.store.update_user(_person(call), given(body)))
+    return views.User(**await call.services.store.update_user(call.person, given(body)))
 
 
 @procedures.query(
@@ -141,7 +140,7 @@ async def update_user(call: Call, body: NameFields) -> views.User:
 )
 async def my_patient(call: Call) -> views.PatientProfile:
     """The caller's patient profile."""
-    store, user_id = call.services.store, _person(call).user_id
+    store, user_id = call.services.store, call.person.user_id
     patient = await store.patient(user_id)
     if patient is None:
         raise NotFound("You have no patient profile yet.")
@@ -157,7 +156,7 @@ async def my_patient(call: Call) -> views.PatientProfile:
 )
 async def update_patient(call: Call, body: ProfileFields) -> views.Patient:
     """Change what is given of the caller's patient profile."""
-    store, actor = call.services.store, _person(call)
+    store, actor = call.services.store, call.person
     await actions.patient_of(actor, store=store)
     return views.Patient(**await store.update_patient(actor.user_id, given(body)))
 
@@ -167,13 +166,13 @@ async def update_patient(call: Call, body: ProfileFields) -> views.Patient:
 )
 async def create_patient(call: Call, body: ProfileFields) -> views.Patient:
     """Make the caller's patient profile; takes no role away."""
-    return views.Patient(**await call.services.store.create_patient(_person(call).user_id, given(body)))
+    return views.Patient(**await call.services.store.create_patient(call.person.user_id, given(body)))
 
 
 @procedures.query("patient.hasProfile", output=views.HasProfile)
 async def has_patient(call: Call) -> views.HasProfile:
     """Whether the caller has a patient profile."""
-    return views.HasProfile(has_profile=_person(call).patient_id is not None)
+    return views.HasProfile(has_profile=call.person.patient_id is not None)
 
 
 @procedures.query(
@@ -193,14 +192,14 @@ async def doctor_by_slug(call: Call, body: Slug) -> views.PublicDoctor:
 async def create_doctor(call: Call, body: DoctorFields) -> views.DoctorProfile:
     """Make the caller a doctor who sees nobody until an operator has verified them."""
     store = call.services.store
-    doctor = await store.create_doctor(_person(call), given(body))
+    doctor = await store.create_doctor(call.person, given(body))
     return views.doctor_profile_of(doctor, await store.user(doctor["user_id"]), _share(call, doctor))
 
 
 @procedures.query("doctor.getMyProfile", allow=Allow.DOCTOR, output=views.DoctorProfile, rest=Rest("GET", "/me/doctor"))
 async def my_doctor(call: Call) -> views.DoctorProfile:
     """The caller's doctor profile."""
-    store, user_id = call.services.store, _person(call).user_id
+    store, user_id = call.services.store, call.person.user_id
     doctor = await store.doctor(user_id)
     if doctor is None:
         raise NotFound("You have no doctor profile yet.")
@@ -217,7 +216,7 @@ async def my_doctor(call: Call) -> views.DoctorProfile:
 async def create_connection(call: Call, body: NewConnection) -> views.Connection:
     """Connect the calling patient to a verified doctor."""
     source = given(body).get("connection_source")
-    return views.Connection(**await actions.connect(_person(call), body.doctor_id, source, store=call.services.store))
+    return views.Connection(**await actions.connect(call.person, body.doctor_id, source, store=call.services.store))
 
 
 @procedures.query(
@@ -229,7 +228,7 @@ async def create_connection(call: Call, body: NewConnection) -> views.Connection
 )
 async def my_connections(call: Call, body: ConnectionStatusFilter | None) -> views.MyConnections:
     """The caller's connections; a patient profile wins over a doctor's, and an unverified doctor has none."""
-    store, actor = call.services.store, _person(call)
+    store, actor = call.services.store, call.person
     status = body.status if body else "active"
     if actor.patient_id is not None:
         rows = await store.connections_of_patient(actor.patient_id, status)
@@ -249,7 +248,7 @@ async def my_connections(call: Call, body: ConnectionStatusFilter | None) -> vie
 async def disconnect(call: Call, body: ConnectionRef) -> views.Connection:
     """End a connection, for either of its two people."""
     care = call.services
-    row = await actions.disconnect(_person(call), body.connection_id, store=care.store, clock=care.clock)
+    row = await actions.disconnect(call.person, body.connection_id, store=care.store, clock=care.clock)
     return views.Connection(**row)
 
 
@@ -262,7 +261,7 @@ async def disconnect(call: Call, body: ConnectionRef) -> views.Connection:
 async def connection_by_id(call: Call, body: ConnectionRef) -> views.ConnectionDetail:
     """One connection with both people."""
     store = call.services.store
-    access_connection(_person(call), await store.link_of_connection(body.connection_id), writing=False)
+    access_connection(call.person, await store.link_of_connection(body.connection_id), writing=False)
     return views.connection_detail_of(await store.connection_with_people(body.connection_id))
 
 
@@ -287,12 +286,7 @@ async def verify_doctor(call: Call, body: Decision) -> views.Doctor:
     """Verify or reject a doctor; either can be changed later."""
     reason, approve = given(body).get("reason"), body.action == "approve"
     store = call.services.store
-    return views.Doctor(**await store.decide_on_doctor(_person(call), body.doctor_id, approve=approve, reason=reason))
-
-
-def _person(call: Call) -> Person:
-    assert isinstance(call.actor, Person)  # only a public procedure ever has a visitor
-    return call.actor
+    return views.Doctor(**await store.decide_on_doctor(call.person, body.doctor_id, approve=approve, reason=reason))
 
 
 def _share(call: Call, doctor: Mapping[str, Any]) -> str:

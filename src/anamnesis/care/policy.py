@@ -4,7 +4,7 @@ from typing import Final
 
 from anamnesis.care.model import Access, CareLink, ConnectionStatus, KnownDoctor, Standing
 from anamnesis.kernel.errors import NotFound, NotPermitted
-from anamnesis.kernel.identity import Person, Role
+from anamnesis.kernel.identity import DoctorId, Person, Role
 
 _ENDED: Final = "This connection has ended. What was written can still be read by the patient."
 
@@ -61,7 +61,12 @@ def access_doctor(actor: Person, doctor: KnownDoctor | None) -> KnownDoctor:
 
 def sees_patients(actor: Person) -> bool:
     """Whether a doctor may see any patient at all: not before an operator has verified who that is."""
-    return actor.doctor_id is not None and actor.doctor_is_verified
+    return verified_doctor(actor) is not None
+
+
+def verified_doctor(actor: Person) -> DoctorId | None:
+    """The doctor profile as which the caller sees patients; None without one, and before it was verified."""
+    return actor.doctor_id if actor.doctor_is_verified else None
 
 
 def names_patient_to_doctor(status: ConnectionStatus) -> bool:

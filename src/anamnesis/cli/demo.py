@@ -15,7 +15,7 @@ from anamnesis.demo import seed
 from anamnesis.edge.demo_issuer import ISSUER, DemoIssuer
 from anamnesis.serving import run as run_until_stopped
 from anamnesis.serving import serve
-from anamnesis.settings import Settings, SettingsInvalid
+from anamnesis.settings import Settings
 
 SUMMARY: Final = "run the demo clinic on this machine"
 _DATA: Final = Path("var") / "demo"
@@ -27,12 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until Ctrl-C; data survive for the next time. Exit 2 when the settings are invalid."""
+    """Run until Ctrl-C; data survive for the next time. Exit 2 where a demo may not run."""
+    settings = Settings.from_env(os.environ)
     try:
-        settings = Settings.from_env(os.environ)
         origin = f"http://{settings.host}:{settings.port}"
         issuer = DemoIssuer(origin, settings.host, settings.is_production)
-    except (SettingsInvalid, ValueError) as invalid:
+    except ValueError as invalid:
         print(invalid, file=sys.stderr)
         return 2
     settings = replace(settings, app_url=origin)

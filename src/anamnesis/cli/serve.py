@@ -10,7 +10,7 @@ from anamnesis.bootstrap import build
 from anamnesis.content import load_content
 from anamnesis.serving import run as run_until_stopped
 from anamnesis.serving import serve
-from anamnesis.settings import Settings, SettingsInvalid
+from anamnesis.settings import Settings
 
 SUMMARY: Final = "serve the API and the pages, with a worker inside"
 
@@ -21,12 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM. Exit 2 when the settings are invalid. Never migrates."""
-    try:
-        settings = Settings.from_env(os.environ)
-    except SettingsInvalid as invalid:
-        print(invalid, file=sys.stderr)
-        return 2
+    """Serve until SIGTERM. Exit 2 without a database or signed content it needs. Never migrates."""
+    settings = Settings.from_env(os.environ)
     url = settings.database.url
     if url is None:
         print("DATABASE_URL: is not set. Set it, or use `anamnesis demo` for a private database.", file=sys.stderr)

@@ -18,8 +18,6 @@ _MOST_DANGER_SIGNS: Final = 16
 _PLACE: Final = ("site", "character", "radiation")
 _LISTS: Final = ("medicines", "past_history")
 _COURSE: Final = ("severity", "exacerbating", "relieving")
-#: Without an answer to these the hand-over says so in its first lines, however the interview ended.
-SAFETY_TOPICS: Final = ("allergies", "medicines", "pregnancy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from anamnesis.clinical.terms import Assertion, Finding
 
 _STRAIGHT: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
 _SENTENCE_END: Final = re.compile(r"[.;!?\n]+(?=\s|$)|\n")
-_QUESTION: Final = re.compile(r"\?")
 _WORD: Final = re.compile(r"[\w']+")
 _ANSWERED_NO: Final = re.compile(r"\W{0,3}[?:=\-]\s*(?:no|none|nil|nope|never|negative|hapana|nedda)\b")
 _SCOPE_WORDS: Final = 7

@@ -27,6 +27,7 @@ _OF_BEFORE: Final = frozenset(
 )
 _OF_NOW: Final = frozenset({"onset", "severity"})
 _LISTED: Final = frozenset({"medicines", "allergies", "past_history", "family_history", "social_history"})
+_SUBJECT: Final = re.compile(r"\s*(?:yes\W+)?(?:(?:i|he|she|we|they)(?:\s+|$))?", re.IGNORECASE)
 _REST_DENIED: Final = re.compile(
     r"\b(?:only|nothing else|no other|none of the (?:others?|rest)|not the (?:others?|rest)|"
     r"the rest,? no|others? no|that'?s all|just|no to the (?:others?|rest))\b"
@@ -291,6 +292,8 @@ def _read_list(record: ClinicalRecord, words: Words, slot: str, facts: Sequence[
     own = next((fact for fact in facts_of(words.text) if fact.slot == slot and not fact.is_none), None)
     if own is not None and answers.begins_with_no(words.text):
         return record.with_answer(slot, Reported(own.told.value, words.quoting(own.told.quote)))
+    if own is not None and _says_only(words.text, own.told.quote):
+        return record.with_item(slot, Reported(own.told.value, words.quoting(own.told.quote)))
     rest = _without(words.text, [fact.told.quote for fact in facts])
     substance = [piece for piece in rest if not answers.is_none(piece) and not answers.is_yes(piece)]
     if substance:
@@ -299,6 +302,12 @@ def _read_list(record: ClinicalRecord, words: Words, slot: str, facts: Sequence[
     if any(answers.is_none(piece) for piece in rest) and not isinstance(record.answer(slot), Reported):
         return record.with_answer(slot, NoneReported(words.whole))
     return record
+
+
+def _says_only(text: str, quote: str) -> bool:
+    """Whether the text is the quoted statement and its subject, so that with the value alone nothing is lost."""
+    before, _, after = text.partition(quote)
+    return _SUBJECT.fullmatch(before) is not None and not after.strip(" .!")
 
 
 def _without(text: str, quotes: Sequence[str]) -> list[str]:

@@ -13,6 +13,8 @@ from anamnesis.clinical.scores import news2
 from anamnesis.clinical.terms import Acuity, Colour, Evidence, RedFlag, Sex, Speaker
 
 HEADINGS: Final = ("situation", "background", "assessment", "recommendation")
+#: How the interview goes about it, as the replaced system names that to clinicians.
+STRATEGY: Final = "Built-in interview"
 WITHHELD: Final = "Differential diagnosis: withheld, insufficient data."
 _QUOTE_WORDS: Final = 20
 _FLAG_QUOTE_WORDS: Final = 6
@@ -93,6 +95,11 @@ def sbar_to_json(sbar: Sbar) -> dict[str, Any]:
 def sbar_text(sbar: Mapping[str, Any]) -> dict[str, str]:
     """The four sections of a stored note as plain texts, as the wire has them."""
     return {heading: "\n".join(statement["text"] for statement in sbar[heading]) for heading in HEADINGS}
+
+
+def next_move(record: ClinicalRecord) -> str:
+    """What the interview would do next, for a clinician who looks on."""
+    return f"Ask about {record.pending.replace('_', ' ')}" if record.pending else "Review the hand-over"
 
 
 def describe(answer: Answer) -> str:

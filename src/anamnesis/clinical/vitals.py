@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from anamnesis.clinical.findings import fold
-from anamnesis.clinical.terms import Consciousness, VitalSigns
+from anamnesis.clinical.terms import VitalSigns
 
 #: What a living person can have; outside it a reading is asked for again (clinical content, plausibility gates).
 PLAUSIBLE: Final[dict[str, tuple[float, float]]] = {
@@ -154,8 +154,3 @@ def merged(older: VitalSigns, newer: VitalSigns) -> VitalSigns:
 def is_empty(vitals: VitalSigns) -> bool:
     """Whether nothing was measured."""
     return all(getattr(vitals, name) is None for name in (*PLAUSIBLE, "consciousness"))
-
-
-def is_alert(vitals: VitalSigns) -> bool | None:
-    """Whether the person is alert; None when not known."""
-    return None if vitals.consciousness is None else vitals.consciousness is Consciousness.ALERT

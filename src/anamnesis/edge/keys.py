@@ -1,10 +1,7 @@
 """The public keys a token may be signed with: one given as PEM, or the issuer's published set."""
 
 import asyncio
-import base64
-import binascii
 import json
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +20,6 @@ from anamnesis.journal import log
 #: NIST SP 800-131A rev. 2, table 2: RSA below 2048 bits is disallowed for verifying new signatures.
 SMALLEST_RSA_BITS: Final = 2048
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_HOST: Final = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}(:\d{1,5})?")
 
 
 class KeyState(StrEnum):
@@ -53,31 +49,6 @@ class KeySource(Protocol):
     async def warm(self) -> None:
         """Fetch what can be fetched before the first token arrives. Never raises for an outage."""
         ...
-
-
-def frontend_api_of(publishable_key: str) -> str:
-    """The Clerk host a publishable key names: ``pk_test_`` or ``pk_live_``, then base64 of the host and a ``$``.
-
-    Raises ValueError, which does not repeat the key.
-    """
-    kind, _, encoded = publishable_key.strip().rpartition("_")
-    try:
-        host = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        host = ""
-    if kind not in {"pk_test", "pk_live"} or not host.endswith("$") or not _HOST.fullmatch(host[:-1]):
-        raise ValueError("a publishable key starts with pk_test_ or pk_live_ and encodes the host of its instance")
-    return host[:-1]
-
-
-def issuer_of(publishable_key: str) -> str:
-    """The ``iss`` of the instance's tokens. Raises ValueError."""
-    return f"https://{frontend_api_of(publishable_key)}"
-
-
-def jwks_url_of(publishable_key: str) -> str:
-    """Where the instance publishes its keys. Raises ValueError."""
-    return f"{issuer_of(publishable_key)}/.well-known/jwks.json"
 
 
 class PemKeys:

@@ -20,13 +20,6 @@ STATES: Final[dict[str, str]] = {
     "ready": "ready",
     "reviewed": "reviewed",
 }
-COLOURS: Final[dict[str, str]] = {
-    "emergency": "red",
-    "agent-assisted": "yellow",
-    "direct-to-diagnosis": "green",
-    "normal": "green",
-    "pending": "unknown",
-}
 
 
 def clock(moment: datetime) -> str:
@@ -112,24 +105,6 @@ def _moment(bubble: dict[str, object]) -> datetime:
     moment = bubble["at"]
     assert isinstance(moment, datetime)
     return moment
-
-
-def colour_of(medical_data: Wire) -> str:
-    """The triage colour a stored decision stands for."""
-    vitals = medical_data.get("vitalsData") or {}
-    return COLOURS.get(str(vitals.get("triageDecision")), "unknown")
-
-
-def about_person(medical_data: Wire) -> str:
-    """Age and sex, each as told or as not asked."""
-    vitals = medical_data.get("vitalsData") or {}
-    age, sex = vitals.get("patientAge"), vitals.get("patientGender")
-    return ", ".join((f"{age:g} y" if isinstance(age, int | float) else "age not known", str(sex or "sex not known")))
-
-
-def listed(items: object) -> str:
-    """A list in one line, or a dash."""
-    return ", ".join(str(item) for item in items) if isinstance(items, list | tuple) and items else "–"
 
 
 def inbox_row(case: Wire, now: datetime) -> dict[str, object]:

@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from anamnesis.care.policy import access_as_clinician
+from anamnesis.care.policy import access_as_clinician, verified_doctor
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
-from anamnesis.clinical.sbar import HEADINGS, describe, sbar_text
+from anamnesis.clinical.sbar import HEADINGS, STRATEGY, describe, next_move, sbar_text
 from anamnesis.handover.store import PostgresHandoverStore
 from anamnesis.kernel.errors import NotFound
-from anamnesis.kernel.identity import Person
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest
 from anamnesis.schema import Input, Output, Uuid
 
@@ -160,21 +159,16 @@ class SessionRef(Input):
     session_id: Uuid
 
 
-def _person(call: Call) -> Person:
-    assert isinstance(call.actor, Person)
-    return call.actor
-
-
 async def _latest(call: Call, connection_id: UUID) -> Row | None:
     handover = call.services
     link = await handover.care.link_of_connection(connection_id)
-    access_as_clinician(_person(call), link, writing=False, what="connection")
+    access_as_clinician(call.person, link, writing=False, what="connection")
     return await handover.store.latest(connection_id)
 
 
-async def _case(call: Call, session_id: UUID, *, writing: bool) -> Row:
+async def _case(call: Call, session_id: UUID) -> Row:
     row, link = await call.services.store.case(session_id)
-    access_as_clinician(_person(call), link, writing=writing, what="session")
+    access_as_clinician(call.person, link, writing=False, what="session")
     assert row is not None
     return row
 
@@ -204,8 +198,8 @@ async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
     reasoning = Reasoning(
         differential_diagnosis=[],
         missing_information=list(record.gaps),
-        strategy="Built-in interview",
-        next_move=f"Ask about {record.pending.replace('_', ' ')}" if record.pending else "Review the hand-over",
+        strategy=STRATEGY,
+        next_move=next_move(record),
     )
     return ReasoningAnswer(clinical_reasoning=reasoning)
 
@@ -213,10 +207,10 @@ async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
 @procedures.query("handover.getInbox", allow=Allow.DOCTOR, output=Inbox, rest=Rest("GET", "/doctor/inbox"))
 async def get_inbox(call: Call) -> Inbox:
     """The calling doctor's cases, who first and why."""
-    person = _person(call)
-    if person.doctor_id is None or not person.doctor_is_verified:
+    doctor_id = verified_doctor(call.person)
+    if doctor_id is None:
         return Inbox(cases=[])
-    rows = await call.services.store.inbox(person.doctor_id, person.user_id, _INBOX_SIZE)
+    rows = await call.services.store.inbox(doctor_id, call.person.user_id, _INBOX_SIZE)
     return Inbox(cases=[_inbox_case(row) for row in rows])
 
 
@@ -255,7 +249,7 @@ def _about(record: ClinicalRecord) -> str:
 )
 async def get_case(call: Call, body: SessionRef) -> CaseView:
     """One case for its doctor: the note line by line with its evidence, the red flags, the notes."""
-    row = await _case(call, body.session_id, writing=False)
+    row = await _case(call, body.session_id)
     record = record_from_json(row["record"])
     note = row["clinical_handover"]
     notes = await call.services.store.notes(body.session_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import link_of
-from anamnesis.db.outbox import CHANNEL
+from anamnesis.db.bus import notify
 from anamnesis.db.postgres import Database
 
 Row = Mapping[str, Any]
@@ -82,5 +82,5 @@ class PostgresHandoverStore:
                 session_id,
             )
             await connection.execute(_ANNOUNCE, session_id, kind, title, message)
-            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"inbox:{doctor_id}")
+            await notify(connection, f"inbox:{doctor_id}")
             return doctor_id is not None

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 from anamnesis.care.model import Access, Standing
-from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection
+from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, verified_doctor
 from anamnesis.care.store import PostgresCareStore, link_of
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
-from anamnesis.intake.model import Message, NewMessage
+from anamnesis.intake.model import Message, NewMessage, Status
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.intake.views import (
     NEUTRAL_THOUGHT,
@@ -39,7 +39,7 @@ from anamnesis.intake.views import (
     thought_for_clinician,
 )
 from anamnesis.kernel.errors import BadInput, NotFound, NotPermitted
-from anamnesis.kernel.identity import DoctorId, PatientId, Person
+from anamnesis.kernel.identity import DoctorId, PatientId
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracked
 from anamnesis.schema import ONE_OF, Input, Maybe, Output, Uuid, items, number, text
@@ -180,25 +180,20 @@ class ListenInbox(Input):
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
 
 
-def _person(call: Call) -> Person:
-    assert isinstance(call.actor, Person)
-    return call.actor
-
-
 async def _patient_id(call: Call) -> PatientId:
-    person = _person(call)
+    person = call.person
     return person.patient_id or await call.services.care.ensure_patient(person.user_id)
 
 
 async def _access(call: Call, session_id: UUID, *, writing: bool) -> Access:
     link = await call.services.store.link_of_session(session_id)
-    return access_connection(_person(call), link, writing=writing, what="session", oversight=True)
+    return access_connection(call.person, link, writing=writing, what="session", oversight=True)
 
 
 async def _begin(call: Call, connection_id: UUID, *, reuse: bool) -> SessionRow:
     intake = call.services
     access = access_as_patient(
-        _person(call), await intake.care.link_of_connection(connection_id), writing=True, what="connection"
+        call.person, await intake.care.link_of_connection(connection_id), writing=True, what="connection"
     )
     session_id = await actions.start_session(access, store=intake.store, interviewer=intake.interviewer, reuse=reuse)
     return session_row(await intake.store.full(session_id) or {}, for_patient=True)
@@ -236,14 +231,14 @@ async def get_session(call: Call, body: SessionRef) -> SessionView:
     store = call.services.store
     row = await store.full(body.session_id)
     access = access_connection(
-        _person(call),
+        call.person,
         None if row is None else _link(row),
         writing=False,
         what="session",
         oversight=True,
     )
     assert row is not None
-    lines = await store.transcript(body.session_id, row["epoch"])
+    lines = await store.transcript(body.session_id)
     return session_view(row, lines, for_patient=access.standing is Standing.PATIENT)
 
 
@@ -262,7 +257,7 @@ def _link(row: Any) -> Any:
 async def my_sessions(call: Call, body: ListSessions | None) -> SessionList:
     """The calling patient's sessions."""
     wanted = body or ListSessions()
-    connection_id = None if isinstance(wanted.connection_id, Undefined) else wanted.connection_id
+    connection_id = wanted.connection_id or None
     limit = min(int(wanted.limit), MOST_AT_ONCE)
     rows = await call.services.store.full_of_patient(await _patient_id(call), connection_id, wanted.status, limit)
     return SessionList(
@@ -290,7 +285,7 @@ async def doctors_sessions(call: Call, body: ListDoctorsSessions | None) -> Doct
     """The sessions of the calling doctor's active connections."""
     wanted = body or ListDoctorsSessions()
     rows = await call.services.store.full_of_doctor(
-        verified_doctor(_person(call)), wanted.status, min(int(wanted.limit), MOST_AT_ONCE)
+        _doctor_id(call), wanted.status, min(int(wanted.limit), MOST_AT_ONCE)
     )
     return DoctorsSessionList(
         sessions=[
@@ -305,11 +300,11 @@ async def doctors_sessions(call: Call, body: ListDoctorsSessions | None) -> Doct
     )
 
 
-def verified_doctor(person: Person) -> DoctorId:
-    """The caller's doctor profile; one that is not verified sees nobody. Raises NotFound."""
-    if person.doctor_id is None or not person.doctor_is_verified:
+def _doctor_id(call: Call) -> DoctorId:
+    doctor_id = verified_doctor(call.person)
+    if doctor_id is None:
         raise NotFound("You have no verified doctor profile.")
-    return person.doctor_id
+    return doctor_id
 
 
 @procedures.mutation(
@@ -317,14 +312,14 @@ def verified_doctor(person: Person) -> DoctorId:
 )
 async def send_message(call: Call, body: SendMessage) -> Sent:
     """Keep a message exactly once, screen it, and answer it; from a doctor it is a note the patient never sees."""
-    if not isinstance(body.images, Undefined) and body.images:
+    if body.images:
         raise BadInput("images: pictures can be sent when the clinic's own store takes them; this one does not yet.")
     access = await _access(call, body.session_id, writing=True)
-    key = None if isinstance(body.client_message_id, Undefined) else body.client_message_id
+    key = body.client_message_id or None
     if access.standing is not Standing.PATIENT:
         return await _note(call, body.session_id, body.content, key)
     intake = call.services
-    message = NewMessage(_person(call).user_id, body.content, key)
+    message = NewMessage(call.person.user_id, body.content, key)
     received = await actions.receive_message(
         access, body.session_id, message, store=intake.store, interviewer=intake.interviewer,
         request_id=call.request.request_id,
@@ -341,7 +336,7 @@ async def _sent(call: Call, session_id: UUID, message: Message, reply: Message |
         thought=NEUTRAL_THOUGHT,
         updated_medical_data=patients_medical_data(row),
         completeness=row["completeness"],
-        is_ready=row["status"] in ("ready", "reviewed"),
+        is_ready=Status(row["status"]).is_closed,
     )
 
 
@@ -360,7 +355,7 @@ def _ai_message(reply: Message) -> AiMessage:
 
 async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) -> Sent:
     store = call.services.store
-    note = await store.add_note(session_id, _person(call), content, key)
+    note = await store.add_note(session_id, call.person, content, key)
     row = await store.full(session_id) or {}
     return Sent(
         user_message=UserMessage(
@@ -370,7 +365,7 @@ async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) ->
         thought=thought_for_clinician(row),
         updated_medical_data=medical_data(row, handover=None),
         completeness=row["completeness"],
-        is_ready=row["status"] in ("ready", "reviewed"),
+        is_ready=Status(row["status"]).is_closed,
     )
 
 
@@ -380,7 +375,7 @@ async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) ->
 async def get_messages(call: Call, body: ConnectionRef) -> Lines:
     """The transcript over all sessions of a connection; clinicians' notes are not in it."""
     link = await call.services.care.link_of_connection(body.connection_id)
-    access_connection(_person(call), link, writing=False, oversight=True)
+    access_connection(call.person, link, writing=False, oversight=True)
     rows = await call.services.store.transcript_of_connection(body.connection_id)
     return Lines(messages=[layered_line(row) for row in rows])
 
@@ -395,10 +390,10 @@ async def get_messages(call: Call, body: ConnectionRef) -> Lines:
 async def rename(call: Call, body: Rename) -> SessionRow:
     """Name a session, or clear its name."""
     store = call.services.store
-    access_as_patient(_person(call), await store.link_of_session(body.session_id), writing=True, what="session")
+    access_as_patient(call.person, await store.link_of_session(body.session_id), writing=True, what="session")
     if body.name is not None and not body.name.strip():
         raise BadInput("name: a name needs at least one letter; send null to clear it.")
-    await store.rename(body.session_id, body.name, _person(call))
+    await store.rename(body.session_id, body.name, call.person)
     return session_row(await store.full(body.session_id) or {}, for_patient=True)
 
 
@@ -414,11 +409,11 @@ async def mark_as_reviewed(call: Call, body: SessionRef) -> SessionRow:
     store = call.services.store
     row = await store.full(body.session_id)
     link = None if row is None else _link(row)
-    access_as_clinician(_person(call), link, writing=True, what="session")
+    access_as_clinician(call.person, link, writing=True, what="session")
     assert row is not None
-    if row["status"] not in ("ready", "reviewed"):
+    if not Status(row["status"]).is_closed:
         raise BadInput("This interview is not complete yet, so there is nothing to review.")
-    await store.review(body.session_id, _person(call))
+    await store.review(body.session_id, call.person)
     return session_row(await store.full(body.session_id) or {}, for_patient=False)
 
 
@@ -432,21 +427,20 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
     async with call.services.listener.subscribe(f"session:{body.session_id}") as news:
         with closing(_News(news)) as waiting:
             while True:
-                row = await store.full(body.session_id)
-                for line in await store.transcript(body.session_id, row["epoch"] if row else 1, after=after):
+                for line in await store.transcript(body.session_id, after=after):
                     after = line["seq"]
                     yield Tracked(str(after), chat_line(line))
                 if await waiting.wait() is None:
                     return
                 await _access(call, body.session_id, writing=False)
-                if not await store.is_active(_person(call).user_id):
+                if not await store.is_active(call.person.user_id):
                     raise NotPermitted("This account has been deactivated.")
 
 
 @procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True)
 async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
     """A sign whenever something happens in the calling doctor's inbox; what happened is read from the inbox itself."""
-    doctor_id, count = verified_doctor(_person(call)), 0
+    doctor_id, count = _doctor_id(call), 0
     async with call.services.listener.subscribe(f"inbox:{doctor_id}") as news:
         yield Tracked("0", {"changed": False})
         with closing(_News(news)) as waiting:
@@ -479,6 +473,4 @@ class _News:
 
 
 def _seq_of(last_event_id: str | Undefined) -> int:
-    if isinstance(last_event_id, Undefined):
-        return 0
-    return int(last_event_id) if last_event_id.isdigit() and len(last_event_id) < 19 else 0  # noqa: PLR2004 - a bigint
+    return int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else 0  # noqa: PLR2004 - a bigint

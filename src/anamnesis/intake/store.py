@@ -11,7 +11,7 @@ from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of
 from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
 from anamnesis.db import outbox
-from anamnesis.db.outbox import CHANNEL
+from anamnesis.db.bus import notify
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.intake.model import Message, NewMessage, NewReply, Session, Status
 from anamnesis.intake.ports import VersionMoved
@@ -73,7 +73,7 @@ WHERE id = $1 AND version = $12"""
 _FULL: Final = """
 SELECT s.id, s.connection_id, s.name, s.status::text AS status, s.record, s.medical_data, s.clinical_handover,
        s.doctor_thought, s.completeness, s.current_agent, s.started_at, s.completed_at, s.reviewed_at, s.reviewed_by,
-       s.created_at, s.updated_at, s.epoch, s.consecutive_errors, s.ai_message_count, s.termination_reason,
+       s.created_at, s.updated_at, s.consecutive_errors, s.ai_message_count, s.termination_reason,
        s.last_patient_at, c.status::text AS connection_status, c.patient_id, c.doctor_id, d.specialty, d.clinic_name,
        du.first_name AS doctor_first_name, du.last_name AS doctor_last_name, du.image_url AS doctor_image_url,
        pu.first_name AS patient_first_name, pu.last_name AS patient_last_name, pu.image_url AS patient_image_url,
@@ -95,15 +95,16 @@ _FULL_OF_DOCTOR: Final = (
 
 NOT_URGENT: Final = False
 
-_TRANSCRIPT: Final = """
-SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, images
-FROM chat_messages WHERE session_id = $1 AND epoch = $2 AND superseded_at IS NULL AND seq > $3 ORDER BY seq"""
-
-_TRANSCRIPT_OF_CONNECTION: Final = """
+#: Lines of a session's present conversation; a restarted one has a new epoch.
+_LINES: Final = """
 SELECT m.id, m.seq, m.role, m.content, m.created_at, m.active_agent, m.choices, m.is_emergency, m.reply_to, m.images
-FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id
-WHERE s.connection_id = $1 AND s.archived_at IS NULL AND m.epoch = s.epoch AND m.superseded_at IS NULL
-ORDER BY s.created_at, s.id, m.seq"""
+FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id AND s.epoch = m.epoch
+WHERE m.superseded_at IS NULL
+"""
+_TRANSCRIPT: Final = _LINES + "AND m.session_id = $1 AND m.seq > $2 ORDER BY m.seq"
+_TRANSCRIPT_OF_CONNECTION: Final = (
+    _LINES + "AND s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at, s.id, m.seq"
+)
 
 _NOTE_SEEN: Final = """
 SELECT id, content, created_at FROM clinician_notes
@@ -213,7 +214,7 @@ class IntakeTransaction:
     async def announce(self, *topics: str) -> None:
         """Wake who listens for these topics, when the transaction commits."""
         for topic in topics:
-            await self.connection.execute("SELECT pg_notify($1, $2)", CHANNEL, topic)
+            await notify(self.connection, topic)
 
     async def create(self, connection_id: UUID, record: ClinicalRecord) -> Session:
         """A new session."""
@@ -314,9 +315,9 @@ class PostgresIntakeStore:
         """The sessions of a doctor's active connections, newest change first."""
         return [dict(row) for row in await self.database.fetch(_FULL_OF_DOCTOR, doctor_id, status, limit)]
 
-    async def transcript(self, session_id: UUID, epoch: int, *, after: int = 0) -> list[Row]:
+    async def transcript(self, session_id: UUID, *, after: int = 0) -> list[Row]:
         """The conversation in order, from the first line after this place."""
-        return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, epoch, after)]
+        return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, after)]
 
     async def transcript_of_connection(self, connection_id: UUID) -> list[Row]:
         """Every conversation of a connection, in order."""
@@ -345,7 +346,7 @@ class PostgresIntakeStore:
             doctor_id = await connection.fetchval(_REVIEW, session_id, actor.user_id)
             await audit(connection, actor, "intake_reviewed", "intake_session", session_id, {})
             for topic in (f"session:{session_id}", f"inbox:{doctor_id}"):
-                await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, topic)
+                await notify(connection, topic)
 
     async def is_active(self, user_id: UUID) -> bool:
         """Whether an account may still be used."""

@@ -6,8 +6,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from anamnesis.clinical.record import ClinicalRecord, NoneReported, Reported, record_from_json
-from anamnesis.clinical.sbar import sbar_text
+from anamnesis.clinical.sbar import STRATEGY, next_move, sbar_text
 from anamnesis.clinical.terms import Colour, Sex
+from anamnesis.intake.model import Status
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.schema import Output
 
@@ -199,8 +200,8 @@ def thought_for_clinician(row: Row) -> Thought:
     return Thought(
         differential_diagnosis=[],
         missing_information=list(record.gaps),
-        strategy="Built-in interview",
-        next_move=f"Ask about {record.pending.replace('_', ' ')}" if record.pending else "Review the hand-over",
+        strategy=STRATEGY,
+        next_move=next_move(record),
     )
 
 
@@ -243,7 +244,6 @@ def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]
     A fact of an older record is never replaced by nothing.
     """
     record, stored = record_from_json(row["record"]), row["medical_data"]
-    is_ready = row["status"] in ("ready", "reviewed")
     known = {
         "chiefComplaint": _value(record, "chief_complaint"),
         "hpi": _hpi(record),
@@ -259,7 +259,7 @@ def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]
         "socialHistory": _value(record, "social_history"),
         "reviewOfSystems": [],
     }
-    booking = "ready" if is_ready else "collecting"
+    booking = "ready" if Status(row["status"]).is_closed else "collecting"
     return {
         "ucgRecommendations": None,
         **_over(known, stored),

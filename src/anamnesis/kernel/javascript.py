@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from math import isnan
-from typing import Final
+from typing import Final, Literal
 
 
 class Undefined(Enum):
@@ -15,7 +15,7 @@ class Undefined(Enum):
     def __repr__(self) -> str:
         return "UNDEFINED"
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> Literal[False]:
         return False
 
 

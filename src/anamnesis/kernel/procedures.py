@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from anamnesis.kernel.identity import Actor, Claims
+from anamnesis.kernel.identity import Actor, Claims, Person
 
 Services = TypeVar("Services")
 
@@ -51,6 +51,12 @@ class Context(Generic[Services]):
     services: Services
     actor: Actor
     request: Request
+
+    @property
+    def person(self) -> Person:
+        """Who is calling, where only a person can: only a public procedure ever has a visitor."""
+        assert isinstance(self.actor, Person)
+        return self.actor
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
-from anamnesis.kernel.identity import Person
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.procedures import Context, Procedures, Rest
 from anamnesis.messaging import actions
 from anamnesis.messaging.actions import MOST_AT_ONCE
 from anamnesis.messaging.ports import MessageStore, Row
 from anamnesis.schema import Input, Maybe, Output, Uuid, number, text
-
-Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +105,9 @@ class ConnectionRef(Input):
 )
 async def send(call: Call, body: NewMessage) -> Sent:
     """Send a message to the other person of a connection, exactly once."""
-    key = _or_none(body.client_message_id)
+    key = body.client_message_id or None
     store = call.services.store
-    row, recipient_id = await actions.send(_person(call), body.connection_id, body.content, key, store=store)
+    row, recipient_id = await actions.send(call.person, body.connection_id, body.content, key, store=store)
     return Sent(message=DirectMessage(**row), recipient_id=recipient_id)
 
 
@@ -119,8 +116,8 @@ async def send(call: Call, body: NewMessage) -> Sent:
 )
 async def conversation(call: Call, body: Page) -> Conversation:
     """Messages of a connection, newest page first."""
-    limit, cursor, store = int(body.limit), _or_none(body.cursor), call.services.store
-    rows, following = await actions.read(_person(call), body.connection_id, limit=limit, cursor=cursor, store=store)
+    limit, cursor, store = int(body.limit), body.cursor or None, call.services.store
+    rows, following = await actions.read(call.person, body.connection_id, limit=limit, cursor=cursor, store=store)
     return Conversation(messages=[_with_sender(row) for row in rows], next_cursor=following or UNDEFINED)
 
 
@@ -129,23 +126,14 @@ async def conversation(call: Call, body: Page) -> Conversation:
 )
 async def mark_as_read(call: Call, body: ConnectionRef) -> Marked:
     """Mark what the other person wrote as read."""
-    count = await actions.mark_as_read(_person(call), body.connection_id, store=call.services.store)
+    count = await actions.mark_as_read(call.person, body.connection_id, store=call.services.store)
     return Marked(marked_count=count)
 
 
 @procedures.query("message.getUnreadCount", output=Count, rest=Rest("GET", "/me/unread-messages"))
 async def unread_count(call: Call) -> Count:
     """How many messages wait to be read."""
-    return Count(count=await call.services.store.unread(_person(call)))
-
-
-def _person(call: Call) -> Person:
-    assert isinstance(call.actor, Person)  # only a public procedure ever has a visitor
-    return call.actor
-
-
-def _or_none(given: Given | Undefined) -> Given | None:
-    return None if isinstance(given, Undefined) else given
+    return Count(count=await call.services.store.unread(call.person))
 
 
 def _with_sender(row: Row) -> SentMessage:

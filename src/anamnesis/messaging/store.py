@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from anamnesis.care.model import CareLink
+from anamnesis.care.policy import verified_doctor
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.db.outbox import CHANNEL
 from anamnesis.db.postgres import Database
@@ -117,8 +118,7 @@ class PostgresMessageStore:
 
     async def unread(self, reader: Person) -> int:
         """How many messages wait to be read in active connections the reader may read."""
-        doctor_id = reader.doctor_id if reader.doctor_is_verified else None
-        return int(await self.database.fetchval(_UNREAD, reader.patient_id, doctor_id, reader.user_id))
+        return int(await self.database.fetchval(_UNREAD, reader.patient_id, verified_doctor(reader), reader.user_id))
 
 
 def cursor_of(seq: int) -> str:

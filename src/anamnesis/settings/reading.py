@@ -270,9 +270,11 @@ def frontend_host(publishable_key: str) -> str:
         decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("ascii")
     except ValueError:
         decoded = ""
-    if prefix not in {"pk_test", "pk_live"} or not decoded.endswith("$") or not _HOST.fullmatch(decoded[:-1]):
+    host = decoded[:-1]
+    names_host = decoded.endswith("$") and "." in host and _HOST.fullmatch(host)
+    if prefix not in {"pk_test", "pk_live"} or not names_host:
         raise Refused("is not a publishable key. Copy the whole pk_test_… or pk_live_… key from Clerk's API keys page.")
-    return decoded[:-1]
+    return host
 
 
 def public_key(value: str) -> str:
