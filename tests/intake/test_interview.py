@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,9 @@ from anamnesis.clinical.record import Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.sbar import draft_sbar, sbar_text, sbar_to_json
 from anamnesis.clinical.terms import Acuity, Sex
 from anamnesis.content import load_content
+from anamnesis.evaluation.interviews import figures, judge
+from anamnesis.evaluation.patients import interview as conduct
+from anamnesis.evaluation.patients import read_cases
 from anamnesis.intake.interview import Inbound, new_record, opening, plan_turn, screen
 
 CONTENT = load_content()
@@ -166,3 +170,174 @@ def test_silence_never_becomes_none():
 )
 def test_the_guard_refuses_what_only_a_clinician_may_say(text, reason):
     assert check_reply(text, after_flag=True) == Refused(reason)
+
+
+# -- reading answers ---------------------------------------------------------------------------------------------
+
+
+def test_two_things_of_one_question_are_told_apart():
+    plan, _ = interview(*WHOLE[:7])
+    record = plan.record
+    assert record.answer("severity").value == "6 of 10"
+    assert record.answer("exacerbating").value == "light makes it worse"
+    assert record.answer("relieving").value == "sleep helps"
+
+
+def test_what_is_left_out_of_a_short_answer_is_asked_and_nothing_else():
+    plan, _ = interview(*WHOLE[:6], "6")
+    assert plan.question_id == "course"
+    assert plan.question == "What makes it worse, and what makes it better?"
+    assert "0 to 10" not in plan.question
+
+
+def test_a_no_to_family_and_home_is_a_no_to_family_only():
+    plan, _ = interview(*WHOLE[:13], "No")
+    assert isinstance(plan.record.answer("family_history"), NoneReported)
+    assert isinstance(plan.record.answer("social_history"), NotAsked)
+    assert plan.question_id == "background"
+
+
+def test_a_no_to_medicines_beside_an_allergy_is_both():
+    plan, _ = interview(*WHOLE[:10], "No medicines. Allergic to sulfa")
+    assert isinstance(plan.record.answer("medicines"), NoneReported)
+    assert plan.record.answer("allergies").value == "sulfa"
+
+
+def test_one_medicine_told_unasked_leaves_the_others_to_be_asked():
+    plan, _ = interview(*WHOLE[:3], "No", *WHOLE[4:5], "It comes and goes, I take warfarin")
+    assert "warfarin" in plan.record.answer("medicines").value
+    plan, _ = interview(*WHOLE[:5], "It comes and goes, I take warfarin", *WHOLE[6:10])
+    assert plan.question_id == "medicines"
+    assert "warfarin" in plan.question
+    plan, _ = interview(*WHOLE[:5], "It comes and goes, I take warfarin", *WHOLE[6:10], "no, that is all")
+    assert plan.record.answer("medicines").value == "warfarin"
+
+
+def test_an_old_illness_is_no_onset_of_this_one():
+    plan, _ = interview(*WHOLE[:12], "high blood pressure since 2018")
+    assert plan.record.answer("onset").value == "since Monday"
+    assert plan.record.answer("past_history").value == "high blood pressure since 2018"
+
+
+@pytest.mark.parametrize("said", ["Nothing helps the pain", "no appetite and chest hurts", "I'm ready to faint"])
+def test_a_sentence_that_begins_with_a_no_is_not_a_no(said):
+    plan, _ = interview(*WHOLE[:14], said)
+    assert plan.record.answer("anything_else").value == said
+
+
+def test_hello_is_never_a_symptom():
+    plan, replies = interview("It is about me", "Jane, 34, female", "hello")
+    assert plan.question_id == "chief_complaint"
+    assert isinstance(plan.record.answer("chief_complaint"), NotAsked)
+    assert replies[-1].startswith("Hello.")
+
+
+def test_a_question_back_is_not_answered_and_kept_for_the_doctor():
+    plan, replies = interview(*WHOLE[:10], "is it serious?")
+    assert plan.question_id == "medicines"
+    assert CONTENT.texts["cannot_advise"] in replies[-1]
+    assert [each.quote for each in plan.record.also_told] == ["is it serious?"]
+
+
+def test_a_vague_complaint_is_asked_about_once():
+    plan, _ = interview("It is about me", "Jane, 34, female", "I am not feeling well")
+    assert plan.question_id == "chief_complaint"
+    plan, _ = interview("It is about me", "Jane, 34, female", "I am not feeling well", "I am not feeling well")
+    assert isinstance(plan.record.answer("chief_complaint"), Reported)
+
+
+# -- danger signs ------------------------------------------------------------------------------------------------
+
+
+def test_signs_are_known_one_by_one():
+    plan, _ = interview(*WHOLE[:7], "Yes, a stiff neck and vomiting, nothing else")
+    signs = plan.record.signs
+    assert {name for name, each in signs.items() if isinstance(each, Reported)} == {"stiff_neck", "vomiting"}
+    assert isinstance(signs["one_side_weak"], NoneReported)
+
+
+def test_a_sign_that_is_not_mentioned_is_not_denied():
+    plan, _ = interview(*WHOLE[:7], "I vomited")
+    assert isinstance(plan.record.sign("stiff_neck"), Declined)
+    note = sbar_text(sbar_to_json(draft_sbar(plan.record, rules_version="v", is_draft=True)))["background"]
+    assert "Signs not obtained: " in note
+
+
+def test_a_bare_yes_is_asked_which():
+    plan, replies = interview(*WHOLE[:7], "yes")
+    assert plan.question_id == "danger_signs"
+    assert CONTENT.texts["which_signs"] in replies[-1]
+
+
+def test_what_was_denied_unasked_is_not_asked():
+    plan, _ = interview(
+        "It is about me", "Jane, 34, female", "headache since Monday, no fever, no vomiting", *WHOLE[3:7]
+    )
+    assert plan.question_id == "danger_signs"
+    assert not {"fever", "vomiting"} & set(plan.record.danger_signs)
+    assert isinstance(plan.record.sign("fever"), NoneReported)
+
+
+# -- corrections and contradictions ------------------------------------------------------------------------------
+
+
+def test_a_correction_keeps_what_was_said_before():
+    plan, replies = interview(*WHOLE[:9], "no, I meant 38.4")
+    assert plan.record.vitals.temperature_celsius == 38.4
+    plan, replies = interview(*WHOLE[:12], "Actually, I am allergic to sulfa")
+    answer = plan.record.answer("allergies")
+    assert (answer.value, answer.superseded) == ("sulfa", ("penicillin",))
+    assert plan.question_id == "past_history"
+    assert CONTENT.texts["ack_corrected"] in replies[-1]
+
+
+def test_a_contradiction_is_asked_about_once_and_both_are_kept():
+    forgot = (*WHOLE[:11], "No allergies", *WHOLE[12:14], "I forgot, I am allergic to sulfa drugs")
+    plan, _ = interview(*forgot)
+    assert plan.question_id == "conflict:allergies"
+    assert [choice.value for choice in plan.choices] == ["sulfa drugs", "none"]
+    note = sbar_text(sbar_to_json(draft_sbar(plan.record, rules_version="v", is_draft=True)))
+    assert "conflicting" in note["background"]
+    plan, _ = interview(*forgot, "sulfa drugs")
+    assert plan.question_id == "read_back"
+    answer = plan.record.answer("allergies")
+    assert (answer.value, answer.superseded, answer.is_conflicting) == ("sulfa drugs", ("none",), False)
+
+
+def test_the_summary_can_be_corrected():
+    plan, _ = interview(*WHOLE[:15], "no, the medicine is amlodipine 10 mg")
+    assert plan.is_ready
+    assert any("10 mg" in each.quote for each in plan.record.also_told)
+
+
+# -- languages ---------------------------------------------------------------------------------------------------
+
+
+def test_swahili_is_answered_in_swahili_as_far_as_it_is_written():
+    plan, replies = interview("mimi", "jina langu ni Amina, miaka 34, mwanamke")
+    assert plan.record.language == "sw"
+    assert (plan.record.name, round(plan.record.person.age.years), plan.record.person.sex) == ("Amina", 34, Sex.FEMALE)
+    assert "Tatizo" in replies[-1]
+    plan, _ = interview("mimi", "jina langu ni Amina, miaka 34, mwanamke", "nina homa tangu jana", "hapana")
+    assert isinstance(plan.record.answer("pregnancy"), NoneReported)
+    assert plan.record.complaints == ("fever",)
+
+
+# -- simulated patients ------------------------------------------------------------------------------------------
+
+
+def test_simulated_patients_are_heard_out():
+    folder = Path(__file__).parents[2] / "evals" / "patients"
+    held = [conduct(case, CONTENT) for case in read_cases(folder, 62)[::2]]
+    found = figures([judge(each, CONTENT) for each in held])
+    assert found["finished"] == 1
+    assert found["slot_coverage"] >= 0.97
+    assert found["danger_signs_asked"] >= 0.95
+    assert found["questions_median"] <= 15
+    assert found["questions_p95"] <= 25
+    assert found["repeat_rate"] <= 0.01
+    assert found["fact_recall"] >= 0.97
+    assert found["precision"] == 1
+    assert found["rubric_mean"] >= 22
+    assert found["starred_met"] == 1
+    assert found["own_texts_refused"] == 0

@@ -12,8 +12,9 @@ from anamnesis.clinical.terms import Acuity, Person, Sex, Speaker
 FERTILE_YEARS: Final = (12, 55)
 #: WHO IMCI, general danger signs: asked of every ill child under five years, whatever the complaint.
 _IMCI_MONTHS: Final = 60
-_INFANT_MONTHS: Final = 2
+_INFANT_MONTHS: Final = 12
 _MOST_SIGNS: Final = 12
+_MOST_DANGER_SIGNS: Final = 16
 _PLACE: Final = ("site", "character", "radiation")
 _LISTS: Final = ("medicines", "past_history")
 _COURSE: Final = ("severity", "exacerbating", "relieving")
@@ -90,13 +91,16 @@ class Agenda:
 
 
 def phrase_pattern(phrases: Sequence[str]) -> re.Pattern[str]:
-    """A pattern of phrases: words in order with up to two others between; ``*`` ends a word that may go on."""
+    """A pattern of phrases: words in order with up to two others between, none where ``_`` joins them.
+
+    ``*`` ends a word that may go on.
+    """
     alternatives = sorted((_phrase(phrase.lower()) for phrase in phrases), key=len, reverse=True)
     return re.compile(r"(?<![\w'])(?:" + "|".join(alternatives) + r")(?![\w'])")
 
 
 def _phrase(phrase: str) -> str:
-    words = [re.escape(word).replace(r"\*", r"[\w']*") for word in phrase.split()]
+    words = [re.escape(word).replace(r"\*", r"[\w']*").replace("_", r"[^\w.;!?]+") for word in phrase.split()]
     return r"[^\w.;!?]+(?:(?!no\b|not\b|but\b)[\w']+[^\w.;!?]+){0,2}".join(words)
 
 
@@ -155,15 +159,15 @@ def signs_to_ask(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
 
     What was already told, affirmed or denied, is left out.
     """
-    danger = dict.fromkeys(_danger(record, agenda))
+    danger = danger_signs(record, agenda)
     symptoms = dict.fromkeys(complaint_of(record, agenda).associated)
-    wanted = [*danger, *(name for name in symptoms if name not in danger)][:_MOST_SIGNS]
+    wanted = [*danger, *(name for name in symptoms if name not in danger)][: max(_MOST_SIGNS, len(danger))]
     return tuple(name for name in wanted if isinstance(record.sign(name), NotAsked))
 
 
 def danger_signs(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
     """Every danger sign that has to be known of this case, told or not."""
-    return tuple(dict.fromkeys(_danger(record, agenda)))[:_MOST_SIGNS]
+    return tuple(dict.fromkeys(_danger(record, agenda)))[:_MOST_DANGER_SIGNS]
 
 
 def _danger(record: ClinicalRecord, agenda: Agenda) -> Iterator[str]:
@@ -265,6 +269,7 @@ def measured(record: ClinicalRecord, agenda: Agenda) -> ClinicalRecord:
 # -- how it is worded --------------------------------------------------------------------------------------------
 
 _ALTERNATIVES: Final = re.compile(r"\{([^{}]*\|[^{}]*)\}")
+_LONG_QUESTION_WORDS: Final = 14
 _VOICES: Final = {Speaker.SELF: 0, Speaker.PARENT: 1, Speaker.OTHER: 2}
 
 
@@ -291,11 +296,14 @@ def worded(question: Question, record: ClinicalRecord, agenda: Agenda) -> str:
 
 
 def sentence(clauses: Sequence[str]) -> str:
-    """One question out of clauses: "Where is it, and does it spread?"."""
-    clauses = list(clauses)
-    if not clauses:
-        return ""
-    if len(clauses) > 1:
-        clauses[-1] = clauses[-1] if ", and " in clauses[-1] else f"and {clauses[-1]}"
-    text = ", ".join(clauses)
-    return text[0].upper() + text[1:] + "?"
+    """One question out of clauses: "Where is it, and does it spread?"; when it grows long, a short sentence each."""
+    kept = list(clauses)
+    if sum(len(clause.split()) for clause in kept) > _LONG_QUESTION_WORDS:
+        return " ".join(f"{_capital(clause)}?" for clause in kept)
+    if len(kept) > 1:
+        kept[-1] = kept[-1] if ", and " in kept[-1] else f"and {kept[-1]}"
+    return f"{_capital(', '.join(kept))}?" if kept else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

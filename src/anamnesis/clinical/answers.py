@@ -66,6 +66,10 @@ _VAGUE: Final = re.compile(
     r"feeling|sick|unwell|ill|bad|well|good|okay|ok|fine|terrible|awful|weak|pain|in pain|it hurts|hurts|it|help|help me|please|pains)"
     r"(?: (?:feel|feels|am|not|very|so|really|just|bit|too|feeling|sick|unwell|ill|bad|well|good|okay|ok|terrible|awful|pain|hurts|today|these days|please|help|me|now|doctor))*[\s.!]*"
 )
+_FILLER: Final = re.compile(
+    r"(?:well|so|ok|okay|oh|ah|eh|hmm+|sorry|please|doctor|by the way|also|and|yes|i forgot(?: to (?:say|tell you))?|thank you|thanks|that is how it is|"
+    r"you know|let me see|i think|i see)(?: (?:doctor|sir|madam|please))?"
+)
 _WORD: Final = re.compile(r"[\w'/]+")
 
 
@@ -106,6 +110,11 @@ def begins_with_no(text: str) -> bool:
 def is_greeting(text: str) -> bool:
     """Whether the message is a greeting or thanks and nothing more; it is never a symptom."""
     return _GREETING.fullmatch(fold(text).strip()) is not None
+
+
+def is_filler(text: str) -> bool:
+    """Whether a piece of a message says nothing: "well doctor", "by the way"."""
+    return _FILLER.fullmatch(fold(text).strip(" .,!;:")) is not None
 
 
 def is_vague(text: str) -> bool:

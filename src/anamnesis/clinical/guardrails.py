@@ -117,6 +117,15 @@ _ALLOWED: Final = re.compile(
     r"take (?:somebody with you|the (?:bottle|packet|child)\b.{0,100})|keep (?:the|this) (?:child warm|bitten part still\b.{0,20})|i am glad you told me|you matter, and help is there|what is happening is not your fault|you are not alone with this|"
     r"(?:asante|weebale|pole|habari|gyebale ko)\b.{0,40}|nimeandika\b.{0,30}|mpandiise\b.{0,30})[\s.!:;]*"
 )
+#: The same kinds in Swahili and Luganda: drafts, and narrower still.
+_ALLOWED_ELSEWHERE: Final = re.compile(
+    r"(?:nitakuuliza maswali ili daktari wako akusaidie|kompyuta inauliza|daktari wako (?:anasoma majibu yako|ameambiwa)|hii si huduma ya dharura|sawa(?:, asante|, tuache hilo)?|samahani, sikuelewa|"
+    r"ujumbe wako umehifadhiwa na daktari anauona|ikiwa ni dharura, nenda hospitali ya karibu au piga 999 au 112|unachoeleza kinahitaji huduma sasa|nenda hospitali au kituo cha afya cha karibu, au piga 999 au 112|"
+    r"tafadhali muone daktari au mhudumu wa afya leo|ikizidi, nenda hospitali ya karibu au piga 999 au 112|mtoto huyu anahitaji huduma sasa|mpeleke hospitali ya karibu, au piga 999 au 112|"
+    r"ngenda kukubuuza ebibuuzo omusawo wo asobole okukuyamba|kompyuta y'ebuuza|omusawo wo (?:asoma by'oddamu|ategeezeddwa)|kino si kifo kya bya mangu|kale(?:, weebale|, ekyo tukireke)?|nsonyiwa, sitegedde|mpandiise ekyo|"
+    r"ky'onyumya kyetaaga obujjanjabi kaakano|genda mu ddwaliro erikuli okumpi,? oba kuba 999 oba 112|laba omusawo leero|bwe kyeyongera, genda mu ddwaliro erikuli okumpi,? oba kuba 999 oba 112|"
+    r"omwana ono yeetaaga obujjanjabi kaakano|mutwale mu ddwaliro erikuli okumpi,? oba kuba 999 oba 112)[\s.!:;]*"
+)
 _ENGLISH: Final = re.compile(r"\b(?:the|you|your|it|this|that|is|are|and|of|to|have|i|a)\b")
 _TERM: Final = re.compile(rf"\b(?:{_ILLNESS}|{_DRUGS})\b")
 _LISTED: Final = re.compile(r"^\s*[–-]\s")
@@ -215,6 +224,8 @@ def _fault(sentence: str) -> str | None:
     if _BARE_ILLNESS.match(judged):
         return "diagnosis"
     is_request = re.match(r"(?:please )?(?:tell|count|name|list|take the (?:bottle|packet))", sentence) is not None
+    if _ALLOWED_ELSEWHERE.fullmatch(sentence):
+        return None
     if not _ALLOWED.fullmatch(sentence) or (_TERM.search(judged) and not is_request):
         return "statement"
     return None

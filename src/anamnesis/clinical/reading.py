@@ -25,6 +25,7 @@ PERSON_SLOTS: Final = frozenset({"name", "age", "sex"})
 _OF_BEFORE: Final = frozenset(
     {"medicines", "allergies", "past_history", "background", "anything_else", "read_back", "records", "speaker", "who"}
 )
+_OF_NOW: Final = frozenset({"onset", "severity"})
 _LISTED: Final = frozenset({"medicines", "allergies", "past_history", "family_history", "social_history"})
 _SUBJECT: Final = re.compile(r"\s*(?:yes\W+)?(?:(?:i|he|she|we|they)(?:\s+|$))?", re.IGNORECASE)
 _REST_DENIED: Final = re.compile(
@@ -134,13 +135,20 @@ def facts_of(text: str) -> Iterator[Fact]:
     yield from (Fact("past_history", found) for found in told.read_illnesses(text))
 
 
-def read_unasked(record: ClinicalRecord, words: Words, asked: Sequence[str]) -> tuple[ClinicalRecord, tuple[Fact, ...]]:
+def read_unasked(
+    record: ClinicalRecord, words: Words, slots: Sequence[str], question: Question | None
+) -> tuple[ClinicalRecord, tuple[Fact, ...]]:
     """The record with the facts told besides those of the topics asked for, and these facts.
 
-    A fact that contradicts an earlier answer is kept beside it and marked; in a correction it takes its place.
+    "Since 2018" in an answer about other illnesses is not the onset of this one. A fact that contradicts an earlier
+    answer is kept beside it and marked; in a correction it takes its place.
     """
     is_correction = answers.corrected(words.text) is not None
-    facts = tuple(fact for fact in facts_of(words.text) if fact.slot not in asked)
+    is_of_before = question is not None and (
+        question.id in _OF_BEFORE - {"speaker", "who"} or question.kind == "vitals"
+    )
+    besides = frozenset(slots) | (_OF_NOW if is_of_before else frozenset())
+    facts = tuple(fact for fact in facts_of(words.text) if fact.slot not in besides)
     for fact in facts:
         record = _with_fact(record, words, fact, corrects=is_correction)
     return record, facts
@@ -276,6 +284,11 @@ def _read_no_vitals(
 
 def _read_list(record: ClinicalRecord, words: Words, slot: str, facts: Sequence[Fact]) -> ClinicalRecord:
     """One list: "No, but I am allergic to penicillin" is an allergy; "no medicines, allergic to sulfa" no medicine."""
+    if slot == "anything_else" and not answers.is_none(words.text):
+        return record.with_answer(slot, Reported(words.text, words.whole))
+    if answers.is_none(words.text):
+        is_told = isinstance(record.answer(slot), Reported)
+        return record if is_told else record.with_answer(slot, NoneReported(words.whole))
     own = next((fact for fact in facts_of(words.text) if fact.slot == slot and not fact.is_none), None)
     if own is not None and answers.begins_with_no(words.text):
         return record.with_answer(slot, Reported(own.told.value, words.quoting(own.told.quote)))
@@ -284,7 +297,7 @@ def _read_list(record: ClinicalRecord, words: Words, slot: str, facts: Sequence[
     rest = _without(words.text, [fact.told.quote for fact in facts])
     substance = [piece for piece in rest if not answers.is_none(piece) and not answers.is_yes(piece)]
     if substance:
-        value = words.text if len(rest) == len(pieces_of(words.text)) else ", ".join(substance)
+        value = words.text if not facts else ", ".join(substance)
         return record.with_item(slot, Reported(value.strip(), words.whole))
     if any(answers.is_none(piece) for piece in rest) and not isinstance(record.answer(slot), Reported):
         return record.with_answer(slot, NoneReported(words.whole))
@@ -298,9 +311,14 @@ def _says_only(text: str, quote: str) -> bool:
 
 
 def _without(text: str, quotes: Sequence[str]) -> list[str]:
-    """The pieces of the text in which none of the quotes stands."""
-    pieces = [text[start:end].strip() for start, end in pieces_of(text)]
-    return [piece for piece in pieces if not any(quote in piece or piece in quote for quote in quotes)]
+    """The pieces of the text that none of the quotes touches, fillers left out."""
+    spans = [(start, start + len(quote)) for quote in quotes if (start := text.find(quote)) >= 0]
+    kept = [
+        text[start:end].strip()
+        for start, end in pieces_of(text)
+        if not any(start < last and first < end for first, last in spans)
+    ]
+    return [piece for piece in kept if not answers.is_filler(piece)]
 
 
 def _read_parts(
@@ -308,9 +326,9 @@ def _read_parts(
 ) -> ClinicalRecord:
     text = words.text
     if answers.is_none(text):
-        takes_none = [
-            slot for slot in slots if slot not in ("site", "character", "severity", "onset", "chief_complaint")
-        ]
+        needs_words = {"site", "character", "severity", "onset", "chief_complaint"}
+        needs_words |= {"social_history", "timing"} if len(slots) > 1 else set()
+        takes_none = [slot for slot in slots if slot not in needs_words]
         return _each(record, takes_none, NoneReported(words.whole))
     if question.id == "chief_complaint":
         is_substance = not answers.is_vague(text) or record.asked.count("chief_complaint") > 1

@@ -17,6 +17,7 @@ from anamnesis.clinical.told import read_severity
 _CUT: Final = re.compile(
     r"[,;\n]+|[.!?]+(?=\s|$)|\s+\bbut\b\s+|\s+\band\b\s+(?=(?:it|i|he|she|we|no|nothing|rest\w*|lying|my|they|the|does)\b)"
 )
+_KIN: Final = r"(?:mother|father|mum|mom|dad|sisters?|brothers?|grand\w+|uncles?|aunts?|aunties?|parents?|relatives?|siblings?|cousins?)"
 _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
     "onset": re.compile(
         r"\b(?:since|ago|yesterday|today|started|began|last (?:week|month|night|year)|morning|evening|night|sudden\w*|slow\w*|gradual\w*|for (?:\w+ )?\w+ (?:minutes?|hours?|days?|weeks?|months?|years?)|monday|tuesday|wednesday|thursday|friday|saturday|sunday|tangu|okuva)\b"
@@ -24,7 +25,7 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
     "timing": re.compile(
         r"\b(?:all the time|constant\w*|always|com(?:es?|ing) and go\w*|on and off|every|sometimes|continuous\w*|intermittent\w*|waves?|now and then|daily|once|twice|often|steady|stays?|never stops|lasts?|"
         r"about \d+|\d+ (?:minutes?|hours?|days?|weeks?|times?|pads?|fits?|seconds?)|(?:one|two|three|four|five|six|seven|eight|ten|few|several|many) (?:minutes?|hours?|days?|weeks?|months?|times?|pads?|fits?|seconds?)|at night|in the morning|mornings?|nights?|getting (?:worse|better|stronger)|got worse|same|worse at|at rest|"
-        r"when i (?:move|walk|climb)|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen))\b"
+        r"when i (?:move|walk|climb)|at (?:about |around )?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)|o'clock|in the (?:afternoon|evening)|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen))\b"
     ),
     "site": re.compile(
         r"\b(?:in front|front|back|left|right|side|behind|upper|lower|middle|centre|center|here|all over|whole|everywhere|both|top|bottom|inside|around|"
@@ -43,7 +44,8 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
         r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works?|relief)\b"
     ),
     "family_history": re.compile(
-        r"\b(?:famil\w+|runs in|inherit\w*|(?:mother|father|mum|mom|dad|sister|brother|grand\w+|uncle|aunt|parents?|relatives?|siblings?|cousin) (?:\w+ )?(?:had|has|have|died|with|suffer\w*|is|was|are|were))\b"
+        rf"\b(?:famil\w+|runs in|inherit\w*|hereditary|{_KIN} (?:\w+ )?(?:had|has|have|died|suffer\w*|is|was|are|were|with (?!us|me|him|her|them))|in (?:\w+ ){{0,3}}{_KIN}|"
+        rf"on (?:my|the) (?:mother|father)'s side)\b"
     ),
     "social_history": re.compile(
         r"\b(?:smok\w*|drink\w*|alcohol|beer|waragi|live|lives|living|alone|works?|working|job|teacher|farmer|driver|student|trader|wife|husband|children|kids|married|single|cigarettes?|tobacco)\b"

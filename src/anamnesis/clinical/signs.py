@@ -26,7 +26,7 @@ _ELSEWHERE: Final = re.compile(
     r"husband|wife)\b|\byears? ago\b|\blast year\b|\bas a child\b|\bin the family\b|\bin my family\b|\bused to\b|\bif\b|\bafraid of\b|"
     r"\bworried (?:about|that|it)\b|\bscared of\b"
 )
-_AFTER_NO: Final = re.compile(r"\s*[-:–,]?\s*(?:no|none|nope|not)\b(?!\s+\w+ed\b)")
+_AFTER_NO: Final = re.compile(r"\s*[-:–?=,]?\s*(?:no|none|nope)\s*(?=$|[,.;!?])")
 
 
 @dataclass(frozen=True, slots=True)

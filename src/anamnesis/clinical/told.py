@@ -168,7 +168,7 @@ _ONSET: Final = re.compile(
     rf"\b(?:since (?:(?:last|this|the|early|about|around) )*\w+(?: (?:morning|night|evening|afternoon|week|month|year|ago))?|"
     rf"for (?:(?:the|last|past|about|over|almost|nearly|more than|around) )*{_NUMBER} {_UNIT}|"
     rf"{_NUMBER} {_UNIT} (?:ago|now|back)|(?:started|began|came on|happened) (?:suddenly |slowly |about |around )*"
-    rf"(?:(?:{_NUMBER} {_UNIT} ago|yesterday|today|this \w+|last \w+|on \w+|in \w+|after \w+|at \w+)(?: \w+)?|suddenly|slowly|all at once|gradually)|"
+    rf"(?:(?:{_NUMBER} {_UNIT} ago|yesterday|today|this \w+|last \w+|on (?:the \d+\w*|\w+day)|in (?:\d{{4}}|january|february|march|april|may|june|july|august|september|october|november|december)|after \w+|at \d+)(?: \w+)?|suddenly|slowly|all at once|gradually)|"
     rf"(?:this|yesterday|last) (?:morning|night|evening|afternoon|week|month|year)|yesterday|today|"
     rf"tangu (?:jana|leo|juzi|asubuhi|jumatatu|wiki \w+)|okuva (?:jjo|leero|ku \w+))\b"
 )
@@ -213,6 +213,9 @@ _TO_END: Final = (
     r"([^.;\n]{2,90}?)(?=[.;\n]|$|,? (?:but|and (?:i|my|he|she|it|no)|i|he|she|my|since|for the)\b|, (?:no|not)\b)"
 )
 _ALLERGY: Final = re.compile(rf"\b(?:allerg(?:ic|y) (?:to|is|are|:)|react(?:s|ed)? (?:badly )?to) {_TO_END}")
+_REACTION: Final = re.compile(
+    r"[,;.]? ?(?:and |it |i |he |she |my |got |had |gives? |gave |made |the )*[^.,;\n]{0,20}\b(?:rash|swell\w*|swollen|vomit\w*|breath\w*|peel\w*|itch\w*|hives|faint\w*|lips|collapsed)\b[^.,;\n]{0,20}"
+)
 _ALLERGY_NAMED: Final = re.compile(r"\b([\w-]+) allergy\b")
 _NO_ALLERGY: Final = re.compile(
     r"\bno (?:known )?(?:drug |food |medicine )?allerg\w+|\bnot allergic(?: to (?:anything|any \w+))?|\b(?:has|have) no allerg\w+|\bno allergy\b"
@@ -223,7 +226,7 @@ _NO_MEDICINE: Final = re.compile(
 )
 _LOOKS_LIKE_MEDICINE: Final = re.compile(
     r"\b\d+ ?mg\b|\btablet|\bpills?\b|\binsulin\b|inhaler|\b\w+(?:cillin|dipine|olol|pril|artan|formin|azole|mycin|statin|zepam|thiazide|profen|floxacin|epam)\b|"
-    r"\barvs?\b|\baspirin\b|\bparacetamol\b|\bpanadol\b|\bseptrin\b|\bwarfarin\b|\bfolic\b|\biron\b|\bherb\w*|\bcoartem\b|\bquinine\b|\bflagyl\b|\bsyrup\b|"
+    r"\barvs?\b|\baspirin\b|\bparacetamol\b|\bpanadol\b|\bseptrin\b|\bwarfarin\b|\bfolic\b|\biron\b|\bherb\w*|\bcoartem\b|\bquinine\b|\bflagyl\b|\bsyrup\b|\bdrops\b|\bvitamins?\b|\bcapsules?\b|\bsachets?\b|\bointment\b|\bcontraceptive\w*|\bdepo\b|"
     r"\bthe pill\b|\binjections?\b|\bfurosemide\b|\bsalbutamol\b|\bphenytoin\b|\bcarbamazepine\b|\bdiclofenac\b|\bomeprazole\b|\btld\b|\bdolutegravir\b"
 )
 _ILLNESS: Final = (
@@ -253,7 +256,9 @@ def read_allergy(text: str) -> Told[str] | None:
         if not re.search(r"\b(?:not|no|never|n't) (?:\w+ )?$|n't $", folded[: found.start()]) and not found.group(
             1
         ).startswith("any"):
-            return Told(text[found.start(1) : found.end(1)].strip(" ,"), text[found.start() : found.end()].strip(" ,"))
+            after = _REACTION.match(folded, found.end())
+            end = after.end() if after else found.end()
+            return Told(text[found.start(1) : end].strip(" ,"), text[found.start() : end].strip(" ,"))
     named = _ALLERGY_NAMED.search(folded)
     if named and named.group(1) not in ("no", "any", "known", "an", "drug", "food", "my", "the", "of", "other", "have"):
         return Told(text[named.start(1) : named.end(1)], text[named.start() : named.end()])

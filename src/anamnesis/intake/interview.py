@@ -11,7 +11,6 @@ from typing import Final
 from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical import answers, told
 from anamnesis.clinical.agenda import Choice, Question
-from anamnesis.clinical.findings import read_findings
 from anamnesis.clinical.guardrails import Refused, check_reply
 from anamnesis.clinical.reading import (
     NOT_MENTIONED,
@@ -26,16 +25,14 @@ from anamnesis.clinical.reading import (
     read_unasked,
 )
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, Reported, Stage
-from anamnesis.clinical.red_flags import screen as screen_flags
-from anamnesis.clinical.sbar import describe
-from anamnesis.clinical.terms import Acuity, Age, Assertion, Colour, Evidence, Person, RedFlag, Sex
-from anamnesis.clinical.triage import dispose
-from anamnesis.clinical.vitals import is_empty, merged, read_vitals
+from anamnesis.clinical.sbar import describe, shortened
+from anamnesis.clinical.screening import heard, latch
+from anamnesis.clinical.terms import Acuity, Age, Evidence, Person, RedFlag, Sex
+from anamnesis.clinical.vitals import read_vitals
 from anamnesis.content import ClinicalContent
 
 __all__ = ["Choice", "Inbound", "Screened", "TurnPlan", "after_ready", "new_record", "opening", "plan_turn", "screen"]
 
-_COLOURS: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
 _TRIES: Final = 2
 _ACKS: Final = ("ack_1", "ack_2", "ack_3", "ack_4", "ack_5", "ack_6")
 _LONG_ANSWER_WORDS: Final = 12
@@ -45,8 +42,6 @@ _SHOWN: Final = (
     ("chief_complaint", "Problem"), ("onset", "Since"), ("severity", "How bad"), ("medicines", "Medicines"),
     ("allergies", "Allergies"), ("past_history", "Other illnesses"),
 )  # fmt: skip
-#: A bare number corrects this reading when it can be nothing else that was measured.
-_WARM: Final = (34.0, 43.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,32 +118,10 @@ def screen(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -
     record = read_person(_in_language(record, inbound), words, asked=record.pending)
     if record.pending == "pregnancy":
         record = read_pregnancy_answer(record, words)
-    findings = read_findings(inbound.text, content.lexicon, message_id=inbound.message_id)
-    record = _with_pregnancy(_with_vitals(record, inbound).with_findings(findings))
-    flags = screen_flags(record.findings, record.person, content.rules, version=content.version)
-    known = {flag.rule_id for flag in record.flags}
-    return _latched(record, tuple(flag for flag in flags if flag.rule_id not in known), content)
-
-
-def _latched(record: ClinicalRecord, new: tuple[RedFlag, ...], content: ClinicalContent) -> Screened:
-    """The record with its new flags; nothing that was raised before is lowered."""
-    disposition = dispose((*record.flags, *new), record.vitals, record.person)
-    rises = disposition.acuity > record.acuity
-    emergency = tuple(flag for flag in new if flag.acuity is Acuity.EMERGENCY)
-    urgent = tuple(flag.advice for flag in new if flag.acuity is Acuity.URGENT)
-    record = replace(
-        record,
-        flags=(*record.flags, *new),
-        acuity=max(record.acuity, disposition.acuity),
-        colour=max(record.colour, disposition.colour, key=_COLOURS.index),
-        reasons=tuple(dict.fromkeys((*record.reasons, *(words for _, words in disposition.reasons)))),
-        advice_due=tuple(dict.fromkeys((*record.advice_due, *urgent))) if not emergency else (),
-    )
-    advice = dict.fromkeys(flag.advice for flag in emergency)
-    if not advice and rises and disposition.acuity is Acuity.EMERGENCY:
-        advice = {"advice.emergency_now": None}
-    text = "\n\n".join(_say(record, content, key) for key in advice) or None
-    return Screened(record, new, text)
+    record = heard(record, words, content.lexicon)
+    latched = latch(record, content.rules, version=content.version)
+    text = "\n\n".join(_say(latched.record, content, key) for key in latched.advice) or None
+    return Screened(latched.record, latched.new_flags, text)
 
 
 _LANGUAGES: Final = {
@@ -174,39 +147,6 @@ def _in_language(record: ClinicalRecord, inbound: Inbound) -> ClinicalRecord:
     return replace(record, language=best) if counts[best] > 1 else record
 
 
-def _with_vitals(record: ClinicalRecord, inbound: Inbound) -> ClinicalRecord:
-    read = read_vitals(inbound.text)
-    readings = tuple((each.field, Evidence(inbound.message_id, each.quote)) for each in read.readings)
-    vitals = read.vitals
-    if is_empty(vitals):
-        rest = answers.corrected(inbound.text) or ""
-        number = re.fullmatch(r"(\d{2}(?:[.,]\d)?)[\s.!]*", rest)
-        value = float(number.group(1).replace(",", ".")) if number else 0.0
-        if "vitals" not in record.last_answered or not _WARM[0] <= value <= _WARM[1]:
-            return record
-        vitals = replace(vitals, temperature_celsius=value)
-        readings = (("temperature_celsius", Evidence(inbound.message_id, rest.strip(" .!"))),)
-    quote = ", ".join(dict.fromkeys(evidence.quote for _, evidence in readings))
-    first = readings[0][1] if readings else Evidence(inbound.message_id, inbound.text)
-    record = record.with_answer("vitals", Reported(quote or inbound.text, first))
-    return replace(record, vitals=merged(record.vitals, vitals), readings=(*record.readings, *readings))
-
-
-def _with_pregnancy(record: ClinicalRecord) -> ClinicalRecord:
-    """What the words say of pregnancy, if the person can be pregnant."""
-    if not agendas.could_be_pregnant(record.person) and record.person.sex is not None:
-        return record
-    for finding in reversed(record.findings):
-        if finding.concept != "pregnant" or finding.assertion not in (Assertion.AFFIRMED, Assertion.DENIED):
-            continue
-        is_pregnant = finding.assertion is Assertion.AFFIRMED
-        evidence = Evidence(finding.message_id, finding.quote)
-        answer: Answer = Reported("pregnant", evidence) if is_pregnant else NoneReported(evidence)
-        record = replace(record, person=replace(record.person, pregnant=is_pregnant))
-        return record if record.is_covered("pregnancy") else record.with_answer("pregnancy", answer)
-    return record
-
-
 # -- reading an answer -------------------------------------------------------------------------------------------
 
 
@@ -227,7 +167,7 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
     if correction is not None and (asked is None or asked.kind != "read_back"):
         return _after_correction(correction, asked, content)
     before = record
-    record, facts = read_unasked(record, words, slots)
+    record, facts = read_unasked(record, words, slots, asked)
     record = read_complaint(record, words, agenda, asked=asked)
     if asked is not None and asked.kind == "read_back":
         return _after_read_back(correction or record, words, asked, content)
@@ -350,7 +290,8 @@ def _again(
     is_answerless = not answers.is_greeting(inbound.text) and not answers.is_yes(inbound.text)
     if is_answerless and not any(inbound.text == each.quote for each in record.also_told):
         record = record if _is_quoted(record, inbound) else record.with_told(_whole(inbound))
-    if record.asked.count(question.id) < _TRIES:
+    tries = _TRIES + 1 if question.id == "who" else _TRIES
+    if record.asked.count(question.id) < tries:
         return _ask(record, question, content, [lead])
     record = _left(record, _asked_slots(record, question, content), Declined(_NOT_UNDERSTOOD, _whole(inbound)))
     return _ask_next(record, content, [_say(record, content, "ack_skip")])
@@ -472,7 +413,7 @@ def _besides(record: ClinicalRecord, question: Question, content: ClinicalConten
 def _summary(record: ClinicalRecord) -> str:
     lines = [(label, record.answer(slot)) for slot, label in _SHOWN]
     return "\n".join(
-        f"– {label}: “{describe(each)}”" if isinstance(each, Reported) else f"– {label}: {describe(each)}"
+        f"– {label}: “{shortened(each.value)}”" if isinstance(each, Reported) else f"– {label}: {describe(each)}"
         for label, each in lines
     )
 

@@ -1,0 +1,108 @@
+"""Hear a message for danger: its findings, vital signs and pregnancy, and the flags they raise. Urgency only rises."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from anamnesis.clinical import answers
+from anamnesis.clinical.agenda import could_be_pregnant
+from anamnesis.clinical.findings import read_findings
+from anamnesis.clinical.lexicon import Lexicon
+from anamnesis.clinical.reading import Words
+from anamnesis.clinical.record import Answer, ClinicalRecord, NoneReported, Reported
+from anamnesis.clinical.red_flags import RedFlagRule, screen
+from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, RedFlag
+from anamnesis.clinical.triage import dispose
+from anamnesis.clinical.vitals import VitalsRead, is_empty, merged, read_vitals
+
+_COLOURS: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
+#: A bare number in a correction is a temperature, in degrees Celsius, when it can be nothing else that was measured.
+_WARM: Final = (34.0, 43.0)
+EMERGENCY_ADVICE: Final = "advice.emergency_now"
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """A record with its new flags, and the keys of the emergency advice that is due now, if any."""
+
+    record: ClinicalRecord
+    new_flags: tuple[RedFlag, ...]
+    advice: tuple[str, ...]
+
+
+def heard(record: ClinicalRecord, words: Words, lexicon: Lexicon) -> ClinicalRecord:
+    """The record with the vital signs, findings and pregnancy the words tell."""
+    findings = read_findings(words.text, lexicon, message_id=words.message_id)
+    return _with_pregnancy(_with_vitals(record, words).with_findings(findings))
+
+
+def latch(record: ClinicalRecord, rules: Iterable[RedFlagRule], *, version: str) -> Latched:
+    """The record with what its findings and vital signs raise; nothing that was raised before is lowered."""
+    known = {flag.rule_id for flag in record.flags}
+    fired = screen(record.findings, record.person, rules, version=version)
+    new = tuple(flag for flag in fired if flag.rule_id not in known)
+    disposition = dispose((*record.flags, *new), record.vitals, record.person)
+    rises = disposition.acuity > record.acuity
+    emergency = tuple(dict.fromkeys(flag.advice for flag in new if flag.acuity is Acuity.EMERGENCY))
+    urgent = tuple(flag.advice for flag in new if flag.acuity is Acuity.URGENT)
+    if not emergency and rises and disposition.acuity is Acuity.EMERGENCY:
+        emergency = (EMERGENCY_ADVICE,)
+    return Latched(
+        replace(
+            record,
+            flags=(*record.flags, *new),
+            acuity=max(record.acuity, disposition.acuity),
+            colour=max(record.colour, disposition.colour, key=_COLOURS.index),
+            reasons=tuple(dict.fromkeys((*record.reasons, *(why for _, why in disposition.reasons)))),
+            advice_due=() if emergency else tuple(dict.fromkeys((*record.advice_due, *urgent))),
+        ),
+        new,
+        emergency,
+    )
+
+
+def _with_vitals(record: ClinicalRecord, words: Words) -> ClinicalRecord:
+    read = read_vitals(words.text)
+    readings = tuple((each.field, words.quoting(each.quote)) for each in read.readings)
+    if is_empty(read.vitals):
+        return _with_corrected_temperature(record, words)
+    return _measured(record, words, read, readings)
+
+
+def _measured(
+    record: ClinicalRecord, words: Words, read: VitalsRead, readings: tuple[tuple[str, Evidence], ...]
+) -> ClinicalRecord:
+    quotes = tuple(dict.fromkeys(evidence.quote for _, evidence in readings))
+    first = words.quoting(quotes[0]) if quotes else words.whole
+    record = record.with_answer("vitals", Reported(", ".join(quotes) or words.text, first))
+    return replace(record, vitals=merged(record.vitals, read.vitals), readings=(*record.readings, *readings))
+
+
+def _with_corrected_temperature(record: ClinicalRecord, words: Words) -> ClinicalRecord:
+    """Read "no, I meant 38" after a temperature was told."""
+    rest = (answers.corrected(words.text) or "").strip(" .!")
+    number = re.fullmatch(r"\d{2}(?:[.,]\d)?", rest)
+    value = float(rest.replace(",", ".")) if number else 0.0
+    was_told = record.vitals.temperature_celsius is not None and "vitals" in record.last_answered
+    if not was_told or not _WARM[0] <= value <= _WARM[1]:
+        return record
+    evidence = words.quoting(rest)
+    record = record.with_answer("vitals", Reported(rest, evidence))
+    vitals = replace(record.vitals, temperature_celsius=value)
+    return replace(record, vitals=vitals, readings=(*record.readings, ("temperature_celsius", evidence)))
+
+
+def _with_pregnancy(record: ClinicalRecord) -> ClinicalRecord:
+    """What the words say of pregnancy, if the person can be pregnant."""
+    if not could_be_pregnant(record.person) and record.person.sex is not None:
+        return record
+    for finding in reversed(record.findings):
+        if finding.concept != "pregnant" or finding.assertion not in (Assertion.AFFIRMED, Assertion.DENIED):
+            continue
+        is_pregnant = finding.assertion is Assertion.AFFIRMED
+        evidence = Evidence(finding.message_id, finding.quote)
+        answer: Answer = Reported("pregnant", evidence) if is_pregnant else NoneReported(evidence)
+        record = replace(record, person=replace(record.person, pregnant=is_pregnant))
+        return record if record.is_covered("pregnancy") else record.with_answer("pregnancy", answer)
+    return record

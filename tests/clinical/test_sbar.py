@@ -1,0 +1,121 @@
+"""The note, its renderings and its rubric."""
+
+from dataclasses import replace
+from html import escape
+
+import pytest
+
+from anamnesis.clinical.rendering import render_html, render_printable, render_text, sections, soap
+from anamnesis.clinical.rubric import passes, score
+from anamnesis.clinical.sbar import Sbar, Statement, draft_sbar, first_words, shortened
+from anamnesis.clinical.terms import Evidence
+from anamnesis.content import load_content
+from anamnesis.intake.interview import Inbound, new_record, opening, plan_turn, screen
+
+CONTENT = load_content()
+TOLD = (
+    "It is about me", "Jane, 34, female", "I have had a bad headache since Monday & it <b>hurts</b>", "No",
+    "in front, throbbing, it does not spread", "It comes and goes, it took a day",
+    "6, light makes it worse, sleep helps",
+    "Yes, vomiting, nothing else", "bp 120/80 temp 37.2", "skip", "I don't know", "No, but I am allergic to penicillin",
+    "high blood pressure", "done",
+)  # fmt: skip
+MESSAGES = {f"m{number}": text for number, text in enumerate(TOLD)}
+
+
+def record_of(*messages):
+    plan = opening(new_record(), CONTENT)
+    for number, text in enumerate(messages):
+        inbound = Inbound(f"m{number}", text, number)
+        plan = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    return plan.record
+
+
+RECORD = record_of(*TOLD)
+NOTE = draft_sbar(RECORD, rules_version="v7", is_draft=True, is_degraded=True)
+
+
+def items(note):
+    return {item.number: item for item in score(note, RECORD, MESSAGES)}
+
+
+def test_the_note_meets_its_rubric():
+    missed = [item for item in score(NOTE, RECORD, MESSAGES) if not item.is_met]
+    assert len(items(NOTE)) == 24
+    assert [item for item in missed if item.is_starred] == []
+    assert passes(score(NOTE, RECORD, MESSAGES))
+
+
+def changed(section, begins, **new):
+    kept = tuple(replace(each, **new) if each.text.startswith(begins) else each for each in getattr(NOTE, section))
+    return replace(NOTE, **{section: kept})
+
+
+@pytest.mark.parametrize(
+    ("note", "number"),
+    [
+        (changed("situation", "Complaint", text="Complaint: “my bad head”"), 4),
+        (changed("situation", "Triage", text="Triage: black"), 6),
+        (changed("background", "Allergies", text="Allergies: "), 12),
+        (changed("background", "Allergies", text="Allergies: none reported"), 20),
+        (changed("background", "Medicines", text="Medicines: aspirin"), 20),
+        (changed("background", "Site", evidence=(Evidence("m4", "on the left"),)), 19),
+        (changed("assessment", "NEWS2", text="NEWS2 3 (temperature 3)"), 16),
+        (changed("assessment", "Differential", text="Differential: migraine"), 17),
+        (replace(NOTE, for_patient="You have migraine."), 22),
+        (replace(NOTE, background=(*NOTE.background, Statement("word " * 400))), 24),
+    ],
+)  # fmt: skip
+def test_the_rubric_sees_a_note_that_is_wrong(note, number):
+    assert items(NOTE)[number].is_met
+    assert not items(note)[number].is_met
+
+
+def test_told_none_not_obtained_and_not_asked_never_look_alike():
+    text = render_text(NOTE)
+    assert "Allergies: penicillin" in text
+    assert "Medicines: not obtained (does not know)" in text
+    assert "Records: not obtained (skipped)" in text
+    assert "Family, Social, Worries and other: not asked" in text
+    assert "Ended early by the patient" in text
+
+
+def test_the_same_statements_stand_in_both_orders():
+    flat = [each for part in sections(NOTE).values() for each in part]
+    assert sorted(map(repr, flat)) == sorted(repr(each) for part in soap(NOTE).values() for each in part)
+    assert "OBJECTIVE\n- Temperature 37.2 Cel" in render_text(NOTE, as_soap=True)
+
+
+def test_words_of_patients_are_escaped_in_html_and_link_to_their_message():
+    page = render_html(NOTE)
+    assert "<b>" not in page
+    assert "&amp; it &lt;b&gt;hurts" in page
+    assert 'href="#message-m2"' in page
+
+
+def test_the_printable_page_stands_alone_and_can_be_signed():
+    page = render_printable(NOTE)
+    assert page.startswith("<!doctype html>")
+    assert "Signature:" in page
+    assert "src=" not in page
+    assert escape(NOTE.footer) in page
+
+
+def test_the_footer_says_draft_version_and_degraded():
+    assert "draft" in NOTE.footer
+    assert "v7" in NOTE.footer
+    assert "degraded" in NOTE.footer
+
+
+def test_words_are_shortened_as_they_stand():
+    words = "one  two\nthree four"
+    assert first_words(words, 3) == "one  two\nthree"
+    assert shortened(words, 9) == words
+    assert shortened(words, 2) == "one  two …"
+
+
+def test_an_empty_interview_still_makes_a_note():
+    note = draft_sbar(new_record(), rules_version="v", is_draft=False)
+    assert isinstance(note, Sbar)
+    assert "Complaint: not asked" in render_text(note)
+    assert "Triage: unknown" in render_text(note)
