@@ -65,6 +65,16 @@ async def test_work_asked_for_while_it_runs_runs_once_more(database):
     assert await outbox.claim(database, [TURN]) is None
 
 
+async def test_what_is_due_again_is_new_work_that_was_never_tried(database):
+    subject = uuid4()
+    await left(database, NewJob(TURN, subject))
+    for _ in range(6):
+        job = await outbox.claim(database, [TURN])
+        assert job.attempt == 1
+        async with database.transaction() as connection:
+            assert await outbox.settle(connection, job, has_more=True)
+
+
 async def test_who_leaves_a_job_may_take_it_at_once(database):
     subject = uuid4()
     async with database.transaction() as connection:

@@ -13,7 +13,7 @@ from anamnesis.care.policy import access_as_clinician, access_as_patient, access
 from anamnesis.care.store import PostgresCareStore, link_of
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
-from anamnesis.intake.model import Message, NewMessage, Status
+from anamnesis.intake.model import Message, NewMessage, Session, Status
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.intake.views import (
     NEUTRAL_THOUGHT,
@@ -324,19 +324,19 @@ async def send_message(call: Call, body: SendMessage) -> Sent:
         access, body.session_id, message, store=intake.store, interviewer=intake.interviewer,
         request_id=call.request.request_id,
     )  # fmt: skip
-    reply = await actions.answer(received, body.session_id, store=intake.store, interviewer=intake.interviewer)
-    return await _sent(call, body.session_id, received.message, reply)
+    answered = await actions.answer(received, body.session_id, store=intake.store, interviewer=intake.interviewer)
+    session = answered.session or await intake.store.peek(body.session_id)
+    return _sent(session, received.message, answered.reply)
 
 
-async def _sent(call: Call, session_id: UUID, message: Message, reply: Message | None) -> Sent:
-    row = await call.services.store.full(session_id) or {}
+def _sent(session: Session, message: Message, reply: Message | None) -> Sent:
     return Sent(
         user_message=UserMessage(id=message.id, role="user", text=message.text, images=UNDEFINED, timestamp=message.at),
         ai_message=None if reply is None else _ai_message(reply),
         thought=NEUTRAL_THOUGHT,
-        updated_medical_data=patients_medical_data(row),
-        completeness=row["completeness"],
-        is_ready=Status(row["status"]).is_closed,
+        updated_medical_data=patients_medical_data(session.record, session.legacy, session.status),
+        completeness=session.record.completeness,
+        is_ready=session.status.is_closed,
     )
 
 
@@ -356,16 +356,16 @@ def _ai_message(reply: Message) -> AiMessage:
 async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) -> Sent:
     store = call.services.store
     note = await store.add_note(session_id, call.person, content, key)
-    row = await store.full(session_id) or {}
+    session = await store.peek(session_id)
     return Sent(
         user_message=UserMessage(
             id=note["id"], role="doctor", text=note["content"], images=UNDEFINED, timestamp=note["created_at"]
         ),
         ai_message=None,
-        thought=thought_for_clinician(row),
-        updated_medical_data=medical_data(row, handover=None),
-        completeness=row["completeness"],
-        is_ready=Status(row["status"]).is_closed,
+        thought=thought_for_clinician(session.record),
+        updated_medical_data=medical_data(session.record, session.legacy, session.status, handover=None),
+        completeness=session.record.completeness,
+        is_ready=session.status.is_closed,
     )
 
 

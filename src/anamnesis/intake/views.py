@@ -194,9 +194,8 @@ _VITALS_KEYS: Final = (
 NEUTRAL_THOUGHT: Final = Thought(differential_diagnosis=[], missing_information=[], strategy="", next_move="")
 
 
-def thought_for_clinician(row: Row) -> Thought:
+def thought_for_clinician(record: ClinicalRecord) -> Thought:
     """What is still missing, computed; a differential is added by a later release, never invented."""
-    record = record_from_json(row["record"])
     return Thought(
         differential_diagnosis=[],
         missing_information=list(record.gaps),
@@ -210,11 +209,12 @@ def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
     handover = None if for_patient or not row["clinical_handover"] else sbar_text(row["clinical_handover"])
     kept = ("id", "connection_id", "name", "status", "completeness", "current_agent", "started_at", "completed_at")
     times = ("reviewed_at", "reviewed_by", "created_at", "updated_at")
+    known = (record_from_json(row["record"]), row["medical_data"], Status(row["status"]))
     return {
         **{name: row[name] for name in (*kept, *times)},
-        "medical_data": patients_medical_data(row) if for_patient else medical_data(row, handover=handover),
+        "medical_data": patients_medical_data(*known) if for_patient else medical_data(*known, handover=handover),
         "clinical_handover": handover,
-        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(row),
+        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(known[0]),
     }
 
 
@@ -230,20 +230,21 @@ def session_row(row: Row, *, for_patient: bool) -> SessionRow:
     )
 
 
-def patients_medical_data(row: Row) -> dict[str, Any]:
+def patients_medical_data(record: ClinicalRecord, stored: Mapping[str, Any], status: Status) -> dict[str, Any]:
     """MedicalData with the keys a patient may see and no other, whatever was stored beside them."""
-    data = medical_data(row, handover=None)
+    data = medical_data(record, stored, status, handover=None)
     vitals = {name: data["vitalsData"][name] for name in _VITALS_KEYS}
     shown = {name: value for name, value in data.items() if name in _PATIENTS_KEYS}
     return {**shown, "vitalsData": {**vitals, "triageFactors": []}, "ucgRecommendations": None}
 
 
-def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]:
+def medical_data(
+    record: ClinicalRecord, stored: Mapping[str, Any], status: Status, *, handover: dict[str, str] | None
+) -> dict[str, Any]:
     """The replaced system's medicalData: what the record knows over what was stored before, which survives beside it.
 
     A fact of an older record is never replaced by nothing.
     """
-    record, stored = record_from_json(row["record"]), row["medical_data"]
     known = {
         "chiefComplaint": _value(record, "chief_complaint"),
         "hpi": _hpi(record),
@@ -259,7 +260,7 @@ def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]
         "socialHistory": _value(record, "social_history"),
         "reviewOfSystems": [],
     }
-    booking = "ready" if Status(row["status"]).is_closed else "collecting"
+    booking = "ready" if status.is_closed else "collecting"
     return {
         "ucgRecommendations": None,
         **_over(known, stored),
