@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from anamnesis.care.store import PostgresCareStore
 from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
+from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
@@ -41,19 +42,23 @@ from anamnesis.intake import actions as intake_actions
 from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.api import Intake
 from anamnesis.intake.api import procedures as intake_procedures
+from anamnesis.intake.prompting import Briefing
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.journal import procedure_logger
 from anamnesis.kernel.clock import SystemClock
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
 from anamnesis.kernel.procedures import Registry, Request
-from anamnesis.llm.port import ChatModel
+from anamnesis.llm.port import ChatModel, Vendor
 from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
 from anamnesis.messaging.store import PostgresMessageStore
-from anamnesis.settings import Provider, Settings
+from anamnesis.settings import Ai, Provider, Secret, Settings
 from anamnesis.workers.loop import Worker
+
+if TYPE_CHECKING:
+    from anamnesis.llm.relay import Price, Relay
 
 _NAMES: Final = tuple(
     procedure.name
@@ -82,6 +87,7 @@ class App:
     collectors: CollectorRegistry
     drain: Drain
     extra_roads: Sequence[tuple[str, ASGIApp]] = ()
+    relay: "Relay | None" = None
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def asgi(self) -> ASGIApp:
@@ -170,6 +176,8 @@ class App:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self.relay is not None:
+                await self.relay.aclose()
             await self.bus.close()
             await self.database.close()
 
@@ -196,8 +204,16 @@ def build(
     collectors = CollectorRegistry()
     measures = Measures(collectors, procedures=_NAMES)
     measures.watch_pool(in_use=lambda: database.in_use, size=lambda: database.size)
+    book = PostgresCallBook(database, per_minute=settings.limits.per_minute(settings.limits.model_calls))
+    relay = None if model is not None else _relay(settings, book, measures)
+    chosen = model or relay
     interviewer = Interviewer(
-        content, model or ScriptedModel(), settings.ai.timeout_s, is_builtin=model is None, observer=measures
+        content,
+        chosen or ScriptedModel(),
+        settings.ai.timeout_s,
+        is_builtin=chosen is None,
+        briefing=None if relay is None else _briefing(),
+        observer=measures,
     )
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
@@ -221,7 +237,7 @@ def build(
     handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
     worker = Worker(database, handlers, bus=bus, observe=measures.job)
     drain = Drain()
-    others = _other_probes(worker, keys, is_builtin=settings.ai.providers[0] is Provider.BUILTIN)
+    others = _other_probes(worker, keys, book, settings.ai.outside)
     return App(
         settings=settings,
         database=database,
@@ -242,10 +258,57 @@ def build(
         measures=measures,
         collectors=collectors,
         extra_roads=extra_roads,
+        relay=relay,
     )
 
 
-def _other_probes(worker: Worker, keys: KeySource | None, *, is_builtin: bool) -> dict[str, Probe]:
+def vendor_of(provider: Provider, ai: Ai) -> Vendor:
+    """The adapter to a vendor's model. Its SDK is imported here and nowhere else, so who names none pays for none."""
+    if provider is Provider.GEMINI:
+        from anamnesis.llm.gemini import Gemini  # noqa: PLC0415 - a second and thirty megabytes
+
+        return Gemini(_revealed(ai.gemini_key), model=ai.gemini_model, base_url=ai.gemini_base_url)
+    from anamnesis.llm.openai import OpenAi  # noqa: PLC0415 - same
+
+    return OpenAi(_revealed(ai.openai_key), model=ai.openai_model, base_url=ai.openai_base_url)
+
+
+def _revealed(key: Secret | None) -> str:
+    assert key is not None, "settings demand the key of each provider named"
+    return key.reveal()
+
+
+def priced(name: str, ai: Ai) -> "Price | None":
+    """What the operator says a model costs; nothing is guessed."""
+    from anamnesis.llm.relay import Price  # noqa: PLC0415 - as for vendors: who names none pays for none
+
+    return next((Price(given, back) for model, given, back in ai.prices if model == name), None)
+
+
+def _relay(settings: Settings, book: PostgresCallBook, measures: Measures) -> "Relay | None":
+    """The vendors' models in order, or None when the built-in interviewer comes first."""
+    ai = settings.ai
+    if not ai.outside:
+        return None
+    from anamnesis.llm.relay import Provider as ModelProvider  # noqa: PLC0415 - as for vendors
+    from anamnesis.llm.relay import Relay  # noqa: PLC0415 - same
+
+    vendors = [(provider, vendor_of(provider, ai)) for provider in ai.outside]
+    providers = [
+        ModelProvider(provider.value, vendor, vendor.model, priced(vendor.model, ai)) for provider, vendor in vendors
+    ]
+    return Relay(providers, book, measures)
+
+
+def _briefing() -> Briefing:
+    from anamnesis.content.prompts import load_agents  # noqa: PLC0415 - as for vendors
+
+    return Briefing(load_agents())
+
+
+def _other_probes(
+    worker: Worker, keys: KeySource | None, book: PostgresCallBook, outside: Sequence[Provider]
+) -> dict[str, Probe]:
     """The parts beside the database. The built-in interviewer is always there."""
 
     async def working() -> Condition:
@@ -255,8 +318,9 @@ def _other_probes(worker: Worker, keys: KeySource | None, *, is_builtin: bool) -
         return Condition.DOWN if keys is None else Condition(keys.state.value)
 
     async def wording() -> Condition:
-        # Vendors' models are not built yet: a deployment that names one is served by the built-in interviewer.
-        return Condition.OK if is_builtin else Condition.DEGRADED
+        # Shut, or open by a hair for one caller: patients meet the next provider, or the built-in interviewer.
+        is_shut = bool(outside) and outside[0].value in await book.shut()
+        return Condition.DEGRADED if is_shut else Condition.OK
 
     return {"worker": working, "auth": authenticating, "ai": wording}
 

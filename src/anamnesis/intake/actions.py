@@ -21,6 +21,7 @@ from anamnesis.intake import interview
 from anamnesis.intake.interview import Inbound, Screened, TurnPlan
 from anamnesis.intake.model import Answered, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs
+from anamnesis.intake.prompting import LAST_LINES, Briefing, compose_prompt, with_facts
 from anamnesis.kernel.errors import Conflict, Unavailable
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
 from anamnesis.kernel.text import clean
@@ -75,6 +76,7 @@ class Interviewer:
     model: ChatModel
     deadline_s: float = 25.0
     is_builtin: bool = True
+    briefing: Briefing | None = None
     observer: Observer = field(default_factory=Unobserved)
 
 
@@ -255,7 +257,9 @@ async def take_turn(
     plan, is_fixed = _plan(turn, job, interviewer)
     deadline_s = interviewer.deadline_s if within_s is None else min(within_s, interviewer.deadline_s)
     is_ours = is_fixed or plan.question_id in _OUR_WORDS_ONLY or bool(turn.session.record.advice_due)
-    words, state = (plan.reply, _state(is_fixed)) if is_ours else await _find_words(plan, interviewer, deadline_s)
+    words, state = plan.reply, _state(is_fixed)
+    if not is_ours and _may_be_worded(plan, interviewer):
+        plan, words, state = await _find_words(turn, plan, deadline_s, store=store, interviewer=interviewer)
     for _ in range(_REPLANS):
         answered = await _append_reply(job, turn, plan, words, state, store=store, interviewer=interviewer)
         if answered is not None:
@@ -286,29 +290,50 @@ def _state(is_fixed: bool) -> str:  # noqa: FBT001 - one of two names
     return "answered_fixed" if is_fixed else "answered_fallback"
 
 
-async def _find_words(plan: TurnPlan, interviewer: Interviewer, deadline_s: float) -> tuple[str, str]:
-    """A model's wording of what code decided, or the scripted words when it fails or says what it may not."""
-    prompt = Prompt(plan.question_id, plan.reply, plan.record.stage.value, plan.record.language)
+def _may_be_worded(plan: TurnPlan, interviewer: Interviewer) -> bool:
+    return interviewer.briefing is None or interviewer.briefing.speaks(plan)
+
+
+async def _find_words(
+    turn: Turn, plan: TurnPlan, deadline_s: float, *, store: IntakeStore, interviewer: Interviewer
+) -> tuple[TurnPlan, str, str]:
+    """A model's wording of what code decided, or the scripted words when it fails or says what it may not.
+
+    The plan comes back with what the model read besides; a reply that is not sent brings no facts with it either.
+    """
+    end = time.monotonic() + deadline_s
+    prompt = await _prompt(turn, plan, store, interviewer)
     try:
         # The deadline is ours to keep: a model that hangs does not ask for our patience.
-        async with asyncio.timeout(deadline_s):
-            completion = await interviewer.model.complete(prompt, deadline_s=deadline_s)
-    except (ModelFailed, TimeoutError):
-        interviewer.observer.fallback("unavailable")
-        return plan.reply, "answered_fallback"
-    text = _usable(completion, after_flag=bool(plan.record.flags))
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + end - time.monotonic()):
+            completion = await interviewer.model.complete(prompt, deadline_s=end - time.monotonic())
+    except (ModelFailed, TimeoutError) as failed:
+        interviewer.observer.fallback(failed.reason if isinstance(failed, ModelFailed) else "timed_out")
+        return plan, plan.reply, "answered_fallback"
+    text = _usable(completion, prompt)
     if text is None:
         interviewer.observer.fallback("unusable")
-        return plan.reply, "answered_fallback"
-    return text, "answered_fallback" if interviewer.is_builtin else "answered_ai"
+        return plan, plan.reply, "answered_fallback"
+    record = with_facts(plan.record, completion.facts, interviewer.content.interview.agenda)
+    return replace(plan, record=record), text, "answered_fallback" if interviewer.is_builtin else "answered_ai"
 
 
-def _usable(completion: Completion, *, after_flag: bool) -> str | None:
+async def _prompt(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: Interviewer) -> Prompt:
+    if interviewer.briefing is None:
+        record = plan.record
+        return Prompt(plan.question_id, plan.reply, record.stage.value, record.language, is_flagged=bool(record.flags))
+    lines = await store.last_lines(turn.session.id, LAST_LINES)
+    agenda = interviewer.content.interview.agenda
+    return compose_prompt(plan, turn.session.id, lines, interviewer.briefing, agenda)
+
+
+def _usable(completion: Completion, prompt: Prompt) -> str | None:
     """The model's words, cleaned as people's are; None when they are cut off, empty, endless or refused."""
     text = clean(completion.text).strip()
     if completion.finish_reason != "stop" or not 0 < len(text) <= _LONGEST_REPLY:
         return None
-    return None if isinstance(check_reply(text, after_flag=after_flag), Refused) else text
+    verdict = check_reply(text, after_flag=prompt.is_flagged, language=prompt.language, told=prompt.told)
+    return None if isinstance(verdict, Refused) else text
 
 
 async def _append_reply(

@@ -119,6 +119,7 @@ FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id AND s.epoch =
 WHERE m.superseded_at IS NULL
 """
 _TRANSCRIPT: Final = _LINES + "AND m.session_id = $1 AND m.seq > $2 ORDER BY m.seq"
+_LAST_LINES: Final = _LINES + "AND m.session_id = $1 ORDER BY m.seq DESC LIMIT $2"
 _TRANSCRIPT_OF_CONNECTION: Final = (
     _LINES + "AND s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at, s.id, m.seq"
 )
@@ -319,6 +320,11 @@ class PostgresIntakeStore:
     async def transcript(self, session_id: UUID, *, after: int = 0) -> list[Row]:
         """The conversation in order, from the first line after this place."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, after)]
+
+    async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]:
+        """The last lines of a session's transcript, oldest first."""
+        rows = await self.database.fetch(_LAST_LINES, session_id, most)
+        return tuple(_message(row) for row in reversed(rows))
 
     async def transcript_of_connection(self, connection_id: UUID) -> list[Row]:
         """Every conversation of a connection, in order."""

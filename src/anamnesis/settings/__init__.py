@@ -1,5 +1,6 @@
 """What an operator may set, read once at the start. Nothing else in the system looks at the environment."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -69,6 +70,7 @@ VARIABLES: Final = (
     Variable("GEMINI_BASE_URL", "another address of Gemini's API"),
     Variable("OPENAI_BASE_URL", "another address of OpenAI's API"),
     Variable("AI_TIMEOUT_S", "seconds a reply may take before the built-in interviewer answers", "25"),
+    Variable("AI_PRICES", "MODEL=IN/OUT, US dollars for a million tokens, for the ledger", "costs are not known"),
     Variable("TRUSTED_PROXIES", "address blocks whose X-Forwarded-For is believed", "nobody"),
     Variable("CONTENT_STATUS", "draft or signed: which clinical content may be served", "draft"),
     Variable("CONSENT_RECORDED_ELSEWHERE", "true when the client asks for consent itself", "false"),
@@ -128,6 +130,12 @@ class Ai:
     gemini_base_url: str | None = None
     openai_base_url: str | None = None
     timeout_s: float = 25.0
+    prices: tuple[tuple[str, float, float], ...] = ()
+
+    @property
+    def outside(self) -> tuple[Provider, ...]:
+        """The vendors' models to ask, in order: those before the built-in interviewer, who always answers."""
+        return tuple(itertools.takewhile(lambda each: each is not Provider.BUILTIN, self.providers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +268,7 @@ def _ai(reader: Reader) -> Ai:
         gemini_base_url=reader.take("GEMINI_BASE_URL", reading.web_url, None),
         openai_base_url=reader.take("OPENAI_BASE_URL", reading.web_url, None),
         timeout_s=reader.take("AI_TIMEOUT_S", reading.number(0.1, 29), 25.0),
+        prices=reader.take("AI_PRICES", reading.several(reading.price), ()),
     )
 
 
