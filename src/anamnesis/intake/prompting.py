@@ -47,8 +47,13 @@ class Briefing:
     agents: "Mapping[Stage, Agent]"
 
     def speaks(self, plan: TurnPlan) -> bool:
-        """Whether a model may word this turn: the guards over its words are reviewed for English only."""
-        return plan.record.stage in self.agents and plan.record.language in _LANGUAGES and bool(plan.question_id)
+        """Whether a model may word this turn.
+
+        Only in English, for which the guards over its words are reviewed, and only a plain question: a list of danger
+        signs, or how to measure, must reach the patient whole.
+        """
+        is_plain = bool(plan.question_id) and plan.question.endswith("?")
+        return is_plain and plan.record.stage in self.agents and plan.record.language in _LANGUAGES
 
 
 def compose_prompt(

@@ -72,7 +72,7 @@ _COMMON: Final = frozenset(
     that this these those with from into about also tell please there them they she her his him its one other others
     child patient anything something come""".split()  # noqa: SIM905 - a list of words is read as a whole
 )
-_LEAST_SHARED: Final = 0.34
+_LEAST_SHARED: Final = 0.4
 _SHORTEST_TOPIC: Final = 3
 
 
@@ -213,12 +213,14 @@ def _faults(text: str, prompt: Prompt) -> Iterator[str]:
 
 
 def _still_asks(text: str, question: str) -> bool:
-    """Whether the wording still asks the question: it shares enough of the words that carry its topic.
+    """Whether the wording still asks the question: it shares words that carry its topic, some of every sentence.
 
     The patient's next message is read as the answer to that question, so a wording that asks another is a wrong fact.
     """
-    wanted = _topics(question)
-    return not wanted or len(wanted & _topics(text)) >= max(1, round(_LEAST_SHARED * len(wanted)))
+    said, wanted = _topics(text), _topics(question)
+    sentences = (_topics(sentence) for sentence in _CLAUSE.findall(question))
+    is_whole = all(sentence & said for sentence in sentences if sentence)
+    return is_whole and len(wanted & said) >= _LEAST_SHARED * len(wanted)
 
 
 def _topics(text: str) -> frozenset[str]:
