@@ -52,12 +52,21 @@ from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
 from anamnesis.messaging.store import PostgresMessageStore
+from anamnesis.notifications.api import Notifications
+from anamnesis.notifications.api import procedures as notification_procedures
+from anamnesis.notifications.store import PostgresNotificationStore
 from anamnesis.settings import Provider, Settings
 from anamnesis.workers.loop import Worker
 
 _NAMES: Final = tuple(
     procedure.name
-    for procedures in (care_procedures, messaging_procedures, intake_procedures, handover_procedures)
+    for procedures in (
+        care_procedures,
+        messaging_procedures,
+        intake_procedures,
+        handover_procedures,
+        notification_procedures,
+    )
     for procedure in procedures
 )
 
@@ -201,9 +210,10 @@ def build(
     )
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
-    registry.add(messaging_procedures, Messaging(PostgresMessageStore(database)))
+    registry.add(messaging_procedures, Messaging(PostgresMessageStore(database), bus))
     registry.add(intake_procedures, Intake(intake_store, care_store, interviewer, bus))
     registry.add(handover_procedures, Handover(handover_store, care_store))
+    registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
     add_unported(registry)
     keys = keys or _keys(settings)
     expected = Expected(issuer or settings.identity.issuer or origin, frozenset({origin}))
