@@ -10,6 +10,9 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from anamnesis.administration.api import Administration
+from anamnesis.administration.api import procedures as administration_procedures
+from anamnesis.administration.store import PostgresAdministrationStore
 from anamnesis.care.actions import Door
 from anamnesis.care.api import Care
 from anamnesis.care.api import procedures as care_procedures
@@ -66,6 +69,7 @@ _NAMES: Final = tuple(
         intake_procedures,
         handover_procedures,
         notification_procedures,
+        administration_procedures,
     )
     for procedure in procedures
 )
@@ -214,6 +218,7 @@ def build(
     registry.add(intake_procedures, Intake(intake_store, care_store, interviewer, bus))
     registry.add(handover_procedures, Handover(handover_store, care_store))
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
+    registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)
     keys = keys or _keys(settings)
     expected = Expected(issuer or settings.identity.issuer or origin, frozenset({origin}))
