@@ -10,6 +10,9 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from anamnesis.administration.api import Administration
+from anamnesis.administration.api import procedures as administration_procedures
+from anamnesis.administration.store import PostgresAdministrationStore
 from anamnesis.care.actions import Door
 from anamnesis.care.api import Care
 from anamnesis.care.api import procedures as care_procedures
@@ -54,6 +57,9 @@ from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
 from anamnesis.messaging.store import PostgresMessageStore
+from anamnesis.notifications.api import Notifications
+from anamnesis.notifications.api import procedures as notification_procedures
+from anamnesis.notifications.store import PostgresNotificationStore
 from anamnesis.settings import Ai, Provider, Secret, Settings
 from anamnesis.workers.loop import Worker
 
@@ -62,7 +68,14 @@ if TYPE_CHECKING:
 
 _NAMES: Final = tuple(
     procedure.name
-    for procedures in (care_procedures, messaging_procedures, intake_procedures, handover_procedures)
+    for procedures in (
+        care_procedures,
+        messaging_procedures,
+        intake_procedures,
+        handover_procedures,
+        notification_procedures,
+        administration_procedures,
+    )
     for procedure in procedures
 )
 
@@ -217,9 +230,11 @@ def build(
     )
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
-    registry.add(messaging_procedures, Messaging(PostgresMessageStore(database)))
+    registry.add(messaging_procedures, Messaging(PostgresMessageStore(database), bus))
     registry.add(intake_procedures, Intake(intake_store, care_store, interviewer, bus))
     registry.add(handover_procedures, Handover(handover_store, care_store))
+    registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
+    registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)
     keys = keys or _keys(settings)
     expected = Expected(issuer or settings.identity.issuer or origin, frozenset({origin}))

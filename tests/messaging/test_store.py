@@ -295,13 +295,16 @@ async def test_a_send_is_one_statement_and_a_repeat_two(real):
         assert len(counting.asked) == statements_so_far
 
 
-@pytest.mark.parametrize("name", ["_PAGE", "_UNREAD", "_MARK", "_SEEN", "_SEND"])
+@pytest.mark.parametrize("name", ["_PAGE", "_AFTER", "_STATE", "_CONVERSATIONS", "_UNREAD", "_MARK", "_SEEN", "_SEND"])
 async def test_every_statement_has_its_index(owner, name):
     one, two, three = uuid4(), uuid4(), uuid4()
     arguments = {
         "_PAGE": (one, 5, 5),
         "_UNREAD": (one, two, three),
-        "_MARK": (one, two),
+        "_AFTER": (one, 5),
+        "_STATE": (one, two),
+        "_CONVERSATIONS": (one, two, three),
+        "_MARK": (one, two, "anamnesis"),
         "_SEEN": (one, two, three),
         "_SEND": (one, two, "words", three, two, "patient", "anamnesis"),
     }[name]

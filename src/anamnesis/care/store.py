@@ -100,6 +100,19 @@ UPDATE patients SET date_of_birth = coalesce($2, date_of_birth), gender = coales
 WHERE user_id = $1"""
 
 
+_OF_DOCTOR_OWN: Final = (
+    "specialty", "clinic_name", "bio", "phone", "address", "appointment_duration", "buffer_time",
+    "max_daily_appointments", "consultation_fee",
+)  # fmt: skip
+_UPDATE_DOCTOR: Final = """
+UPDATE doctors SET specialty = coalesce($2, specialty), clinic_name = coalesce($3, clinic_name),
+       bio = coalesce($4, bio), phone = coalesce($5, phone), address = coalesce($6, address),
+       appointment_duration = coalesce($7, appointment_duration), buffer_time = coalesce($8, buffer_time),
+       max_daily_appointments = coalesce($9, max_daily_appointments),
+       consultation_fee = coalesce($10, consultation_fee), updated_at = clock_timestamp()
+WHERE user_id = $1 RETURNING id"""
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresCareStore:
     """Implements CareStore, and the reads this slice's procedures show."""
@@ -297,6 +310,17 @@ class PostgresCareStore:
             doctor = dict(await connection.fetchrow(_DOCTOR, actor.user_id) or {})
             await audit(connection, actor, "doctor_created", "doctor", doctor["id"], {})
             return doctor
+
+    async def update_doctor(self, actor: Person, fields: Mapping[str, object]) -> Row | None:
+        """Change what is given of the user's doctor profile, audited by the fields' names; None without one."""
+        async with self.database.transaction() as connection:
+            row = await connection.fetchrow(
+                _UPDATE_DOCTOR, actor.user_id, *(fields.get(name) for name in _OF_DOCTOR_OWN)
+            )
+            if row is None:
+                return None
+            await audit(connection, actor, "doctor_profile_updated", "doctor", row["id"], {"fields": sorted(fields)})
+            return dict(await connection.fetchrow(_DOCTOR, actor.user_id) or {})
 
     async def pending_doctors(self, *, limit: int, offset: int) -> tuple[list[Row], int]:
         """Doctors nobody has verified or rejected yet with their accounts' names, oldest first, and how many wait."""

@@ -1,11 +1,10 @@
 """The procedures of the interview: intake.*."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from anamnesis.care.model import Access, Standing
@@ -41,21 +40,12 @@ from anamnesis.intake.views import (
 from anamnesis.kernel.errors import BadInput, NotFound, NotPermitted
 from anamnesis.kernel.identity import DoctorId, PatientId
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
+from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracked
 from anamnesis.schema import ONE_OF, Input, Maybe, Output, Uuid, items, number, text
 
 MOST_AT_ONCE = 50
-#: Below the five seconds after which a lost access must have been noticed.
-_RECHECK_S = 4.0
 _STATUS = Literal["not_started", "in_progress", "ready", "reviewed", "all"]
-
-
-class Listener(Protocol):
-    """Where live news comes from: topics with ids only."""
-
-    def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        """Payloads published to the topic while subscribed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,10 +412,10 @@ async def mark_as_reviewed(call: Call, body: SessionRef) -> SessionRow:
 )
 async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
     """Each new line of a session's transcript, from the given one on, for as long as the caller may see it."""
-    store, after = call.services.store, _seq_of(body.last_event_id)
+    store, after = call.services.store, place_of(body.last_event_id or None) or 0
     await _access(call, body.session_id, writing=False)
     async with call.services.listener.subscribe(f"session:{body.session_id}") as news:
-        with closing(_News(news)) as waiting:
+        with closing(News(news)) as waiting:
             while True:
                 for line in await store.transcript(body.session_id, after=after):
                     after = line["seq"]
@@ -443,34 +433,8 @@ async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
     doctor_id, count = _doctor_id(call), 0
     async with call.services.listener.subscribe(f"inbox:{doctor_id}") as news:
         yield Tracked("0", {"changed": False})
-        with closing(_News(news)) as waiting:
+        with closing(News(news)) as waiting:
             while (changed := await waiting.wait()) is not None:
                 if changed:
                     count += 1
                     yield Tracked(str(count), {"changed": True})
-
-
-class _News:
-    """Waits for news without ever cancelling the iterator, which a time-out inside it would end."""
-
-    def __init__(self, news: AsyncIterator[str]) -> None:
-        self._news = news
-        self._next: asyncio.Future[str] | None = None
-
-    async def wait(self) -> bool | None:
-        """Whether there was news, within the time access may go unchecked; None when there will be no more."""
-        self._next = self._next or asyncio.ensure_future(anext(self._news))
-        done, _ = await asyncio.wait({self._next}, timeout=_RECHECK_S)
-        if not done:
-            return False
-        following, self._next = self._next, None
-        return not isinstance(following.exception(), StopAsyncIteration) or None
-
-    def close(self) -> None:
-        """Stop waiting."""
-        if self._next is not None:
-            self._next.cancel()
-
-
-def _seq_of(last_event_id: str | Undefined) -> int:
-    return int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else 0  # noqa: PLR2004 - a bigint

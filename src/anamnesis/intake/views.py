@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 from anamnesis.clinical.record import ClinicalRecord, NoneReported, Reported, record_from_json
 from anamnesis.clinical.sbar import STRATEGY, next_move, sbar_text
 from anamnesis.clinical.terms import Colour, Sex
@@ -334,6 +336,10 @@ def _hpi(record: ClinicalRecord) -> str | None:
     return "; ".join(parts) or None
 
 
+#: A transcript is made at once: line by line costs twice the time.
+_CHAT_LINES: Final = TypeAdapter(list[ChatLine])
+
+
 def chat_line(row: Row) -> ChatLine:
     """One line of the transcript."""
     return ChatLine(**_line(row))
@@ -353,7 +359,7 @@ def _line(row: Row) -> dict[str, Any]:
         "timestamp": row["created_at"],
         "grounding_metadata": None,
         "active_agent": row["active_agent"],
-        "choices": [Choice(**choice) for choice in row["choices"] or ()],
+        "choices": row["choices"] or [],
         "is_emergency": row["is_emergency"],
     }
 
@@ -385,7 +391,7 @@ def session_view(row: Row, lines: list[Row], *, for_patient: bool) -> SessionVie
     )
     return SessionView(
         session=SessionFields(**session_fields(row, for_patient=for_patient)),
-        messages=[chat_line(line) for line in lines],
+        messages=_CHAT_LINES.validate_python([_line(line) for line in lines]),
         connection=connection,
         user_role="patient" if for_patient else "doctor",
         last_event_id=str(lines[-1]["seq"]) if lines else "0",

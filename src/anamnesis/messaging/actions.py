@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from anamnesis.care.policy import access_connection
+from anamnesis.kernel.errors import NotPermitted
 from anamnesis.kernel.identity import Person
 from anamnesis.messaging.model import Draft
 from anamnesis.messaging.ports import MessageStore, Row
@@ -36,3 +37,15 @@ async def mark_as_read(reader: Person, connection_id: UUID, *, store: MessageSto
     """Mark what the other side wrote; answers how many messages that were. Raises NotFound, NotPermitted."""
     access_connection(reader, await store.link(connection_id), writing=False)
     return await store.mark_read(connection_id, reader)
+
+
+async def news(reader: Person, connection_id: UUID, after: int, *, store: MessageStore) -> tuple[list[Row], Row]:
+    """The messages after this place, and the conversation's state. Raises NotFound, NotPermitted.
+
+    Access is decided anew each time, so a stream ends when it does.
+    """
+    access_connection(reader, await store.link(connection_id), writing=False)
+    state = await store.state(connection_id, reader)
+    if not state["is_active"]:
+        raise NotPermitted("This account has been deactivated.")
+    return (await store.after(connection_id, after) if state["last"] > after else []), state
