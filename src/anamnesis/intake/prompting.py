@@ -29,8 +29,8 @@ _SHORTEST_NAME: Final = 2
 _LANGUAGES: Final = {"en": "English"}
 
 _EMAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
-#: Nine digits or more: shorter runs are readings, dates and doses.
-_PHONE: Final = re.compile(r"(?<![\w/])\+?\d(?:[ ().-]{0,2}\d){8,14}(?!\w)")
+#: Nine digits or more, together or after a plus or a nought: anything else is readings, dates and doses.
+_PHONE: Final = re.compile(r"(?<![\w/.])(?:(?:\+|0)\d?(?:[ ()-]{0,2}\d){8,14}|\d{9,15})(?!\w)")
 
 #: Lists whose question is asked all the same, for the rest of the list.
 _STILL_ASKED: Final = frozenset({"medicines", "past_history"})
@@ -52,7 +52,7 @@ class Briefing:
         Only in English, for which the guards over its words are reviewed, and only a plain question: a list of danger
         signs, or how to measure, must reach the patient whole.
         """
-        is_plain = bool(plan.question_id) and plan.question.endswith("?")
+        is_plain = bool(plan.question_id) and "?" in plan.question and "\n" not in plan.question
         return is_plain and plan.record.stage in self.agents and plan.record.language in _LANGUAGES
 
 

@@ -203,7 +203,8 @@ def _faults(text: str, prompt: Prompt) -> Iterator[str]:
         yield "token"
     if _MARKUP.search(text) or _ODD.search(text):
         yield "markup"
-    if not text.endswith("?") or text.count("?") > _MOST_QUESTIONS:
+    is_asking = text.endswith("?") or ("?" in text and not prompt.question.endswith("?"))
+    if not is_asking or text.count("?") > _MOST_QUESTIONS:
         yield "no_question"
     verdict = check_reply(text, after_flag=prompt.is_flagged, language=prompt.language, told=prompt.told)
     if isinstance(verdict, Refused):

@@ -34,8 +34,10 @@ from anamnesis.llm.port import (
 MOST_CALLS: Final = 2
 #: With another provider to go to, the first may use this share of what is left of the deadline.
 _FIRST_SHARE: Final = 0.6
+#: Share of what is left of the deadline that the book may take to say whether a provider may be asked.
+_BOOK_SHARE: Final = 0.25
 #: Nothing worth reading comes back sooner.
-_LEAST_S: Final = 0.2
+_LEAST_S: Final = 0.1
 #: Kept from the deadline, so that a failure has its name before whoever set it loses patience.
 _MARGIN_S: Final = 0.05
 _PAUSE_S: Final = 0.2
@@ -211,7 +213,7 @@ class Relay:
     async def _refusal(self, provider: Provider, prompt: Prompt, end: float) -> ModelFailed | None:
         """Why the provider is not asked now; a book that cannot be read in time is a reason too."""
         try:
-            async with asyncio.timeout(max(0.0, min(0.4, end - time.monotonic()))):
+            async with asyncio.timeout(max(0.0, _BOOK_SHARE * (end - time.monotonic()))):
                 admission = await self.book.admit(provider.name, prompt.session_id)
         except (Unavailable, TimeoutError):
             return ModelUnavailable("book")
