@@ -1,6 +1,8 @@
 """Settings in, a running system out: the only place that knows every name."""
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from anamnesis.care.actions import Door
 from anamnesis.care.api import Care
 from anamnesis.care.api import procedures as care_procedures
 from anamnesis.care.store import PostgresCareStore
+from anamnesis.clinical.record import Stage
 from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
@@ -48,11 +51,12 @@ from anamnesis.intake.api import procedures as intake_procedures
 from anamnesis.intake.prompting import Briefing
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.journal import procedure_logger
+from anamnesis.kernel.calls import ModelCall
 from anamnesis.kernel.clock import SystemClock
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
 from anamnesis.kernel.procedures import Registry, Request
-from anamnesis.llm.port import ChatModel, Vendor
+from anamnesis.llm.port import ChatModel, Prompt, Vendor
 from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
@@ -313,6 +317,42 @@ def _relay(settings: Settings, book: PostgresCallBook, measures: Measures) -> "R
         ModelProvider(provider.value, vendor, vendor.model, priced(vendor.model, ai)) for provider, vendor in vendors
     ]
     return Relay(providers, book, measures)
+
+
+async def ask_once(provider: Provider, ai: Ai) -> ModelCall:
+    """One call with a question of our own and nothing of a patient. Raises ModelFailed."""
+    from anamnesis.llm.drafts import read_draft  # noqa: PLC0415 - as for vendors
+    from anamnesis.llm.relay import cost_microusd  # noqa: PLC0415 - same
+
+    vendor = vendor_of(provider, ai)
+    question = "How old are you?"
+    prompt = Prompt(
+        "who",
+        question,
+        Stage.VITALS.value,
+        "en",
+        question=question,
+        instructions=_briefing().agents[Stage.VITALS].text.replace("{language}", "English"),
+        case=json.dumps({"question": question, "record": {}, "may_propose": [], "conversation": []}),
+    )
+    started = time.monotonic()
+    try:
+        said = await vendor.complete(prompt, deadline_s=ai.timeout_s)
+        read_draft(prompt, said)
+    finally:
+        await vendor.aclose()
+    return ModelCall(
+        provider.value,
+        said.model or vendor.model,
+        "check",
+        None,
+        1,
+        "answered",
+        input_tokens=said.usage.input_tokens,
+        output_tokens=said.usage.output_tokens,
+        cost_microusd=cost_microusd(priced(vendor.model, ai), said),
+        latency_ms=round((time.monotonic() - started) * 1000),
+    )
 
 
 def _briefing() -> Briefing:

@@ -19,10 +19,10 @@ NEITHER = replace(GOOD, outcome="guarded", sign=Sign.NEITHER)
 @pytest.fixture(params=["memory", "postgres"])
 async def book(request, clinic):
     if request.param == "memory":
-        yield InMemoryCallBook(pause_s=0.3)
+        yield InMemoryCallBook(pause_s=0.2)
         return
     database = Database(clinic.app_dsn)
-    yield PostgresCallBook(database, pause_s=0.3)
+    yield PostgresCallBook(database, pause_s=0.2)
     await database.close()
 
 
@@ -49,7 +49,7 @@ async def test_a_success_between_starts_the_count_again(book):
 async def test_after_the_pause_one_is_let_through_and_a_success_opens(book):
     for _ in range(3):
         await book.record(BAD)
-    await asyncio.sleep(0.35)
+    await asyncio.sleep(0.25)
     assert [await admitted(book) for _ in range(3)] == [True, False, False]
     await book.record(GOOD)
     assert await admitted(book)
@@ -59,27 +59,27 @@ async def test_after_the_pause_one_is_let_through_and_a_success_opens(book):
 async def test_a_probe_that_fails_shuts_for_another_pause(book):
     for _ in range(3):
         await book.record(BAD)
-    await asyncio.sleep(0.35)
+    await asyncio.sleep(0.25)
     assert await admitted(book)
     await book.record(BAD)
     assert not await admitted(book)
 
 
 async def test_a_pause_that_was_asked_for_is_kept_from_the_first_failure(book):
-    await book.record(replace(BAD, shut_for_s=0.5))
-    await asyncio.sleep(0.3)
+    await book.record(replace(BAD, shut_for_s=0.4))
+    await asyncio.sleep(0.25)
     assert not await admitted(book)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.2)
     assert await admitted(book)
 
 
 async def test_two_processes_share_one_breaker_and_one_probe(clinic):
     pools = [Database(clinic.app_dsn), Database(clinic.app_dsn)]
-    one, two = (PostgresCallBook(pool, pause_s=0.3) for pool in pools)
+    one, two = (PostgresCallBook(pool, pause_s=0.2) for pool in pools)
     for book in (one, two, one):
         await book.record(BAD)
     assert not await admitted(two)
-    await asyncio.sleep(0.35)
+    await asyncio.sleep(0.25)
     let = await asyncio.gather(*(admitted(book) for book in (one, two) * 20))
     assert sum(let) == 1
     for pool in pools:

@@ -140,8 +140,21 @@ CELLS = {
     "well": (good(), AI),
 }  # fmt: skip
 
-#: Those that take the whole second; the others are over at once.
-SLOW = ("P2", "P3", "P18")
+#: One of each kind stays in the quick suite; all of them run in the whole one.
+QUICK = (
+    "P1 refused",
+    "P4 429 in an hour",
+    "P5 500",
+    "P6 fenced",
+    "P9 no finish reason",
+    "P13 status",
+    "P14 dose",
+    "well",
+)
+
+
+def quickly(vendor, row):
+    return pytest.param(vendor, row, id=f"{vendor} {row}", marks=[] if row in QUICK else [pytest.mark.slow])
 
 
 @asynccontextmanager
@@ -169,11 +182,8 @@ async def in_time(awaitable, within_s):
     return answer
 
 
-CASES = [
-    pytest.param(vendor, row, id=f"{vendor} {row}", marks=[pytest.mark.slow] if row.startswith(SLOW) else [])
-    for vendor in VENDORS
-    for row in CELLS
-]
+CASES = [quickly(vendor, row) for vendor in VENDORS for row in CELLS]
+ONE_QUICKLY = [VENDORS[0], pytest.param(VENDORS[1], marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +222,7 @@ async def test_however_a_provider_fails_the_patient_gets_the_next_question_in_ti
     figures.append({"cell": row, "vendor": vendor, "seconds": round(seconds, 3), "calls": len(ledger), "state": state})
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
 async def test_with_the_breaker_open_nobody_waits(clinic, owner, vendor):
     async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
         server.will(status(500))
@@ -230,6 +240,7 @@ async def test_with_the_breaker_open_nobody_waits(clinic, owner, vendor):
         assert (await app.health.report())["parts"]["ai"] == "degraded"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):
     async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
@@ -249,8 +260,14 @@ async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):
         assert (await app.health.report())["parts"]["ai"] == "ok"
 
 
-@pytest.mark.parametrize("first", VENDORS)
-@pytest.mark.parametrize("row", ["P1 refused", "P2 hang", "P4 429 in an hour", "P5 401", "P6 fenced", "P14 dose"])
+@pytest.mark.parametrize(
+    ("first", "row"),
+    [
+        quickly(vendor, row)
+        for vendor in VENDORS
+        for row in ("P2 hang", "P4 429 in an hour", "P5 401", "P6 fenced", "P10 reset", "P15 swahili")
+    ],
+)
 async def test_when_the_first_fails_the_second_answers_inside_the_same_deadline(clinic, owner, first, row):
     second = OPENAI if first == GEMINI else GEMINI
     fault, _ = CELLS[row]
@@ -293,8 +310,13 @@ async def test_two_hundred_hung_calls_hold_no_connection_and_reads_go_on(clinic,
 EMERGENCY = "I have crushing chest pain and I am sweating"
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("row", ["P5 500", "P13 status", "P14 no doctor", "well"])
+@pytest.mark.parametrize(
+    ("vendor", "row"),
+    [
+        quickly(vendor, row)
+        for vendor, row in zip(VENDORS * 2, ("P13 status", "P5 503", "P14 no doctor", "P7 null reply"), strict=True)
+    ],
+)
 async def test_urgency_is_the_same_with_and_without_a_model(clinic, owner, vendor, row):
     messages = (*WHOLE_INTAKE[:6], EMERGENCY, "yes I am safe")
     seen = []
@@ -316,7 +338,7 @@ async def test_urgency_is_the_same_with_and_without_a_model(clinic, owner, vendo
     assert seen[0][0] == 2
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
 async def test_a_fact_with_its_words_enters_the_record_and_an_invented_one_does_not(clinic, owner, vendor):
     told = "I have had a bad headache since Monday. I smoke a pipe every evening"
     proposed = [
@@ -337,7 +359,7 @@ async def test_a_fact_with_its_words_enters_the_record_and_an_invented_one_does_
         assert kept["facts_dropped"] >= 2
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
 async def test_a_whole_intake_with_a_model_ends_as_one_without(clinic, owner, vendor):
     async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
         server.will(good())

@@ -227,11 +227,15 @@ async def test_nobody_is_followed_elsewhere(server, model):
     assert len(server.calls) == 1
 
 
-@pytest.mark.parametrize("fault", [hang, hang_after_headers, hang_in_body, drip], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault",
+    [hang, drip, *(pytest.param(each, marks=pytest.mark.slow) for each in (hang_after_headers, hang_in_body))],
+    ids=lambda fault: fault.__name__,
+)
 async def test_a_call_ends_at_its_deadline_and_its_socket_within_a_second(server, model, fault):
     server.will(fault)
     started = time.monotonic()
-    assert isinstance(await failure(model, deadline_s=0.3), ModelTimedOut)
+    assert isinstance(await failure(model, deadline_s=0.2), ModelTimedOut)
     assert time.monotonic() - started < 0.6
     await asyncio.sleep(0.2)
     assert server.calls[0].closed_at - started < 1.3
@@ -240,7 +244,7 @@ async def test_a_call_ends_at_its_deadline_and_its_socket_within_a_second(server
 async def test_a_cancelled_call_closes_its_socket_within_a_second(server, model):
     server.will(hang)
     task = asyncio.create_task(model.complete(PROMPT, deadline_s=20))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.15)
     assert server.calls
     task.cancel()
     left = time.monotonic()
@@ -347,12 +351,7 @@ print((time.perf_counter() - started) * 1000, (used() - memory) / 2**20)
 
 
 def test_the_layer_itself_adds_at_most_five_milliseconds_and_a_megabyte():
-    ours = (
-        "anamnesis.kernel.calls",
-        "anamnesis.db.model_calls",
-        "anamnesis.content.agents",
-        "anamnesis.intake.prompting",
-    )
+    ours = ("anamnesis.kernel.calls", "anamnesis.db.model_calls", "anamnesis.intake.prompting")
     command = [sys.executable, "-c", _COST.format(ours=ours)]
     measured = [
         [float(number) for number in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]

@@ -100,8 +100,8 @@ async def failure(relay, *, deadline_s=1.0, kind=ModelFailed):
 def test_alone_only_what_can_be_mended_or_waited_for_is_asked_again(failed, step):
     assert after(failed, has_next=False, left_s=5.0) == step
     assert after(failed, has_next=True, left_s=5.0) == GoOn()
-    assert after(failed, has_next=True, left_s=0.1) == GiveUp()
-    assert after(failed, has_next=False, left_s=0.1) == GiveUp()
+    assert after(failed, has_next=True, left_s=0.05) == GiveUp()
+    assert after(failed, has_next=False, left_s=0.05) == GiveUp()
 
 
 def test_with_another_to_go_to_the_first_leaves_it_time():
@@ -148,8 +148,8 @@ async def test_when_all_fail_it_fails_by_name_after_two_calls_at_most_and_in_tim
     for scripts in ([[bad]], [[bad], [bad]]):
         relay, *models = a_relay(*scripts)
         started = time.monotonic()
-        await failure(relay, deadline_s=0.6)
-        assert time.monotonic() - started <= 0.6
+        await failure(relay, deadline_s=0.4)
+        assert time.monotonic() - started <= 0.4
         assert sum(len(model.asked) for model in models) <= 2
 
 
