@@ -221,7 +221,12 @@ def build(
     collectors = CollectorRegistry()
     measures = Measures(collectors, procedures=_NAMES)
     measures.watch_pool(in_use=lambda: database.in_use, size=lambda: database.size)
-    book = PostgresCallBook(database, per_minute=settings.limits.per_minute(settings.limits.model_calls))
+    book = PostgresCallBook(
+        database,
+        per_minute=settings.limits.per_minute(settings.limits.model_calls),
+        daily_usd=settings.ai.daily_usd,
+        session_usd=settings.ai.session_usd,
+    )
     relay = None if model is not None else _relay(settings, book, measures)
     chosen = model or relay
     interviewer = Interviewer(
@@ -286,10 +291,10 @@ def vendor_of(provider: Provider, ai: Ai) -> Vendor:
     if provider is Provider.GEMINI:
         from anamnesis.llm.gemini import Gemini  # noqa: PLC0415 - a second and thirty megabytes
 
-        return Gemini(_revealed(ai.gemini_key), model=ai.gemini_model, base_url=ai.gemini_base_url)
+        return Gemini(_revealed(ai.gemini_key), model=ai.model_of(provider), base_url=ai.gemini_base_url)
     from anamnesis.llm.openai import OpenAi  # noqa: PLC0415 - same
 
-    return OpenAi(_revealed(ai.openai_key), model=ai.openai_model, base_url=ai.openai_base_url)
+    return OpenAi(_revealed(ai.openai_key), model=ai.model_of(provider), base_url=ai.openai_base_url)
 
 
 def _revealed(key: Secret | None) -> str:

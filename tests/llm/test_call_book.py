@@ -101,6 +101,30 @@ async def a_row(owner):
     return await owner.fetchval("INSERT INTO intake_sessions (connection_id) VALUES ($1) RETURNING id", uuid4())
 
 
+async def test_a_session_whose_last_calls_all_failed_rests_and_others_go_on(database, owner):
+    book, session = PostgresCallBook(database, failures=3, rest_s=0.3), await a_row(owner)
+    mine = replace(NEITHER, session_id=session)
+    for call in (mine, replace(GOOD, session_id=session), mine, mine):
+        await book.record(call)
+    assert await book.admit("gemini", session) is Admission.OPEN
+    await book.record(mine)
+    assert await book.admit("gemini", session) is Admission.SHUT
+    assert await book.admit("gemini", None) is Admission.OPEN
+    await asyncio.sleep(0.35)
+    assert await book.admit("gemini", session) is Admission.OPEN
+
+
+async def test_past_a_days_or_a_sessions_cap_nobody_is_asked(database, owner):
+    session = await a_row(owner)
+    book = PostgresCallBook(database, daily_usd=0.01, session_usd=0.002)
+    await book.record(replace(GOOD, session_id=session, cost_microusd=2_000))
+    assert await book.admit("gemini", session) is Admission.OVER_BUDGET
+    assert await book.admit("gemini", None) is Admission.OPEN
+    await book.record(replace(GOOD, cost_microusd=8_000))
+    assert await book.admit("gemini", None) is Admission.OVER_BUDGET
+    assert await PostgresCallBook(database).admit("gemini", None) is Admission.OPEN
+
+
 async def test_the_ledger_holds_every_word_it_was_given_and_no_column_for_content(database, owner):
     call = replace(GOOD, facts_kept=1, facts_dropped=2, input_tokens=9, output_tokens=6, cost_microusd=420)
     await PostgresCallBook(database).record(call)

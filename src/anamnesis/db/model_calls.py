@@ -9,19 +9,30 @@ from anamnesis.db.postgres import Database
 from anamnesis.kernel.calls import Admission, ModelCall, Sign
 
 # One statement, so one moment for all processes: of those who meet a pause that is over, one wins the row and asks.
+# A session whose last calls all failed rests too, whoever was asked: its patient has waited often enough.
 _ADMIT: Final = """
 WITH probe AS (
     UPDATE model_breakers SET shut_until = clock_timestamp() + $3::interval
-    WHERE provider = $1 AND shut_until <= clock_timestamp() RETURNING provider)
-SELECT EXISTS (SELECT FROM probe)
-       OR NOT EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until IS NOT NULL) AS is_open,
-       (SELECT count(*) FROM model_calls
-        WHERE session_id = $2 AND called_at > clock_timestamp() - interval '1 minute') AS recent"""
+    WHERE provider = $1 AND shut_until <= clock_timestamp() RETURNING provider),
+mine AS (
+    SELECT called_at, outcome, cost_microusd FROM model_calls
+    WHERE session_id = $2 AND called_at > clock_timestamp() - interval '1 day'),
+latest AS (SELECT outcome FROM mine WHERE called_at > clock_timestamp() - $4::interval ORDER BY called_at DESC LIMIT $5)
+SELECT (EXISTS (SELECT FROM probe)
+        OR NOT EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until IS NOT NULL))
+       AND (SELECT count(*) FILTER (WHERE outcome <> 'answered') < $5 FROM latest) AS is_open,
+       (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') AS recent,
+       (SELECT coalesce(sum(cost_microusd), 0) FROM mine)::bigint AS spent_on_session,
+       coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) AS spent_today"""
 
 _NOTE: Final = """
 INSERT INTO model_calls (provider, model, prompt_version, session_id, attempt, outcome, detail, guard, facts_kept,
                          facts_dropped, input_tokens, output_tokens, cost_microusd, latency_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"""
+
+_SPEND: Final = """
+INSERT INTO model_spend AS spent (day, cost_microusd) VALUES (current_date, $1)
+ON CONFLICT (day) DO UPDATE SET cost_microusd = spent.cost_microusd + excluded.cost_microusd"""
 
 _NOTE_GOOD: Final = f"""
 WITH noted AS ({_NOTE})
@@ -53,12 +64,21 @@ class PostgresCallBook:
     per_minute: int = 20
     failures: int = 3
     pause_s: float = 15.0
+    rest_s: float = 600.0
+    daily_usd: float | None = None
+    session_usd: float | None = None
 
     async def admit(self, provider: str, session_id: UUID | None) -> Admission:
         """Whether to ask now. Raises Unavailable."""
-        row = await self.database.fetchrow(_ADMIT, provider, session_id, timedelta(seconds=self.pause_s))
+        pause, rest = timedelta(seconds=self.pause_s), timedelta(seconds=self.rest_s)
+        row = await self.database.fetchrow(_ADMIT, provider, session_id, pause, rest, self.failures)
         assert row is not None
-        if row["recent"] >= self.per_minute:
+        is_over = row["recent"] >= self.per_minute
+        if (
+            is_over
+            or _is_spent(row["spent_today"], self.daily_usd)
+            or _is_spent(row["spent_on_session"], self.session_usd)
+        ):
             return Admission.OVER_BUDGET
         return Admission.OPEN if row["is_open"] else Admission.SHUT
 
@@ -78,7 +98,13 @@ class PostgresCallBook:
                 shut_for = None if call.shut_for_s is None else timedelta(seconds=call.shut_for_s)
                 pause = timedelta(seconds=self.pause_s)
                 await self.database.execute(_NOTE_BAD, *noted, shut_for, self.failures, pause)
+        if call.cost_microusd:
+            await self.database.execute(_SPEND, call.cost_microusd)
 
     async def shut(self) -> frozenset[str]:
         """The providers that are not asked now, or only by one caller at a time. Raises Unavailable."""
         return frozenset(row["provider"] for row in await self.database.fetch(_SHUT))
+
+
+def _is_spent(microusd: int, cap_usd: float | None) -> bool:
+    return cap_usd is not None and microusd >= cap_usd * 1_000_000

@@ -21,7 +21,6 @@ from anamnesis.llm.port import (
 )
 from anamnesis.llm.wire import MOST_TOKENS, bounded_client, failure_of, unreachable
 
-DEFAULT_MODEL: Final = "gemini-2.5-flash"
 _BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _API_VERSION: Final = "v1beta"  # the SDK's default, v1, has no JSON schema for answers
 _ENDS: Final = {"STOP": "stop", "MAX_TOKENS": "length"}
@@ -64,11 +63,9 @@ class _Answer(msgspec.Struct, rename="camel"):
 class Gemini:
     """A ChatModel over the Gemini API."""
 
-    def __init__(
-        self, key: str, *, model: str | None = None, base_url: str | None = None, timeout_s: float = 25.0
-    ) -> None:
+    def __init__(self, key: str, *, model: str, base_url: str | None = None, timeout_s: float = 25.0) -> None:
         """Opens no connection. base_url ends before the API's version."""
-        self.model = model or DEFAULT_MODEL
+        self.model = model
         self._http = bounded_client(timeout_s=timeout_s)
         self._client = genai.Client(
             api_key=key,

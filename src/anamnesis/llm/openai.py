@@ -11,7 +11,6 @@ from anamnesis.llm.drafts import SCHEMA
 from anamnesis.llm.port import Completion, ModelBroken, ModelRefused, ModelTimedOut, Prompt, Usage
 from anamnesis.llm.wire import MOST_TOKENS, bounded_client, failure_of, unreachable
 
-DEFAULT_MODEL: Final = "gpt-4o-mini"
 _BASE_URL: Final = "https://api.openai.com/v1"
 _FORMAT: Final = {"type": "json_schema", "json_schema": {"name": "turn", "strict": True, "schema": SCHEMA}}
 _ENDS: Final = {"stop": "stop", "length": "length", "content_filter": "refused"}
@@ -41,11 +40,9 @@ class _Answer(msgspec.Struct):
 class OpenAi:
     """A ChatModel over OpenAI's API or a compatible server's."""
 
-    def __init__(
-        self, key: str, *, model: str | None = None, base_url: str | None = None, timeout_s: float = 25.0
-    ) -> None:
+    def __init__(self, key: str, *, model: str, base_url: str | None = None, timeout_s: float = 25.0) -> None:
         """Opens no connection. base_url ends before ``/chat/completions``."""
-        self.model = model or DEFAULT_MODEL
+        self.model = model
         self._http = bounded_client(timeout_s=timeout_s)
         # Newer models of OpenAI know only the one name of the limit, most compatible servers only the other.
         self._limit: dict[str, Any] = {"max_tokens" if base_url else "max_completion_tokens": MOST_TOKENS}

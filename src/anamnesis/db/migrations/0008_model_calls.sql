@@ -1,4 +1,4 @@
--- Calls to language models: a ledger without content, and the breaker all processes share.
+-- Calls to language models: a ledger without content, what they cost, and the breaker all processes share.
 
 CREATE TABLE model_calls (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -21,6 +21,12 @@ CREATE TABLE model_calls (
 CREATE INDEX model_calls_of_session ON model_calls (session_id, called_at) WHERE session_id IS NOT NULL;
 CREATE INDEX model_calls_by_time ON model_calls (called_at);
 
+-- What was spent in a day, kept beside the ledger so that a cap costs no reading of it.
+CREATE TABLE model_spend (
+    day            date PRIMARY KEY,
+    cost_microusd  bigint NOT NULL
+);
+
 CREATE TABLE model_breakers (
     provider    text PRIMARY KEY,
     failures    integer NOT NULL DEFAULT 0,
@@ -29,4 +35,4 @@ CREATE TABLE model_breakers (
 );
 
 GRANT SELECT, INSERT ON model_calls TO anamnesis_app;
-GRANT SELECT, INSERT, UPDATE ON model_breakers TO anamnesis_app;
+GRANT SELECT, INSERT, UPDATE ON model_breakers, model_spend TO anamnesis_app;
