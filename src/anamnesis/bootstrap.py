@@ -49,6 +49,7 @@ from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.api import Intake
 from anamnesis.intake.api import procedures as intake_procedures
 from anamnesis.intake.prompting import Briefing
+from anamnesis.intake.sessions import procedures as session_procedures
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.journal import procedure_logger
 from anamnesis.kernel.calls import ModelCall
@@ -76,6 +77,7 @@ _NAMES: Final = tuple(
         care_procedures,
         messaging_procedures,
         intake_procedures,
+        session_procedures,
         handover_procedures,
         notification_procedures,
         administration_procedures,
@@ -240,7 +242,9 @@ def build(
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
     registry.add(messaging_procedures, Messaging(PostgresMessageStore(database), bus))
-    registry.add(intake_procedures, Intake(intake_store, care_store, interviewer, bus))
+    intake = Intake(intake_store, care_store, interviewer, bus)
+    registry.add(intake_procedures, intake)
+    registry.add(session_procedures, intake)
     registry.add(handover_procedures, Handover(handover_store, care_store))
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))

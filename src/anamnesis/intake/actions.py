@@ -22,7 +22,8 @@ from anamnesis.intake.interview import Inbound, Screened, TurnPlan
 from anamnesis.intake.model import Answered, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs
 from anamnesis.intake.prompting import LAST_LINES, Briefing, compose_prompt, with_facts
-from anamnesis.kernel.errors import Conflict, Unavailable
+from anamnesis.kernel.errors import BadInput, Conflict, Unavailable
+from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
 from anamnesis.kernel.text import clean
 from anamnesis.llm.port import ChatModel, Completion, ModelFailed, Prompt
@@ -250,9 +251,7 @@ async def take_turn(
     started = time.monotonic()
     turn = turn or await store.turn(job.subject)
     if turn is None:
-        with suppress(NotOurs):
-            async with store.begin() as tx:
-                await tx.settle(job)
+        await _let_go(job, store)
         return None
     plan, is_fixed = _plan(turn, job, interviewer)
     deadline_s = interviewer.deadline_s if within_s is None else min(within_s, interviewer.deadline_s)
@@ -266,14 +265,23 @@ async def take_turn(
             interviewer.observer.turn(state, time.monotonic() - started)
             return answered
         fresh = await store.turn(job.subject)
-        is_moved = fresh is not None and fresh.session.version != turn.session.version
-        if fresh is None or fresh.waiting.id != turn.waiting.id or not is_moved:
+        if fresh is None:
+            await _let_go(job, store)
             return None
-        # Another message was kept meanwhile: plan again on the fresh record, without asking a model again.
+        if fresh.session.version == turn.session.version:
+            return None  # nothing has moved, so the job is somebody else's
+        # Another message was kept, or this one was answered: plan on what is there, without asking a model again.
         turn = fresh
         plan, is_fixed = _plan(turn, job, interviewer)
         words, state = plan.reply, _state(is_fixed)
     raise Unavailable
+
+
+async def _let_go(job: Job, store: IntakeStore) -> None:
+    """Let go of a job that has nothing left to do; if somebody else has it, so much the better."""
+    with suppress(NotOurs):
+        async with store.begin() as tx:
+            await tx.settle(job)
 
 
 def _plan(turn: Turn, job: Job, interviewer: Interviewer) -> tuple[TurnPlan, bool]:
@@ -405,7 +413,59 @@ async def start_session(access: Access, *, store: IntakeStore, interviewer: Inte
                 return open_session
         plan = interview.opening(interview.new_record(), interviewer.content)
         session = await tx.create(access.link.connection_id, plan.record)
-        choices = tuple((choice.value, choice.label) for choice in plan.choices)
-        greeting = NewReply(plan.reply, plan.record.stage.value, "answered_fixed", choices)
-        await _answer(tx, session, None, greeting, NewState(plan.record, Status.NOT_STARTED))
+        await _greet(tx, session, plan)
         return session.id
+
+
+async def _greet(tx: IntakeTransaction, session: Session, plan: TurnPlan) -> None:
+    choices = tuple((choice.value, choice.label) for choice in plan.choices)
+    greeting = NewReply(plan.reply, plan.record.stage.value, "answered_fixed", choices)
+    await _answer(tx, session, None, greeting, NewState(plan.record, Status.NOT_STARTED))
+
+
+async def archive_session(access: Access, session_id: UUID, actor: Person, *, store: IntakeStore) -> None:
+    """Take an unfinished interview out of every list; what was said is kept.
+
+    Raises BadInput for a finished one, and for one with an emergency in it, which only a clinician puts away.
+    """
+    async with store.begin() as tx:
+        session = await tx.lock(session_id)
+        _check_unfinished(session, "deleted")
+        if session.record.acuity is Acuity.EMERGENCY:
+            raise BadInput("What was told here sounded dangerous, so it stays with your doctor until it was seen.")
+        await tx.archive(session_id)
+        told = {"connectionId": str(access.link.connection_id), "previousStatus": session.status.value}
+        await tx.audit(actor, "intake_session_deleted", session_id, told)
+
+
+async def reset_session(
+    access: Access, session_id: UUID, actor: Person, *, store: IntakeStore, interviewer: Interviewer
+) -> None:
+    """Begin an unfinished interview again under its id; the old conversation is kept, no longer shown.
+
+    A danger that was told stays on record: only a clinician lowers an urgency. Raises BadInput for a finished one.
+    """
+    async with store.begin() as tx:
+        session = await tx.lock(session_id)
+        _check_unfinished(session, "begun again")
+        told = {
+            "connectionId": str(access.link.connection_id),
+            "previousStatus": session.status.value,
+            "previousCompleteness": session.record.completeness,
+        }
+        while (turn := await tx.turn(session_id)) is not None:
+            # No interview will answer it any more, and no message is left without an answer.
+            unchanged = NewState(turn.session.record, turn.session.status)
+            last = _after_ready(session.record, interviewer)
+            await _answer(tx, turn.session, turn.waiting.id, last, unchanged)
+        old, new = session.record, interview.new_record()
+        new = replace(new, flags=old.flags, acuity=old.acuity, colour=old.colour, reasons=old.reasons)
+        plan = interview.opening(new, interviewer.content)
+        again = await tx.begin_again(session, plan.record, access.link.doctor_user_id)
+        await _greet(tx, again, plan)
+        await tx.audit(actor, "intake_reset", session_id, told)
+
+
+def _check_unfinished(session: Session, done: str) -> None:
+    if session.status.is_closed:
+        raise BadInput(f"This interview is complete and with your doctor, so it cannot be {done}.")

@@ -170,7 +170,8 @@ class ListenInbox(Input):
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
 
 
-async def _patient_id(call: Call) -> PatientId:
+async def patient_id_of(call: Call) -> PatientId:
+    """The calling patient's profile, made if there is none."""
     person = call.person
     return person.patient_id or await call.services.care.ensure_patient(person.user_id)
 
@@ -249,7 +250,7 @@ async def my_sessions(call: Call, body: ListSessions | None) -> SessionList:
     wanted = body or ListSessions()
     connection_id = wanted.connection_id or None
     limit = min(int(wanted.limit), MOST_AT_ONCE)
-    rows = await call.services.store.full_of_patient(await _patient_id(call), connection_id, wanted.status, limit)
+    rows = await call.services.store.full_of_patient(await patient_id_of(call), connection_id, wanted.status, limit)
     return SessionList(
         sessions=[
             ListedSession(
@@ -396,15 +397,20 @@ async def rename(call: Call, body: Rename) -> SessionRow:
 )
 async def mark_as_reviewed(call: Call, body: SessionRef) -> SessionRow:
     """Mark a ready case as reviewed; again only notes that it was dealt with, and it never goes back."""
+    return await review(call, body.session_id)
+
+
+async def review(call: Call, session_id: UUID) -> SessionRow:
+    """The session after its doctor has reviewed it. Raises NotFound, NotPermitted, and BadInput for one not ready."""
     store = call.services.store
-    row = await store.full(body.session_id)
+    row = await store.full(session_id)
     link = None if row is None else _link(row)
     access_as_clinician(call.person, link, writing=True, what="session")
     assert row is not None
     if not Status(row["status"]).is_closed:
         raise BadInput("This interview is not complete yet, so there is nothing to review.")
-    await store.review(body.session_id, call.person)
-    return session_row(await store.full(body.session_id) or {}, for_patient=False)
+    await store.review(session_id, call.person)
+    return session_row(await store.full(session_id) or {}, for_patient=False)
 
 
 @procedures.subscription(

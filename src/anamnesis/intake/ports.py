@@ -1,11 +1,13 @@
 """What the turn needs of storage."""
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
 from anamnesis.clinical.record import ClinicalRecord
 from anamnesis.intake.model import Kept, Message, NewMessage, NewReply, NewState, Session, Turn
+from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, NewJob
 
 
@@ -28,6 +30,14 @@ class IntakeTransaction(Protocol):
     async def enqueue_claimed(self, job: NewJob) -> Job | None: ...  # noqa: D102
     async def settle(self, job: Job, *, has_more: bool = False) -> None: ...  # noqa: D102
     async def create(self, connection_id: UUID, record: ClinicalRecord) -> Session: ...  # noqa: D102
+    async def turn(self, session_id: UUID) -> Turn | None: ...  # noqa: D102
+    async def archive(self, session_id: UUID) -> None: ...  # noqa: D102
+    async def begin_again(  # noqa: D102
+        self, session: Session, record: ClinicalRecord, doctor_user_id: UUID
+    ) -> Session: ...
+    async def audit(  # noqa: D102
+        self, actor: Person, action: str, session_id: UUID, metadata: Mapping[str, object]
+    ) -> None: ...
     async def open_session(self, connection_id: UUID) -> UUID | None: ...  # noqa: D102
 
 

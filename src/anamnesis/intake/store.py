@@ -89,6 +89,37 @@ SELECT moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10 FROM m
 RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
           (SELECT count(pg_notify($16, topic)) FROM unnest($17::text[]) AS topic)"""
 
+_ARCHIVE: Final = "UPDATE intake_sessions SET archived_at = clock_timestamp(), version = version + 1 WHERE id = $1"
+
+#: A new epoch: the old conversation stays where it is and is no longer shown.
+_BEGIN_AGAIN: Final = """
+UPDATE intake_sessions
+SET epoch = epoch + 1, status = 'not_started', record = $2, medical_data = '{}', clinical_handover = NULL,
+    doctor_thought = NULL, acuity = $3, completeness = $4, current_agent = $5, ai_message_count = 0,
+    consecutive_errors = 0, termination_reason = NULL, started_at = NULL, completed_at = NULL,
+    version = version + 1, updated_at = clock_timestamp()
+WHERE id = $1
+RETURNING id, connection_id, status::text AS status, record, epoch, version, name, next_seq, medical_data"""
+
+_TELL_OF_RESET: Final = """
+INSERT INTO notifications (user_id, type, title, message, data)
+VALUES ($1, 'message', 'An interview was begun again', 'A patient has begun an interview again.',
+        jsonb_build_object('connectionId', $2::uuid, 'sessionId', $3::uuid, 'patientName', 'A patient',
+                           'action', 'reset'))"""
+
+_LINKABLE: Final = """
+SELECT id, status::text AS status, completeness, created_at, updated_at FROM intake_sessions
+WHERE connection_id = $1 AND archived_at IS NULL
+  AND (status = 'ready' OR (status = 'in_progress' AND completeness >= 50))
+ORDER BY created_at DESC, id"""
+
+_RECOMMENDATIONS: Final = """
+SELECT id, updated_at, medical_data->'ucgRecommendations' AS recommendations FROM intake_sessions
+WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
+
+_LATEST: Final = """
+SELECT id FROM intake_sessions WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
+
 _FULL: Final = """
 SELECT s.id, s.connection_id, s.name, s.status::text AS status, s.record, s.medical_data, s.clinical_handover,
        s.doctor_thought, s.completeness, s.current_agent, s.started_at, s.completed_at, s.reviewed_at, s.reviewed_by,
@@ -106,6 +137,10 @@ _FULL_BY_ID: Final = _FULL + "WHERE s.id = $1 AND s.archived_at IS NULL"
 _FULL_OF_PATIENT: Final = (
     _FULL + "WHERE c.patient_id = $1 AND s.archived_at IS NULL AND ($2::uuid IS NULL OR s.connection_id = $2)"
     " AND ($3 = 'all' OR s.status::text = $3) ORDER BY s.updated_at DESC, s.id LIMIT $4"
+)
+_ALL_OF_PATIENT: Final = (
+    _FULL + "WHERE c.patient_id = $1 AND s.archived_at IS NULL AND s.status::text = ANY ($2::text[])"
+    " ORDER BY s.created_at DESC, s.id"
 )
 _FULL_OF_DOCTOR: Final = (
     _FULL + "WHERE c.doctor_id = $1 AND c.status = 'active' AND s.archived_at IS NULL"
@@ -236,6 +271,25 @@ class IntakeTransaction:
         )
         return None if found is None else UUID(str(found))
 
+    async def turn(self, session_id: UUID) -> Turn | None:
+        """The message whose turn it is with its session; None when none waits."""
+        row = await self.connection.fetchrow(_TURN, session_id)
+        return None if row is None else _turn(row)
+
+    async def archive(self, session_id: UUID) -> None:
+        """Take the session out of every list; nothing of it is deleted."""
+        await self.connection.execute(_ARCHIVE, session_id)
+
+    async def begin_again(self, session: Session, record: ClinicalRecord, doctor_user_id: UUID) -> Session:
+        """The session in a new epoch with this record, its doctor told of it."""
+        row = await self.connection.fetchrow(
+            _BEGIN_AGAIN, session.id, record_to_json(record), int(record.acuity), record.completeness,
+            record.stage.value,
+        )  # fmt: skip
+        assert row is not None
+        await self.connection.execute(_TELL_OF_RESET, doctor_user_id, session.connection_id, session.id)
+        return _session(row)
+
     async def audit(self, actor: Person, action: str, session_id: UUID, metadata: Mapping[str, object]) -> None:
         """Write one audit line."""
         await audit(self.connection, actor, action, "intake_session", session_id, metadata)
@@ -267,10 +321,7 @@ class PostgresIntakeStore:
     async def turn(self, session_id: UUID) -> Turn | None:
         """The message whose turn it is with its session, without a lock; None when none waits."""
         row = await self.database.fetchrow(_TURN, session_id)
-        if row is None:
-            return None
-        waiting = Message(row["waiting_id"], row["seq"], row["role"], row["content"], row["created_at"])
-        return Turn(_session(row), waiting, has_more=row["waiting"] > 1)
+        return None if row is None else _turn(row)
 
     async def reply_of(self, message_id: UUID) -> Message | None:
         """The current reply to a message."""
@@ -316,6 +367,24 @@ class PostgresIntakeStore:
     async def full_of_doctor(self, doctor_id: UUID, status: str, limit: int) -> list[Row]:
         """The sessions of a doctor's active connections, newest change first."""
         return [dict(row) for row in await self.database.fetch(_FULL_OF_DOCTOR, doctor_id, status, limit)]
+
+    async def all_of_patient(self, patient_id: UUID, statuses: tuple[str, ...]) -> list[Row]:
+        """Every session of a patient in one of these states, newest first."""
+        return [dict(row) for row in await self.database.fetch(_ALL_OF_PATIENT, patient_id, statuses)]
+
+    async def linkable(self, connection_id: UUID) -> list[Row]:
+        """The sessions of a connection that tell enough to talk about: ready, or half done."""
+        return [dict(row) for row in await self.database.fetch(_LINKABLE, connection_id)]
+
+    async def recommendations(self, connection_id: UUID) -> Row | None:
+        """What the replaced system had stored as guidelines for the latest session of a connection."""
+        row = await self.database.fetchrow(_RECOMMENDATIONS, connection_id)
+        return None if row is None else dict(row)
+
+    async def latest(self, connection_id: UUID) -> UUID | None:
+        """The session of a connection that changed last."""
+        found = await self.database.fetchval(_LATEST, connection_id)
+        return None if found is None else UUID(str(found))
 
     async def transcript(self, session_id: UUID, *, after: int = 0) -> list[Row]:
         """The conversation in order, from the first line after this place."""
@@ -376,6 +445,11 @@ def _session(row: Any) -> Session:
         row["next_seq"],
         row["medical_data"],
     )
+
+
+def _turn(row: Any) -> Turn:
+    waiting = Message(row["waiting_id"], row["seq"], row["role"], row["content"], row["created_at"])
+    return Turn(_session(row), waiting, has_more=row["waiting"] > 1)
 
 
 def _message(row: Any) -> Message:
