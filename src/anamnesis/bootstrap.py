@@ -236,7 +236,7 @@ def build(
         chosen or ScriptedModel(),
         settings.ai.timeout_s,
         is_builtin=chosen is None,
-        briefing=None if relay is None else _briefing(),
+        briefing=None if relay is None else _briefing(needs_consent=not settings.consent_recorded_elsewhere),
         observer=measures,
     )
     registry = Registry()
@@ -364,10 +364,10 @@ async def ask_once(provider: Provider, ai: Ai) -> ModelCall:
     )
 
 
-def _briefing() -> Briefing:
+def _briefing(*, needs_consent: bool = True) -> Briefing:
     from anamnesis.content.prompts import load_agents  # noqa: PLC0415 - as for vendors
 
-    return Briefing(load_agents())
+    return Briefing(load_agents(), needs_consent=needs_consent)
 
 
 def _other_probes(

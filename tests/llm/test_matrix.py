@@ -11,6 +11,7 @@ import re
 import socket
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from fault_server import (
@@ -55,7 +56,8 @@ def settings_for(first, url, *, then=None, then_url=None, deadline_s=DEADLINE_S)
             gemini_base_url=urls.get(GEMINI),
             openai_base_url=openai_url and f"{openai_url}/v1",
             timeout_s=deadline_s,
-        )
+        ),
+        consent_recorded_elsewhere=True,
     )
 
 
@@ -383,3 +385,23 @@ async def test_a_whole_intake_with_a_model_ends_as_one_without(clinic, owner, ve
             session_id,
         )
         assert {row["turn_state"]: row["count"] for row in states}[AI] >= 8
+
+
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
+async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken_back(clinic, owner, vendor):
+    async with FaultServer() as server:
+        settings = replace(settings_for(vendor, server.url), consent_recorded_elsewhere=False)
+        async with a_clinic(clinic, settings) as app:
+            server.will(good())
+            _, session_id = await a_session(app)
+            patient, consent = caller(app, "patient"), {"purpose": "outside_model", "version": "1"}
+            await tell(app, session_id, "It is about me")
+            assert server.calls == []
+            await patient.call("user.giveConsent", **consent)
+            await tell(app, session_id, "Jane, 34, female")
+            assert len(server.calls) == 1
+            await patient.call("user.withdrawConsent", **consent)
+            await tell(app, session_id, "I have had a bad headache since Monday")
+            assert len(server.calls) == 1
+            states = await owner.fetch("SELECT turn_state FROM chat_messages WHERE role = 'user' ORDER BY seq")
+            assert [row["turn_state"] for row in states] == [SCRIPTED, AI, SCRIPTED]

@@ -97,6 +97,10 @@ async def _models(settings: Settings, *, is_live: bool) -> AsyncIterator[Finding
             yield await _asked(provider, ai)
         else:
             yield Finding("ai", Outcome.OK, f"{provider}: a key is set; it was not called (--live calls it)")
+    if ai.outside and not settings.consent_recorded_elsewhere:
+        yield Finding(
+            "ai", Outcome.OK, "a patient's words go to a model only after user.giveConsent; until then built-in"
+        )
 
 
 async def _asked(provider: Provider, ai: Ai) -> Finding:

@@ -29,7 +29,7 @@ MODEL_OUTCOMES: Final = frozenset(
 )
 MODEL_PROVIDERS: Final = frozenset({"gemini", "openai"})
 FALLBACK_REASONS: Final = frozenset(
-    {"unavailable", "timed_out", "rate_limited", "unusable", "over_budget", "breaker_open"}
+    {"unavailable", "timed_out", "rate_limited", "unusable", "over_budget", "breaker_open", "no_consent"}
 )
 
 #: A path's class: the first prefix that fits.

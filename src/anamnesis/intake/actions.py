@@ -257,7 +257,7 @@ async def take_turn(
     deadline_s = interviewer.deadline_s if within_s is None else min(within_s, interviewer.deadline_s)
     is_ours = is_fixed or plan.question_id in _OUR_WORDS_ONLY or bool(turn.session.record.advice_due)
     words, state = plan.reply, _state(is_fixed)
-    if not is_ours and _may_be_worded(plan, interviewer):
+    if not is_ours and await _may_be_worded(turn, plan, store, interviewer):
         plan, words, state = await _find_words(turn, plan, deadline_s, store=store, interviewer=interviewer)
     for _ in range(_REPLANS):
         answered = await _append_reply(job, turn, plan, words, state, store=store, interviewer=interviewer)
@@ -298,8 +298,16 @@ def _state(is_fixed: bool) -> str:  # noqa: FBT001 - one of two names
     return "answered_fixed" if is_fixed else "answered_fallback"
 
 
-def _may_be_worded(plan: TurnPlan, interviewer: Interviewer) -> bool:
-    return interviewer.briefing is None or interviewer.briefing.speaks(plan)
+async def _may_be_worded(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: Interviewer) -> bool:
+    briefing = interviewer.briefing
+    if briefing is None:
+        return True
+    if not briefing.speaks(plan):
+        return False
+    if briefing.needs_consent and not await store.may_leave(turn.session.id):
+        interviewer.observer.fallback("no_consent")
+        return False
+    return True
 
 
 async def _find_words(

@@ -42,9 +42,13 @@ _ALWAYS_ASKED: Final = frozenset({"allergies"})
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """Who speaks at which stage. A stage without an agent is left to the scripted words."""
+    """Who speaks at which stage. A stage without an agent is left to the scripted words.
+
+    With needs_consent nothing of a patient goes out before that patient has agreed to it.
+    """
 
     agents: "Mapping[Stage, Agent]"
+    needs_consent: bool = True
 
     def speaks(self, plan: TurnPlan) -> bool:
         """Whether a model may word this turn.

@@ -154,6 +154,12 @@ FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id AND s.epoch =
 WHERE m.superseded_at IS NULL
 """
 _TRANSCRIPT: Final = _LINES + "AND m.session_id = $1 AND m.seq > $2 ORDER BY m.seq"
+_MAY_LEAVE: Final = """
+SELECT EXISTS (
+    SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
+    JOIN consents a ON a.user_id = p.user_id AND a.purpose = 'outside_model' AND a.withdrawn_at IS NULL
+    WHERE s.id = $1)"""
+
 _LAST_LINES: Final = _LINES + "AND m.session_id = $1 ORDER BY m.seq DESC LIMIT $2"
 _TRANSCRIPT_OF_CONNECTION: Final = (
     _LINES + "AND s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at, s.id, m.seq"
@@ -389,6 +395,10 @@ class PostgresIntakeStore:
     async def transcript(self, session_id: UUID, *, after: int = 0) -> list[Row]:
         """The conversation in order, from the first line after this place."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, after)]
+
+    async def may_leave(self, session_id: UUID) -> bool:
+        """Whether the session's patient agreed that a model outside reads these words."""
+        return bool(await self.database.fetchval(_MAY_LEAVE, session_id))
 
     async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]:
         """The last lines of a session's transcript, oldest first."""
