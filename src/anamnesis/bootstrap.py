@@ -163,6 +163,7 @@ class App:
             readiness=self.health.report,
             queue=self._queue,
             stuck_turns=self._stuck,
+            asks_consent=self.relay is not None and not self.settings.consent_recorded_elsewhere,
         )
 
     async def _queue(self) -> list[tuple[str, str]]:

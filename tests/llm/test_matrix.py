@@ -36,7 +36,7 @@ from fault_server import (
 )
 
 from anamnesis.settings import Ai, Provider, Secret, Settings
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
+from build import ORIGIN, WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
 from checker import broken
 
 DEADLINE_S = 1.0
@@ -405,3 +405,19 @@ async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken
             assert len(server.calls) == 1
             states = await owner.fetch("SELECT turn_state FROM chat_messages WHERE role = 'user' ORDER BY seq")
             assert [row["turn_state"] for row in states] == [SCRIPTED, AI, SCRIPTED]
+
+
+async def test_the_chat_asks_for_consent_where_a_model_would_be_asked_and_takes_it_back(clinic):
+    form = {"content-type": "application/x-www-form-urlencoded", "origin": ORIGIN}
+    settings = replace(settings_for(GEMINI, "http://127.0.0.1:1"), consent_recorded_elsewhere=False)
+    async with a_clinic(clinic, settings) as app:
+        _, session_id = await a_session(app)
+        page, road = f"/s/{session_id}", app.asgi()
+        for answer, shown in (("yes", "Stop that"), ("no", "Yes, it may")):
+            status_, _, _ = await http(
+                road, "POST", f"{page}/consent", who="patient", body=f"answer={answer}".encode(), headers=form
+            )
+            assert status_ == 303
+            assert shown in (await http(road, "GET", page, who="patient"))[2]
+    async with closing(an_app(clinic.app_dsn)) as app:
+        assert "language model" not in (await http(app.asgi(), "GET", page, who="patient"))[2]
