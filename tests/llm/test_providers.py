@@ -187,6 +187,31 @@ async def test_what_is_not_an_answer_is_broken(server, model, name):
     assert isinstance(await failure(model), ModelBroken)
 
 
+ODD = (
+    *("", " ", "null", "[]", "[null]", "0", "true", '"text"', "{}", "\x00", "<html>", "[" * 5_000, '{"a":' * 3_000),
+    *(
+        '{"error": null}',
+        '{"error": "text"}',
+        '{"error": []}',
+        '{"error": [{"code": "x"}]}',
+        '{"error": {"code": 1e999}}',
+    ),
+    '{"error": {"code": "x", "message": 5, "status": [], "details": "x"}}',
+    '[{"error": {"code": 429, "details": [null, 5, {"retryDelay": null}]}}]',
+    '{"error": {"details": [{"retryDelay": "x"}]}}',
+    *('{"candidates": {}}', '{"candidates": [null]}', '{"candidates": [{"content": []}]}'),
+    *('{"choices": [null]}', '{"choices": [{"message": null}]}', '{"usage": 5, "choices": []}'),
+    *(b"\xff\xfe\x00", b"\xef\xbb\xbf{}"),
+)
+
+
+@pytest.mark.parametrize("code", [200, 204, 302, 400, 401, 418, 429, 500, 503])
+async def test_no_body_of_any_status_gets_past_the_port_as_anything_but_a_failure(server, model, code):
+    for body in ODD:
+        server.will(raw(b"" if code == 204 else body, status=code))
+        await failure(model)
+
+
 async def test_a_refusal_is_a_refusal(server, model):
     server.will(says("x", finish="content_filter"))
     assert isinstance(await failure(model), ModelRefused)

@@ -19,7 +19,7 @@ from anamnesis.llm.port import (
     Prompt,
     Usage,
 )
-from anamnesis.llm.wire import MOST_TOKENS, bounded_client, failure_of, unreachable
+from anamnesis.llm.wire import MOST_TOKENS, SDK_FAULTS, bounded_client, failure_of, unreachable
 
 _BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _API_VERSION: Final = "v1beta"  # the SDK's default, v1, has no JSON schema for answers
@@ -101,7 +101,7 @@ class Gemini:
             raise ModelTimedOut("timed_out") from None
         except errors.APIError as refused:
             raise _failure(refused) from None
-        except (httpx2.HTTPError, OSError, ValueError) as lost:
+        except SDK_FAULTS as lost:
             raise unreachable(lost) from None
         raw = answer.sdk_http_response
         return _completion((raw and raw.body) or "")

@@ -3,13 +3,12 @@
 import asyncio
 from typing import Any, Final
 
-import httpx2
 import msgspec
 import openai
 
 from anamnesis.llm.drafts import SCHEMA
 from anamnesis.llm.port import Completion, ModelBroken, ModelRefused, ModelTimedOut, Prompt, Usage
-from anamnesis.llm.wire import MOST_TOKENS, bounded_client, failure_of, unreachable
+from anamnesis.llm.wire import MOST_TOKENS, SDK_FAULTS, bounded_client, failure_of, unreachable
 
 _BASE_URL: Final = "https://api.openai.com/v1"
 _FORMAT: Final = {"type": "json_schema", "json_schema": {"name": "turn", "strict": True, "schema": SCHEMA}}
@@ -68,7 +67,7 @@ class OpenAi:
             raise ModelTimedOut("timed_out") from None
         except openai.APIStatusError as refused:
             raise failure_of(refused.status_code, refused.response.headers) from None
-        except (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError) as lost:
+        except (openai.OpenAIError, *SDK_FAULTS) as lost:
             raise unreachable(lost) from None
         return _completion(raw.content)
 

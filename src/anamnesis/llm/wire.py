@@ -16,6 +16,10 @@ LONGEST_BODY: Final = 256 * 1024
 MOST_CONNECTIONS: Final = 256
 #: The most tokens one answer may take, thinking included.
 MOST_TOKENS: Final = 2048
+#: What an SDK raises, on purpose or over a body it did not expect, besides errors of its own family.
+SDK_FAULTS: Final = (
+    httpx2.HTTPError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError,
+)  # fmt: skip
 _BUSY: Final = 429
 _OVERLOADED: Final = frozenset({503, 529})
 _SERVER_FAULT: Final = 500
