@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -50,7 +51,7 @@ from anamnesis.journal import procedure_logger
 from anamnesis.kernel.clock import SystemClock
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
-from anamnesis.kernel.procedures import Registry, Request
+from anamnesis.kernel.procedures import Allow, Registry, Request
 from anamnesis.llm.port import ChatModel
 from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
@@ -59,7 +60,7 @@ from anamnesis.messaging.store import PostgresMessageStore
 from anamnesis.notifications.api import Notifications
 from anamnesis.notifications.api import procedures as notification_procedures
 from anamnesis.notifications.store import PostgresNotificationStore
-from anamnesis.settings import Provider, Settings
+from anamnesis.settings import Limits, Provider, Settings
 from anamnesis.workers.loop import Worker
 
 _NAMES: Final = tuple(
@@ -90,6 +91,7 @@ class App:
     keys: KeySource | None
     request_of: RequestOf
     worker: Worker
+    care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     observe: Observe
     health: Health
@@ -169,6 +171,13 @@ class App:
         rows = await self.intake_store.stuck()
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
+    async def _forget_spent(self) -> None:
+        """Once a minute, drop the counts of minutes that are over."""
+        while True:
+            await asyncio.sleep(60)
+            with suppress(Unavailable):
+                await self.care_store.forget_spent()
+
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
         """Keep the background parts going: live wake-ups, the worker, the keys; stop them in order."""
@@ -176,6 +185,7 @@ class App:
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
+        self._tasks.append(asyncio.create_task(self._forget_spent(), name="rates"))
         try:
             yield
         finally:
@@ -216,7 +226,10 @@ def build(
     )
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
-    registry.add(messaging_procedures, Messaging(PostgresMessageStore(database), bus))
+    registry.add(
+        messaging_procedures,
+        Messaging(PostgresMessageStore(database), bus, partial(intake_actions.is_dangerous, interviewer=interviewer)),
+    )
     intake = Intake(intake_store, care_store, interviewer, bus)
     registry.add(intake_procedures, intake)
     registry.add(session_procedures, intake)
@@ -247,7 +260,8 @@ def build(
         bus=bus,
         content=content,
         registry=registry,
-        door=Door(care_store, frozenset({*settings.identity.superuser_ids, *superusers})),
+        door=Door(care_store, frozenset({*settings.identity.superuser_ids, *superusers}), _rates(settings.limits)),
+        care_store=care_store,
         keys=keys,
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
         worker=worker,
@@ -262,6 +276,18 @@ def build(
         collectors=collectors,
         extra_roads=extra_roads,
     )
+
+
+def _rates(limits: Limits) -> dict[Allow, int]:
+    """How often a procedure may be called, by whom it is for."""
+    protected = limits.per_minute(limits.protected)
+    return {
+        Allow.PUBLIC: limits.per_minute(limits.public),
+        Allow.PROTECTED: protected,
+        Allow.PATIENT: protected,
+        Allow.DOCTOR: protected,
+        Allow.ADMIN: limits.per_minute(limits.admin),
+    }
 
 
 def _other_probes(worker: Worker, keys: KeySource | None, *, is_builtin: bool) -> dict[str, Probe]:

@@ -51,3 +51,11 @@ class Access:
 
     link: CareLink
     standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """One call on somebody's account of calls: key names who calls what, and calls is how many a minute are allowed."""
+
+    key: str
+    calls: int

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
 
 from anamnesis.care.actions import slug_for
-from anamnesis.care.model import CareLink, ConnectionStatus, KnownDoctor
+from anamnesis.care.model import CareLink, ConnectionStatus, KnownDoctor, Spend
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
@@ -20,6 +21,27 @@ _FIND: Final = """
 SELECT u.id, u.primary_role::text AS primary_role, u.is_active, p.id AS patient_id, d.id AS doctor_id,
        d.verification_status = 'verified' AS is_verified
 FROM users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id
+WHERE u.clerk_id = $1"""
+
+# A minute begins with the first call in it. It is one row a key, so every process counts together.
+_SPEND: Final = """
+INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($1, clock_timestamp() + interval '1 minute', 1)
+ON CONFLICT (key) DO UPDATE
+SET used = CASE WHEN r.ends_at <= clock_timestamp() THEN 1 ELSE r.used + 1 END,
+    ends_at = CASE WHEN r.ends_at <= clock_timestamp() THEN excluded.ends_at ELSE r.ends_at END
+RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""
+
+# The call is counted and its caller found in one round trip.
+_FIND_AND_SPEND: Final = """
+WITH spent AS (
+    INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($2, clock_timestamp() + interval '1 minute', 1)
+    ON CONFLICT (key) DO UPDATE
+    SET used = CASE WHEN r.ends_at <= clock_timestamp() THEN 1 ELSE r.used + 1 END,
+        ends_at = CASE WHEN r.ends_at <= clock_timestamp() THEN excluded.ends_at ELSE r.ends_at END
+    RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s)
+SELECT u.id, u.primary_role::text AS primary_role, u.is_active, p.id AS patient_id, d.id AS doctor_id,
+       d.verification_status = 'verified' AS is_verified, spent.used, spent.left_s
+FROM spent, users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id
 WHERE u.clerk_id = $1"""
 
 _LINK: Final = """
@@ -119,9 +141,12 @@ class PostgresCareStore:
 
     database: Database
 
-    async def find_person(self, subject: str) -> tuple[Person, bool] | None:
-        """The person of this identity and whether the account is active."""
-        row = await self.database.fetchrow(_FIND, subject)
+    async def find_person(self, subject: str, spend: Spend | None = None) -> tuple[Person, bool] | None:
+        """The person of this identity and whether the account is active; with spend the call is counted."""
+        if spend is None:
+            row = await self.database.fetchrow(_FIND, subject)
+        else:
+            row = await self.database.fetchrow(_FIND_AND_SPEND, subject, spend.key)
         if row is None:
             return None
         person = Person(
@@ -131,8 +156,18 @@ class PostgresCareStore:
             row["patient_id"],
             row["doctor_id"],
             doctor_is_verified=bool(row["is_verified"]),
+            wait_s=0 if spend is None else _wait_s(dict(row), spend),
         )
         return person, row["is_active"]
+
+    async def spend(self, spend: Spend) -> int:
+        """Count a call; answers how many whole seconds too early it is."""
+        row = await self.database.fetchrow(_SPEND, spend.key)
+        return 0 if row is None else _wait_s(dict(row), spend)
+
+    async def forget_spent(self) -> None:
+        """Drop the counts of minutes that are over."""
+        await self.database.execute("DELETE FROM rate_windows WHERE ends_at < clock_timestamp() - interval '1 minute'")
 
     async def add_person(self, claims: Claims) -> None:
         """Make an account; two first sights at once make one."""
@@ -364,6 +399,10 @@ class PostgresCareStore:
         if row is None:
             raise NotFound("There is no such connection.")
         return dict(row)
+
+
+def _wait_s(row: Row, spend: Spend) -> int:
+    return max(1, ceil(row["left_s"])) if row["used"] > spend.calls else 0
 
 
 def link_of(row: Row) -> CareLink:

@@ -1,6 +1,6 @@
 """The procedures about direct messages: message.*."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ class Messaging:
 
     store: MessageStore
     listener: Listener
+    is_dangerous: Callable[[str], bool]
 
 
 _LAST = 2**62
@@ -158,8 +159,16 @@ class ConnectionRef(Input):
     connection_id: Uuid
 
 
+def _is_urgent(messaging: Messaging, body: NewMessage) -> bool:
+    return messaging.is_dangerous(body.content)
+
+
 @procedures.mutation(
-    "message.send", input=NewMessage, output=Sent, rest=Rest("POST", "/connections/{connectionId}/messages", 201)
+    "message.send",
+    input=NewMessage,
+    output=Sent,
+    rest=Rest("POST", "/connections/{connectionId}/messages", 201),
+    is_urgent=_is_urgent,
 )
 async def send(call: Call, body: NewMessage) -> Sent:
     """Send a message to the other person of a connection, exactly once."""
