@@ -38,6 +38,7 @@ from anamnesis.edge.running import Observe
 from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
+from anamnesis.edge.webhooks import ClerkWebhook
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
 from anamnesis.handover.store import PostgresHandoverStore
@@ -95,6 +96,7 @@ class App:
     intake_store: PostgresIntakeStore
     observe: Observe
     health: Health
+    webhook: ASGIApp
     measures: Measures
     collectors: CollectorRegistry
     drain: Drain
@@ -120,6 +122,7 @@ class App:
         roads: list[tuple[str, ASGIApp]] = [
             ("/api/trpc", trpc),
             ("/api/v1", rest),
+            ("/api/auth/webhook", self.webhook),
             ("/openapi.json", rest),
             ("/docs", rest),
             ("/api/health", health),
@@ -172,11 +175,12 @@ class App:
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def _forget_spent(self) -> None:
-        """Once a minute, drop the counts of minutes that are over."""
+        """Once a minute, drop what is too old to be counted or sent again."""
         while True:
             await asyncio.sleep(60)
             with suppress(Unavailable):
                 await self.care_store.forget_spent()
+                await self.care_store.forget_events()
 
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
@@ -237,7 +241,7 @@ def build(
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)
-    keys = keys or _keys(settings)
+    keys, secret = keys or _keys(settings), settings.identity.webhook_secret
     expected = Expected(issuer or settings.identity.issuer or origin, frozenset({origin}))
     proxies = TrustedProxies(settings.trusted_proxies)
 
@@ -272,6 +276,9 @@ def build(
             lambda: drain.has_begun,
         ),
         drain=drain,
+        webhook=ClerkWebhook(
+            secret.reveal() if secret else None, care_store.settle_account, max_body_bytes=settings.limits.body_bytes
+        ),
         measures=measures,
         collectors=collectors,
         extra_roads=extra_roads,

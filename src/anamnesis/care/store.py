@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from anamnesis.care.actions import slug_for
-from anamnesis.care.model import CareLink, ConnectionStatus, KnownDoctor, Spend
+from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, KnownDoctor, Spend
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
@@ -135,6 +135,21 @@ UPDATE doctors SET specialty = coalesce($2, specialty), clinic_name = coalesce($
 WHERE user_id = $1 RETURNING id"""
 
 
+# An account that was closed here stays closed; one that is deleted is closed, and stays known so that an older event
+# that comes later does not bring it back.
+_SETTLE_ACCOUNT: Final = """
+INSERT INTO users AS u (clerk_id, email, first_name, last_name, image_url, is_active, told_at)
+VALUES ($1, $2, $3, $4, $5, NOT $6, $7)
+ON CONFLICT (clerk_id) DO UPDATE
+SET email = CASE WHEN $6 THEN u.email ELSE excluded.email END,
+    first_name = CASE WHEN $6 THEN u.first_name ELSE excluded.first_name END,
+    last_name = CASE WHEN $6 THEN u.last_name ELSE excluded.last_name END,
+    image_url = CASE WHEN $6 THEN u.image_url ELSE excluded.image_url END,
+    is_active = u.is_active AND NOT $6, told_at = $7, updated_at = clock_timestamp()
+WHERE u.told_at IS NULL OR u.told_at <= $7
+RETURNING id"""
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresCareStore:
     """Implements CareStore, and the reads this slice's procedures show."""
@@ -179,6 +194,29 @@ class PostgresCareStore:
             claims.first_name,
             claims.last_name,
             claims.image_url,
+        )
+
+    async def settle_account(self, event: AccountEvent) -> None:
+        """Take over what is told of an account: each event once, and none that is older than what is known."""
+        async with self.database.transaction() as connection:
+            new = await connection.fetchval(
+                "INSERT INTO account_events (id) VALUES ($1) ON CONFLICT (id) DO NOTHING RETURNING id", event.id
+            )
+            if new is None:
+                return
+            told = event.claims
+            user_id = await connection.fetchval(
+                _SETTLE_ACCOUNT, told.subject, told.email, told.first_name, told.last_name, told.image_url,
+                event.is_deleted, event.at,
+            )  # fmt: skip
+            if user_id is not None:
+                action = "user_deleted_by_provider" if event.is_deleted else "user_told_by_provider"
+                await connection.execute(_AUDIT, None, action, "user", str(user_id), {"event": event.id})
+
+    async def forget_events(self) -> None:
+        """Drop the ids of events too old to be sent again."""
+        await self.database.execute(
+            "DELETE FROM account_events WHERE received_at < clock_timestamp() - interval '30 days'"
         )
 
     async def ensure_patient(self, user_id: UserId) -> PatientId:
