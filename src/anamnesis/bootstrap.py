@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -57,6 +56,7 @@ from anamnesis.llm.port import ChatModel
 from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
+from anamnesis.messaging.model import Heard
 from anamnesis.messaging.store import PostgresMessageStore
 from anamnesis.notifications.api import Notifications
 from anamnesis.notifications.api import procedures as notification_procedures
@@ -228,11 +228,16 @@ def build(
     interviewer = Interviewer(
         content, model or ScriptedModel(), settings.ai.timeout_s, is_builtin=model is None, observer=measures
     )
+
+    def hear(text: str) -> Heard:
+        screened = intake_actions.listen(text, interviewer)
+        return Heard(screened.record.acuity, bool(screened.new_flags), screened.emergency_text)
+
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
     registry.add(
         messaging_procedures,
-        Messaging(PostgresMessageStore(database), bus, partial(intake_actions.is_dangerous, interviewer=interviewer)),
+        Messaging(PostgresMessageStore(database), bus, hear),
     )
     intake = Intake(intake_store, care_store, interviewer, bus)
     registry.add(intake_procedures, intake)

@@ -201,9 +201,14 @@ def _with_emergency(reply: NewReply, text: str | None) -> NewReply:
     return NewReply(f"{text}\n\n{reply.text}", reply.agent, reply.state, is_emergency=True)
 
 
+def listen(text: str, interviewer: Interviewer) -> Screened:
+    """What is heard in words by themselves, whoever says them."""
+    return interview.screen(interview.new_record(), Inbound("", text, 0), interviewer.content)
+
+
 def is_dangerous(text: str, interviewer: Interviewer) -> bool:
-    """Whether words raise a flag by themselves, whoever says them: such words are let in above every limit."""
-    return bool(interview.screen(interview.new_record(), Inbound("", text, 0), interviewer.content).new_flags)
+    """Whether words raise a flag by themselves: such words are let in above every limit."""
+    return bool(listen(text, interviewer).new_flags)
 
 
 async def answer(received: Received, session_id: UUID, *, store: IntakeStore, interviewer: Interviewer) -> Answered:
