@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from anamnesis.kernel.errors import NotFound, NotPermitted
+from anamnesis.kernel.javascript import UNDEFINED
 from build import a_session, an_app, caller, closing
 
 
@@ -92,3 +93,31 @@ async def test_a_stranger_hears_nothing(app, connection_id):
     stream = await caller(app, "stranger").call("message.onConversation", connectionId=connection_id)
     with pytest.raises(NotFound):
         await anext(stream)
+
+
+async def test_danger_in_a_direct_message_is_heard_answered_and_told_without_its_words(app, connection_id):
+    answer = await say(app, connection_id, "I have crushing chest pain and I am sweating")
+    assert "999" in answer["emergencyAdvice"]
+    (told, *_) = (await caller(app, "doctor").call("notification.getMyNotifications"))["notifications"]
+    assert (told["title"], told["type"]) == ("Urgent message", "message")
+    assert "chest" not in str(told)
+
+
+@pytest.mark.parametrize(("who", "words"), [("patient", "thank you doctor"), ("doctor", "any crushing chest pain?")])
+async def test_other_words_and_a_doctors_words_raise_nothing(app, connection_id, who, words):
+    answer = await say(app, connection_id, words, who)
+    assert answer["emergencyAdvice"] is UNDEFINED
+    (told, *_) = (
+        await caller(app, "doctor" if who == "patient" else "patient").call("notification.getMyNotifications")
+    )["notifications"]
+    assert told["title"] == "New message"
+
+
+async def test_the_doctors_inbox_is_woken_by_a_message(app, connection_id):
+    stream = await caller(app, "doctor").call("intake.onInbox")
+    assert (await anext(stream)).value == {"changed": False}
+    coming = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.1)
+    await say(app, connection_id, "hello")
+    assert (await asyncio.wait_for(coming, 5)).value == {"changed": True}
+    await stream.aclose()

@@ -306,7 +306,7 @@ async def test_every_statement_has_its_index(owner, name):
         "_CONVERSATIONS": (one, two, three),
         "_MARK": (one, two, "anamnesis"),
         "_SEEN": (one, two, three),
-        "_SEND": (one, two, "words", three, two, "patient", "anamnesis"),
+        "_SEND": (one, two, "words", three, two, "patient", "anamnesis", three, 0),
     }[name]
     await owner.execute("SET enable_seqscan = off")
     rows = await owner.fetch(f"EXPLAIN {getattr(statements, name)}", *arguments)

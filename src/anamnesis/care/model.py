@@ -1,9 +1,10 @@
 """People, and who is connected to whom."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from anamnesis.kernel.identity import ConnectionId, DoctorId, PatientId, UserId
+from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, UserId
 
 
 class ConnectionStatus(StrEnum):
@@ -51,3 +52,21 @@ class Access:
 
     link: CareLink
     standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """One call on somebody's account of calls: key names who calls what, and calls is how many a minute are allowed."""
+
+    key: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEvent:
+    """What the identity provider tells of an account; at is when it happened, by the provider's clock."""
+
+    id: str
+    at: datetime
+    is_deleted: bool
+    claims: Claims

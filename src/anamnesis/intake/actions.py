@@ -30,7 +30,6 @@ from anamnesis.llm.port import ChatModel, Completion, ModelFailed, Prompt
 
 _NAME_LENGTH: Final = 255
 _POLL_S: Final = 0.05
-_REPLANS: Final = 5
 _LONGEST_REPLY: Final = 2000
 #: Questions whose words carry facts are never left to a model.
 _OUR_WORDS_ONLY: Final = frozenset({None, "read_back"})
@@ -204,6 +203,16 @@ def _with_emergency(reply: NewReply, text: str | None) -> NewReply:
     return NewReply(f"{text}\n\n{reply.text}", reply.agent, reply.state, is_emergency=True)
 
 
+def listen(text: str, interviewer: Interviewer) -> Screened:
+    """What is heard in words by themselves, whoever says them."""
+    return interview.screen(interview.new_record(), Inbound("", text, 0), interviewer.content)
+
+
+def is_dangerous(text: str, interviewer: Interviewer) -> bool:
+    """Whether words raise a flag by themselves: such words are let in above every limit."""
+    return bool(listen(text, interviewer).new_flags)
+
+
 async def answer(received: Received, session_id: UUID, *, store: IntakeStore, interviewer: Interviewer) -> Answered:
     """The reply to a received message: taken now if its turn is ours, else waited for; None past the deadline."""
     if received.answered is not None:
@@ -259,22 +268,31 @@ async def take_turn(
     words, state = plan.reply, _state(is_fixed)
     if not is_ours and await _may_be_worded(turn, plan, store, interviewer):
         plan, words, state = await _find_words(turn, plan, deadline_s, store=store, interviewer=interviewer)
-    for _ in range(_REPLANS):
-        answered = await _append_reply(job, turn, plan, words, state, store=store, interviewer=interviewer)
-        if answered is not None:
-            interviewer.observer.turn(state, time.monotonic() - started)
-            return answered
-        fresh = await store.turn(job.subject)
-        if fresh is None:
-            await _let_go(job, store)
-            return None
-        if fresh.session.version == turn.session.version:
-            return None  # nothing has moved, so the job is somebody else's
-        # Another message was kept, or this one was answered: plan on what is there, without asking a model again.
-        turn = fresh
+    try:
+        async with store.begin() as tx:
+            answered = await _write(tx, job, turn, plan, words, state, interviewer)
+        if answered is None:
+            answered, state = await _answer_under_lock(job, store, interviewer)
+    except NotOurs:
+        return None
+    if answered is not None:
+        interviewer.observer.turn(state, time.monotonic() - started)
+    return answered
+
+
+async def _answer_under_lock(job: Job, store: IntakeStore, interviewer: Interviewer) -> tuple[Answered | None, str]:
+    """Answer what waits now in the scripted words, with the session locked, so that nothing moves in between.
+
+    For a turn whose session moved while its words were found: another message was kept, or this one was answered.
+    """
+    async with store.begin() as tx:
+        await tx.lock(job.subject)
+        turn = await tx.turn(job.subject)
+        if turn is None:
+            await tx.settle(job)
+            return None, ""
         plan, is_fixed = _plan(turn, job, interviewer)
-        words, state = plan.reply, _state(is_fixed)
-    raise Unavailable
+        return await _write(tx, job, turn, plan, plan.reply, _state(is_fixed), interviewer), _state(is_fixed)
 
 
 async def _let_go(job: Job, store: IntakeStore) -> None:
@@ -352,24 +370,21 @@ def _usable(completion: Completion, prompt: Prompt) -> str | None:
     return None if isinstance(verdict, Refused) else text
 
 
-async def _append_reply(
-    job: Job, turn: Turn, plan: TurnPlan, words: str, state: str, *, store: IntakeStore, interviewer: Interviewer
+async def _write(
+    tx: IntakeTransaction, job: Job, turn: Turn, plan: TurnPlan, words: str, state: str, interviewer: Interviewer
 ) -> Answered | None:
-    """Transaction B: append the reply; None when the session has moved since it was planned, or the job is not ours.
+    """Transaction B: append the reply; None, with nothing written, when the session has moved since it was planned.
 
     The session is locked before the job, as in transaction A, so that the two never wait for each other.
+    Raises NotOurs.
     """
     session = turn.session
     reply, new = _reply(session, plan, words, state, interviewer)
-    try:
-        async with store.begin() as tx:
-            appended = await tx.answer(session, turn.waiting.id, reply, new)
-            if appended is None:
-                return None
-            await tx.settle(job, has_more=turn.has_more)
-            await _announce_ready(tx, session.id, plan, job.request_id)
-    except NotOurs:
+    appended = await tx.answer(session, turn.waiting.id, reply, new)
+    if appended is None:
         return None
+    await tx.settle(job, has_more=turn.has_more)
+    await _announce_ready(tx, session.id, plan, job.request_id)
     return Answered(appended, session.with_line(new.record, new.status))
 
 

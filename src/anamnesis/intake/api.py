@@ -298,8 +298,16 @@ def _doctor_id(call: Call) -> DoctorId:
     return doctor_id
 
 
+def _is_urgent(intake: Intake, body: SendMessage) -> bool:
+    return actions.is_dangerous(body.content, intake.interviewer)
+
+
 @procedures.mutation(
-    "intake.sendMessage", input=SendMessage, output=Sent, rest=Rest("POST", "/intake-sessions/{sessionId}/messages")
+    "intake.sendMessage",
+    input=SendMessage,
+    output=Sent,
+    rest=Rest("POST", "/intake-sessions/{sessionId}/messages"),
+    is_urgent=_is_urgent,
 )
 async def send_message(call: Call, body: SendMessage) -> Sent:
     """Keep a message exactly once, screen it, and answer it; from a doctor it is a note the patient never sees."""

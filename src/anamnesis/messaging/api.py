@@ -1,6 +1,6 @@
 """The procedures about direct messages: message.*."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Context, Procedures, Rest, Tracked
 from anamnesis.messaging import actions
 from anamnesis.messaging.actions import MOST_AT_ONCE
+from anamnesis.messaging.model import Heard
 from anamnesis.messaging.ports import MessageStore, Row
 from anamnesis.schema import Input, Maybe, Output, Uuid, number, text
 
@@ -22,6 +23,7 @@ class Messaging:
 
     store: MessageStore
     listener: Listener
+    hear: Callable[[str], Heard]
 
 
 _LAST = 2**62
@@ -58,10 +60,11 @@ class SentMessage(DirectMessage):
 
 
 class Sent(Output):
-    """What was kept, and for whom."""
+    """What was kept, and for whom; emergencyAdvice, when the words sound like one, is to be shown at once."""
 
     message: DirectMessage
     recipient_id: UUID
+    emergency_advice: str | Undefined
 
 
 class Conversation(Output):
@@ -158,15 +161,25 @@ class ConnectionRef(Input):
     connection_id: Uuid
 
 
+def _is_urgent(messaging: Messaging, body: NewMessage) -> bool:
+    return messaging.hear(body.content).is_flagged
+
+
 @procedures.mutation(
-    "message.send", input=NewMessage, output=Sent, rest=Rest("POST", "/connections/{connectionId}/messages", 201)
+    "message.send",
+    input=NewMessage,
+    output=Sent,
+    rest=Rest("POST", "/connections/{connectionId}/messages", 201),
+    is_urgent=_is_urgent,
 )
 async def send(call: Call, body: NewMessage) -> Sent:
     """Send a message to the other person of a connection, exactly once."""
     key = body.client_message_id or None
-    store = call.services.store
-    row, recipient_id = await actions.send(call.person, body.connection_id, body.content, key, store=store)
-    return Sent(message=DirectMessage(**row), recipient_id=recipient_id)
+    store, hear = call.services.store, call.services.hear
+    row, recipient_id, advice = await actions.send(
+        call.person, body.connection_id, body.content, key, store=store, hear=hear
+    )
+    return Sent(message=DirectMessage(**row), recipient_id=recipient_id, emergency_advice=advice or UNDEFINED)
 
 
 @procedures.query(
