@@ -101,6 +101,7 @@ class App:
     keys: KeySource | None
     request_of: RequestOf
     worker: Worker
+    book: PostgresCallBook
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     observe: Observe
@@ -179,6 +180,7 @@ class App:
             ("Given up", str(depth.dead)),
             ("Oldest, seconds", f"{depth.oldest_s:.0f}"),
             ("Connections in use", f"{self.database.in_use} of {self.database.size}"),
+            *([] if self.relay is None else await self.book.lately()),
         ]
 
     async def _stuck(self) -> list[Mapping[str, Any]]:
@@ -300,6 +302,7 @@ def build(
         keys=keys,
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
         worker=worker,
+        book=book,
         intake_store=intake_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(

@@ -14,7 +14,6 @@ import pytest
 from fault_server import GEMINI, OPENAI, FaultServer, says
 from test_matrix import a_clinic, settings_for
 
-from anamnesis.settings import Limits
 from build import a_session, caller, tell
 from checker import broken
 
@@ -153,7 +152,7 @@ async def test_a_few_of_them_in_the_quick_suite(clinic, owner):
 
 async def under_attack(clinic, owner, vendor, attacks):
     async with FaultServer() as server:
-        settings = replace(settings_for(vendor, server.url, deadline_s=5), limits=Limits(factor=10_000))
+        settings = settings_for(vendor, server.url, deadline_s=5)
         async with a_clinic(clinic, settings) as app:
             server.will(says(Obedient()))
             app.relay.book = replace(app.relay.book, failures=10**6)

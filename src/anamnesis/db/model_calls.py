@@ -55,6 +55,12 @@ ON CONFLICT (provider) DO UPDATE SET
 
 _SHUT: Final = "SELECT provider FROM model_breakers WHERE shut_until IS NOT NULL ORDER BY provider"
 
+_LATELY: Final = """
+SELECT count(*) AS calls, count(*) FILTER (WHERE outcome <> 'answered') AS failed,
+       (SELECT string_agg(provider, ', ' ORDER BY provider) FROM model_breakers WHERE shut_until IS NOT NULL) AS shut,
+       coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) AS spent_today
+FROM model_calls WHERE called_at > clock_timestamp() - interval '1 hour'"""
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresCallBook:
@@ -100,6 +106,16 @@ class PostgresCallBook:
                 await self.database.execute(_NOTE_BAD, *noted, shut_for, self.failures, pause)
         if call.cost_microusd:
             await self.database.execute(_SPEND, call.cost_microusd)
+
+    async def lately(self) -> list[tuple[str, str]]:
+        """What an operator wants to know of models, as words and figures. Raises Unavailable."""
+        row = await self.database.fetchrow(_LATELY)
+        assert row is not None
+        return [
+            ("Models not asked now", row["shut"] or "none"),
+            ("Calls to models, last hour", f"{row['calls']}, {row['failed']} failed"),
+            ("Spent on models today", f"${row['spent_today'] / 1_000_000:.2f}"),
+        ]
 
     async def shut(self) -> frozenset[str]:
         """The providers that are not asked now, or only by one caller at a time. Raises Unavailable."""
