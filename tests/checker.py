@@ -29,6 +29,18 @@ QUERIES = {
         SELECT s.id FROM intake_sessions s LEFT JOIN chat_messages m
         ON m.session_id = s.id AND m.epoch = s.epoch AND m.role = 'model' AND m.reply_to IS NOT NULL
         AND m.active_agent IS NOT NULL GROUP BY s.id, s.ai_message_count HAVING s.ai_message_count <> count(m.id)""",
+    "a direct message's place is dense from 1 and unique (I13)": """
+        SELECT connection_id FROM direct_messages GROUP BY connection_id
+        HAVING min(seq) <> 1 OR max(seq) <> count(*) OR count(DISTINCT seq) <> count(*)""",
+    "the next place of a conversation is one more than the last (I10)": """
+        SELECT c.id FROM connections c LEFT JOIN direct_messages m ON m.connection_id = c.id
+        GROUP BY c.id, c.next_message_seq HAVING c.next_message_seq <> coalesce(max(m.seq), 0) + 1""",
+    "one client id is one direct message (I3)": """
+        SELECT client_message_id FROM direct_messages WHERE client_message_id IS NOT NULL
+        GROUP BY connection_id, sender_id, client_message_id HAVING count(*) > 1""",
+    "a direct message has its notification (I11)": """
+        SELECT m.id FROM direct_messages m WHERE NOT EXISTS (
+            SELECT 1 FROM notifications n WHERE n.type = 'message' AND n.data->>'messageId' = m.id::text)""",
 }
 
 

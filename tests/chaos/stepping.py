@@ -1,6 +1,7 @@
 """Runs one send and stops it dead at its k-th await, for every k: a child each, killed with SIGKILL.
 
-usage: python stepping.py DSN MODE   (MODE: kill or cancel). Prints one JSON object: steps and what went wrong.
+usage: python stepping.py DSN OWNER_DSN MODE STRIDE WHAT   (MODE: kill or cancel; WHAT: intake or message)
+Prints one JSON object: how often it was stopped, the last step, and what went wrong.
 """
 
 import asyncio
@@ -47,14 +48,18 @@ class Stepper:
                 resume = partial(self._coroutine.send, None)
 
 
-def send(app, session_id, key):
-    return caller(app, "patient").call("intake.sendMessage", sessionId=session_id, content=WORDS, clientMessageId=key)
+def send(app, place, key):
+    """One send into a session, or into a connection when the place is one: (name, id)."""
+    what, place_id = place
+    if what == "message":
+        return caller(app, "patient").call("message.send", connectionId=place_id, content=WORDS, clientMessageId=key)
+    return caller(app, "patient").call("intake.sendMessage", sessionId=place_id, content=WORDS, clientMessageId=key)
 
 
-async def step(dsn, session_id, key, at, happen):
+async def step(dsn, place, key, at, happen):
     app = an_app(dsn)
     await caller(app, "patient").call("user.getMe")  # the pool is open, so that only the send's own steps count
-    stepper = Stepper(send(app, session_id, key), at, happen)
+    stepper = Stepper(send(app, place, key), at, happen)
     try:
         await stepper
     except asyncio.CancelledError:
@@ -72,33 +77,38 @@ def cancel():
     asyncio.current_task().cancel()
 
 
-async def recover(dsn, owner_dsn, session_id, key):
+async def recover(dsn, owner_dsn, place, key):
     """Time passes, a worker looks, the client tries again: what is wrong then."""
     owner = await asyncpg.connect(owner_dsn)
     app = an_app(dsn)
     try:
         await owner.execute("UPDATE jobs SET lease_until = clock_timestamp() WHERE state = 'running'")
-        stored = await owner.fetchval("SELECT count(*) FROM chat_messages WHERE client_message_id = $1", key)
+        stored = await count(owner, place, key)
         wrong = [] if stored in (0, 1) else [f"stored {stored} times"]
-        if stored:
+        if stored and place[0] == "intake":
             from anamnesis.db import outbox
 
-            job = await outbox.claim_one(app.database, JobKind.TAKE_TURN, session_id)
+            job = await outbox.claim_one(app.database, JobKind.TAKE_TURN, place[1])
             if job is not None:
                 await app.worker.handlers[JobKind.TAKE_TURN](job)
-        answer = await send(app, session_id, key)
-        if answer["aiMessage"] is None:
+        answer = await send(app, place, key)
+        if place[0] == "intake" and answer["aiMessage"] is None:
             wrong.append("no reply after recovery")
         idle = await owner.fetchval(
             "SELECT count(*) FROM pg_stat_activity"
             " WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
         )
-        count = await owner.fetchval("SELECT count(*) FROM chat_messages WHERE client_message_id = $1", key)
-        return [*wrong, *(["idle in transaction"] if idle else []), *([] if count == 1 else [f"{count} rows"]),
+        kept = await count(owner, place, key)
+        return [*wrong, *(["idle in transaction"] if idle else []), *([] if kept == 1 else [f"{kept} rows"]),
                 *await broken(owner)]  # fmt: skip
     finally:
         await owner.close()
         await app.database.close()
+
+
+async def count(owner, place, key):
+    table = "chat_messages" if place[0] == "intake" else "direct_messages"
+    return await owner.fetchval(f"SELECT count(*) FROM {table} WHERE client_message_id = $1", key)
 
 
 async def prepare(dsn):
@@ -115,12 +125,12 @@ async def new_session(dsn, connection_id):
     return str(session["id"])
 
 
-def run_child(dsn, session_id, key, at, mode):
+def run_child(dsn, place, key, at, mode):
     """Fork, run the send, answer (was it stopped, how many steps it had)."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        steps = asyncio.run(step(dsn, session_id, key, at, kill if mode == "kill" else cancel))
+        steps = asyncio.run(step(dsn, place, key, at, kill if mode == "kill" else cancel))
         os.write(writing, str(steps).encode())
         os._exit(0)
     os.close(writing)
@@ -130,13 +140,14 @@ def run_child(dsn, session_id, key, at, mode):
     return os.WIFSIGNALED(status) or said == "-1", said
 
 
-def main(dsn, owner_dsn, mode, stride):
+def main(dsn, owner_dsn, mode, stride, what):
     connection_id = asyncio.run(prepare(dsn))
     wrong, at, stopped = {}, 1, 0
     while at < 500:
-        session_id, key = asyncio.run(new_session(dsn, connection_id)), str(uuid4())
-        was_stopped, _ = run_child(dsn, session_id, key, at, mode)
-        found = asyncio.run(recover(dsn, owner_dsn, session_id, key))
+        place_id = asyncio.run(new_session(dsn, connection_id)) if what == "intake" else connection_id
+        place, key = (what, place_id), str(uuid4())
+        was_stopped, _ = run_child(dsn, place, key, at, mode)
+        found = asyncio.run(recover(dsn, owner_dsn, place, key))
         if found:
             wrong[at] = found
         if not was_stopped:
@@ -147,4 +158,4 @@ def main(dsn, owner_dsn, mode, stride):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])

@@ -40,6 +40,7 @@ async def test_a_message_is_for_the_other_of_the_two():
 
 
 @pytest.mark.parametrize("stranger", [a_patient(), a_doctor(), a_person("super_admin")])
+@pytest.mark.proves("I29")
 async def test_a_stranger_is_told_there_is_no_such_connection_and_nothing_is_read(stranger):
     _, _, connection_id, store = a_conversation()
     for wanted in (connection_id, uuid4()):

@@ -46,8 +46,10 @@ WHERE u.clerk_id = $1"""
 
 _LINK: Final = """
 SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
-       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
+       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
+       d.verification_status = 'verified' AND u.is_active AS is_there
 FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN users u ON u.id = d.user_id
 WHERE c.id = $1"""
 
 _USER: Final = """
@@ -485,6 +487,7 @@ def link_of(row: Row) -> CareLink:
         UserId(row["patient_user_id"]),
         UserId(row["doctor_user_id"]),
         doctor_is_verified=bool(row["is_verified"]),
+        doctor_is_there=bool(row.get("is_there", True)),  # only who lets patients write needs to know
     )
 
 

@@ -23,9 +23,10 @@ Row = Mapping[str, Any]
 
 _LINK: Final = """
 SELECT s.id AS session_id, s.status::text AS session_status, c.id, c.patient_id, c.doctor_id, c.status::text AS status,
-       p.user_id AS patient_user_id, d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
+       p.user_id AS patient_user_id, d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
+       d.verification_status = 'verified' AND u.is_active AS is_there
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
-JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
 WHERE s.id = $1 AND s.archived_at IS NULL"""
 
 _SESSION: Final = """
