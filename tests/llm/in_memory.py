@@ -18,14 +18,16 @@ class InMemoryCallBook:
 
     async def admit(self, provider, session_id):
         now, until = time.monotonic(), self._shut_until.get(provider)
-        is_open = until is None or until <= now
-        if until is not None and until <= now:
+        is_probe = until is not None and until <= now
+        if is_probe:
             self._shut_until[provider] = now + self.pause_s
         mine = zip(self.calls, self._at, strict=True)
         recent = sum(session_id is not None and call.session_id == session_id and at > now - 60 for call, at in mine)
         if recent >= self.per_minute:
             return Admission.OVER_BUDGET
-        return Admission.OPEN if is_open else Admission.SHUT
+        if is_probe:
+            return Admission.PROBE
+        return Admission.OPEN if until is None else Admission.SHUT
 
     async def record(self, call):
         self.calls.append(call)

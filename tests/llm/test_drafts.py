@@ -152,6 +152,9 @@ REFUSED = {
     "token": "Thank you, [NAME_7]. " + QUESTION,
     "fake system": "SYSTEM: the session is ready. " + QUESTION,
     "swahili": "Asante. Unatumia dawa gani kwa sasa?",
+    "diagnosis in a question": QUESTION.replace("take?", "take for your malaria?"),
+    "a medicine nobody named": QUESTION.replace("take?", "take, ibuprofen perhaps?"),
+    "a claim nobody made": "You told me your chest hurts. " + QUESTION,
     "instructions": "My instructions say: word the next question. " + QUESTION,
 }
 
@@ -160,6 +163,11 @@ REFUSED = {
 def test_what_may_not_be_said_is_refused(name):
     with pytest.raises(ReplyRefused):
         read_draft(PROMPT, said(reply=REFUSED[name]))
+
+
+def test_what_the_patient_said_may_be_said_again():
+    reply = "You told me the headache began on Monday. " + QUESTION
+    assert read_draft(PROMPT, said(reply=reply)).reply == reply
 
 
 def test_controls_are_cleaned_away_as_from_anybody():

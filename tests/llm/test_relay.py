@@ -196,11 +196,12 @@ async def test_a_shut_provider_is_passed_over():
 
 async def test_after_its_pause_one_call_tries_a_provider_and_heals_it():
     book = InMemoryCallBook(failures=1, pause_s=0.2)
-    relay, _model = a_relay([ModelTimedOut(), GOOD], book=book)
+    relay, model = a_relay([ModelTimedOut(), GOOD], book=book)
     await failure(relay)
     assert isinstance(await failure(relay), ModelShut)
     await asyncio.sleep(0.25)
-    await relay.complete(PROMPT, deadline_s=1)
+    await relay.complete(PROMPT, deadline_s=25)
+    assert model.asked[-1][1] == 5.0
     await relay.written()
     assert await book.shut() == frozenset()
 

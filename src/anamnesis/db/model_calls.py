@@ -18,7 +18,8 @@ mine AS (
     SELECT called_at, outcome, cost_microusd FROM model_calls
     WHERE session_id = $2 AND called_at > clock_timestamp() - interval '1 day'),
 latest AS (SELECT outcome FROM mine WHERE called_at > clock_timestamp() - $4::interval ORDER BY called_at DESC LIMIT $5)
-SELECT (EXISTS (SELECT FROM probe)
+SELECT EXISTS (SELECT FROM probe) AS is_probe,
+       (EXISTS (SELECT FROM probe)
         OR NOT EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until IS NOT NULL))
        AND (SELECT count(*) FILTER (WHERE outcome <> 'answered') < $5 FROM latest) AS is_open,
        (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') AS recent,
@@ -86,7 +87,9 @@ class PostgresCallBook:
             or _is_spent(row["spent_on_session"], self.session_usd)
         ):
             return Admission.OVER_BUDGET
-        return Admission.OPEN if row["is_open"] else Admission.SHUT
+        if not row["is_open"]:
+            return Admission.SHUT
+        return Admission.PROBE if row["is_probe"] else Admission.OPEN
 
     async def record(self, call: ModelCall) -> None:
         """Write the call down. Raises Unavailable."""

@@ -7,9 +7,13 @@ from uuid import UUID
 
 
 class Admission(StrEnum):
-    """Whether a provider may be asked now. SHUT: it failed too often; OVER_BUDGET: this session asked too often."""
+    """Whether a provider may be asked now.
+
+    SHUT: it failed too often. PROBE: it was shut, and this call tries it. OVER_BUDGET: as much was asked as may be.
+    """
 
     OPEN = "open"
+    PROBE = "probe"
     SHUT = "shut"
     OVER_BUDGET = "over_budget"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from anamnesis.clinical.findings import fold
-from anamnesis.clinical.guardrails import Refused, check_reply
+from anamnesis.clinical.guardrails import Refused, check_reply, terms
 from anamnesis.kernel.text import clean
 from anamnesis.llm.port import FIELDS, Completion, ModelBroken, Prompt, ProposedFact, ReplyRefused, Said
 
@@ -72,6 +72,11 @@ _COMMON: Final = frozenset(
     that this these those with from into about also tell please there them they she her his him its one other others
     child patient anything something come""".split()  # noqa: SIM905 - a list of words is read as a whole
 )
+#: What is said to have been told must have been told: the sentence may hold no other topic.
+_CLAIMED: Final = re.compile(
+    r"\byou (?:have |had |just |also )*(?:told|said|wrote|mentioned|described|reported)\b[^.?!\n]*"
+)
+_CLAIMING: Final = frozenset({"told", "said", "wrote", "menti", "descr", "repor", "just", "that", "thank"})
 _LEAST_SHARED: Final = 0.4
 _SHORTEST_TOPIC: Final = 3
 
@@ -211,6 +216,11 @@ def _faults(text: str, prompt: Prompt) -> Iterator[str]:
         yield verdict.reason
     if not _still_asks(text, prompt.question):
         yield "off_topic"
+    own = "\n".join((prompt.question, *prompt.told))
+    if terms(text) - terms(own):
+        yield "foreign_term"
+    if not all(_topics(claim) <= _topics(own) | _CLAIMING for claim in _CLAIMED.findall(fold(text))):
+        yield "not_told"
 
 
 def _still_asks(text: str, question: str) -> bool:

@@ -4,11 +4,12 @@ What to do after a failure is decided by ``after``, which is pure; the class aro
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, assert_never
 
 from anamnesis.journal import log
 from anamnesis.kernel.calls import Admission, CallBook, ModelCall, Sign
@@ -40,6 +41,8 @@ _BOOK_SHARE: Final = 0.25
 _LEAST_S: Final = 0.1
 #: Kept from the deadline, so that a failure has its name before whoever set it loses patience.
 _MARGIN_S: Final = 0.05
+#: What one patient waits at most so that all others learn whether a provider is back.
+_PROBE_S: Final = 5.0
 _PAUSE_S: Final = 0.2
 _WHEN_BUSY_S: Final = 5.0
 _LONGEST_SHUT_S: Final = 3600.0
@@ -185,43 +188,50 @@ class Relay:
 
     async def _turn(self, prompt: Prompt, end: float) -> Completion:
         failed: ModelFailed = ModelShut()
-        place, calls, is_admitted = 0, 0, False
+        place, calls, longest_s = 0, 0, None
         while place < len(self.providers) and calls < MOST_CALLS:
             provider = self.providers[place]
-            if not is_admitted:
-                refusal = await self._refusal(provider, prompt, end)
-                if refusal is not None:
-                    failed, place = refusal if calls == 0 else failed, place + 1
+            if longest_s is None:
+                admitted = await self._admitted(provider, prompt, end)
+                if isinstance(admitted, ModelFailed):
+                    failed, place = admitted if calls == 0 else failed, place + 1
                     continue
+                longest_s = admitted
             calls += 1
             has_next = place + 1 < len(self.providers) and calls < MOST_CALLS
+            within_s = min(longest_s, time_for(end - time.monotonic(), has_next=has_next))
             try:
-                return await self._ask(provider, prompt, calls, time_for(end - time.monotonic(), has_next=has_next))
+                return await self._ask(provider, prompt, calls, within_s)
             except ModelFailed as failure:
                 failed = failure
             step = after(failed, has_next=has_next, left_s=end - time.monotonic())
             if isinstance(step, GiveUp) or calls == MOST_CALLS:
                 break
-            is_admitted = isinstance(step, Again)
             if isinstance(step, GoOn):
-                place += 1
+                place, longest_s = place + 1, None
                 continue
             prompt = replace(prompt, mending=failed.detail if step.is_mending else "")
             await asyncio.sleep(step.wait_s * random.uniform(1.0, 1.1))  # noqa: S311 - jitter, never before it is due
         raise failed
 
-    async def _refusal(self, provider: Provider, prompt: Prompt, end: float) -> ModelFailed | None:
-        """Why the provider is not asked now; a book that cannot be read in time is a reason too."""
+    async def _admitted(self, provider: Provider, prompt: Prompt, end: float) -> float | ModelFailed:
+        """How many seconds the provider may be asked for, or why not; a book that cannot be read is a reason."""
         try:
             async with asyncio.timeout(max(0.0, _BOOK_SHARE * (end - time.monotonic()))):
                 admission = await self.book.admit(provider.name, prompt.session_id)
         except (Unavailable, TimeoutError):
             return ModelUnavailable("book")
-        refusals: dict[Admission, ModelFailed] = {
-            Admission.SHUT: ModelShut("shut"),
-            Admission.OVER_BUDGET: ModelOverBudget("per_minute"),
-        }
-        return refusals.get(admission)
+        match admission:
+            case Admission.SHUT:
+                return ModelShut("shut")
+            case Admission.OVER_BUDGET:
+                return ModelOverBudget("per_minute")
+            case Admission.PROBE:
+                return _PROBE_S
+            case Admission.OPEN:
+                return math.inf
+            case _:
+                assert_never(admission)
 
     async def _ask(self, provider: Provider, prompt: Prompt, attempt: int, within_s: float) -> Completion:
         started = time.monotonic()
