@@ -44,9 +44,9 @@ QUERIES = {
             AND j.state IN ('queued', 'running'))""",
     "a ready session has its hand-over (I11)": """
         SELECT id FROM intake_sessions WHERE status IN ('ready', 'reviewed') AND clinical_handover IS NULL""",
-    "the counter of replies equals a recount (I10)": """
+    "the counter of replies equals a recount of the present conversation (I10)": """
         SELECT s.id FROM intake_sessions s LEFT JOIN chat_messages m
-        ON m.session_id = s.id AND m.role = 'model' AND m.reply_to IS NOT NULL
+        ON m.session_id = s.id AND m.epoch = s.epoch AND m.role = 'model' AND m.reply_to IS NOT NULL
         AND m.active_agent IS NOT NULL GROUP BY s.id, s.ai_message_count HAVING s.ai_message_count <> count(m.id)""",
     "a status has its times and no others (I31)": """
         SELECT id FROM intake_sessions WHERE (status IN ('ready', 'reviewed')) <> (completed_at IS NOT NULL)

@@ -10,6 +10,9 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from anamnesis.administration.api import Administration
+from anamnesis.administration.api import procedures as administration_procedures
+from anamnesis.administration.store import PostgresAdministrationStore
 from anamnesis.care.actions import Door
 from anamnesis.care.api import Care
 from anamnesis.care.api import procedures as care_procedures
@@ -34,6 +37,7 @@ from anamnesis.edge.running import Observe
 from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
+from anamnesis.edge.webhooks import ClerkWebhook
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
 from anamnesis.handover.store import PostgresHandoverStore
@@ -41,23 +45,36 @@ from anamnesis.intake import actions as intake_actions
 from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.api import Intake
 from anamnesis.intake.api import procedures as intake_procedures
+from anamnesis.intake.sessions import procedures as session_procedures
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.journal import procedure_logger
 from anamnesis.kernel.clock import SystemClock
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
-from anamnesis.kernel.procedures import Registry, Request
+from anamnesis.kernel.procedures import Allow, Registry, Request
 from anamnesis.llm.port import ChatModel
 from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
+from anamnesis.messaging.model import Heard
 from anamnesis.messaging.store import PostgresMessageStore
-from anamnesis.settings import Provider, Settings
+from anamnesis.notifications.api import Notifications
+from anamnesis.notifications.api import procedures as notification_procedures
+from anamnesis.notifications.store import PostgresNotificationStore
+from anamnesis.settings import Limits, Provider, Settings
 from anamnesis.workers.loop import Worker
 
 _NAMES: Final = tuple(
     procedure.name
-    for procedures in (care_procedures, messaging_procedures, intake_procedures, handover_procedures)
+    for procedures in (
+        care_procedures,
+        messaging_procedures,
+        intake_procedures,
+        session_procedures,
+        handover_procedures,
+        notification_procedures,
+        administration_procedures,
+    )
     for procedure in procedures
 )
 
@@ -75,9 +92,11 @@ class App:
     keys: KeySource | None
     request_of: RequestOf
     worker: Worker
+    care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     observe: Observe
     health: Health
+    webhook: ASGIApp
     measures: Measures
     collectors: CollectorRegistry
     drain: Drain
@@ -103,6 +122,7 @@ class App:
         roads: list[tuple[str, ASGIApp]] = [
             ("/api/trpc", trpc),
             ("/api/v1", rest),
+            ("/api/auth/webhook", self.webhook),
             ("/openapi.json", rest),
             ("/docs", rest),
             ("/api/health", health),
@@ -154,6 +174,14 @@ class App:
         rows = await self.intake_store.stuck()
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
+    async def _forget_spent(self) -> None:
+        """Once a minute, drop what is too old to be counted or sent again."""
+        while True:
+            await asyncio.sleep(60)
+            with suppress(Unavailable):
+                await self.care_store.forget_spent()
+                await self.care_store.forget_events()
+
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
         """Keep the background parts going: live wake-ups, the worker, the keys; stop them in order."""
@@ -161,6 +189,7 @@ class App:
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
+        self._tasks.append(asyncio.create_task(self._forget_spent(), name="rates"))
         try:
             yield
         finally:
@@ -199,13 +228,25 @@ def build(
     interviewer = Interviewer(
         content, model or ScriptedModel(), settings.ai.timeout_s, is_builtin=model is None, observer=measures
     )
+
+    def hear(text: str) -> Heard:
+        screened = intake_actions.listen(text, interviewer)
+        return Heard(screened.record.acuity, bool(screened.new_flags), screened.emergency_text)
+
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
-    registry.add(messaging_procedures, Messaging(PostgresMessageStore(database)))
-    registry.add(intake_procedures, Intake(intake_store, care_store, interviewer, bus))
+    registry.add(
+        messaging_procedures,
+        Messaging(PostgresMessageStore(database), bus, hear),
+    )
+    intake = Intake(intake_store, care_store, interviewer, bus)
+    registry.add(intake_procedures, intake)
+    registry.add(session_procedures, intake)
     registry.add(handover_procedures, Handover(handover_store, care_store))
+    registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
+    registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)
-    keys = keys or _keys(settings)
+    keys, secret = keys or _keys(settings), settings.identity.webhook_secret
     expected = Expected(issuer or settings.identity.issuer or origin, frozenset({origin}))
     proxies = TrustedProxies(settings.trusted_proxies)
 
@@ -228,7 +269,8 @@ def build(
         bus=bus,
         content=content,
         registry=registry,
-        door=Door(care_store, frozenset({*settings.identity.superuser_ids, *superusers})),
+        door=Door(care_store, frozenset({*settings.identity.superuser_ids, *superusers}), _rates(settings.limits)),
+        care_store=care_store,
         keys=keys,
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
         worker=worker,
@@ -239,10 +281,25 @@ def build(
             lambda: drain.has_begun,
         ),
         drain=drain,
+        webhook=ClerkWebhook(
+            secret.reveal() if secret else None, care_store.settle_account, max_body_bytes=settings.limits.body_bytes
+        ),
         measures=measures,
         collectors=collectors,
         extra_roads=extra_roads,
     )
+
+
+def _rates(limits: Limits) -> dict[Allow, int]:
+    """How often a procedure may be called, by whom it is for."""
+    protected = limits.per_minute(limits.protected)
+    return {
+        Allow.PUBLIC: limits.per_minute(limits.public),
+        Allow.PROTECTED: protected,
+        Allow.PATIENT: protected,
+        Allow.DOCTOR: protected,
+        Allow.ADMIN: limits.per_minute(limits.admin),
+    }
 
 
 def _other_probes(worker: Worker, keys: KeySource | None, *, is_builtin: bool) -> dict[str, Probe]:

@@ -33,6 +33,10 @@ class Stepper:
     def __init__(self, coroutine, at, happen):
         self._coroutine, self._at, self._happen, self.steps = coroutine, at, happen, 0
 
+    async def run(self):
+        """To its end, in the task that is to be cancelled."""
+        return await self
+
     def __await__(self):
         resume = partial(self._coroutine.send, None)
         while True:
@@ -64,7 +68,7 @@ async def step(dsn, what, place, key, at, happen):
     app = an_app(dsn)
     await caller(app, "patient").call("user.getMe")  # the pool is open, so that only the send's own steps count
     try:
-        await Stepper(send(app, what, place, key), at, happen)
+        await asyncio.create_task(Stepper(send(app, what, place, key), at, happen).run())
     except asyncio.CancelledError:
         return "stopped"
     finally:

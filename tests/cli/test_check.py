@@ -45,6 +45,7 @@ def test_a_fresh_clone_is_all_good_and_every_variable_is_listed():
 
 
 @pytest.mark.parametrize("command", ["check", "serve", "work", "demo"])
+@pytest.mark.proves("I43")
 def test_what_is_invalid_ends_every_command_with_two_within_two_seconds_and_without_a_value(command):
     secret = "sk_live_Zk3pQ8rTnW5yB2mX 7cVd"
     status, said, seconds = ran(

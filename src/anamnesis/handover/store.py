@@ -30,7 +30,8 @@ SELECT s.id, s.status::text AS status, s.record, s.last_patient_at, u.first_name
         WHERE m.connection_id = s.connection_id AND m.sender_id <> $2 AND NOT m.is_read) AS unread
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
-WHERE c.doctor_id = $1 AND c.status = 'active' AND s.archived_at IS NULL AND s.status <> 'not_started'
+WHERE c.doctor_id = $1 AND c.status = 'active' AND s.archived_at IS NULL
+  AND (s.status <> 'not_started' OR s.acuity > 0)
 ORDER BY (s.status = 'reviewed' AND coalesce(s.last_patient_at <= coalesce(s.seen_at, s.reviewed_at), true)),
          s.acuity DESC, coalesce(s.last_patient_at, s.created_at), s.id LIMIT $3"""
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 from anamnesis.clinical.record import ClinicalRecord, NoneReported, Reported, record_from_json
 from anamnesis.clinical.sbar import STRATEGY, next_move, sbar_text
 from anamnesis.clinical.terms import Colour, Sex
@@ -194,9 +196,8 @@ _VITALS_KEYS: Final = (
 NEUTRAL_THOUGHT: Final = Thought(differential_diagnosis=[], missing_information=[], strategy="", next_move="")
 
 
-def thought_for_clinician(row: Row) -> Thought:
+def thought_for_clinician(record: ClinicalRecord) -> Thought:
     """What is still missing, computed; a differential is added by a later release, never invented."""
-    record = record_from_json(row["record"])
     return Thought(
         differential_diagnosis=[],
         missing_information=list(record.gaps),
@@ -210,11 +211,12 @@ def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
     handover = None if for_patient or not row["clinical_handover"] else sbar_text(row["clinical_handover"])
     kept = ("id", "connection_id", "name", "status", "completeness", "current_agent", "started_at", "completed_at")
     times = ("reviewed_at", "reviewed_by", "created_at", "updated_at")
+    known = (record_from_json(row["record"]), row["medical_data"], Status(row["status"]))
     return {
         **{name: row[name] for name in (*kept, *times)},
-        "medical_data": patients_medical_data(row) if for_patient else medical_data(row, handover=handover),
+        "medical_data": patients_medical_data(*known) if for_patient else medical_data(*known, handover=handover),
         "clinical_handover": handover,
-        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(row),
+        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(known[0]),
     }
 
 
@@ -230,20 +232,21 @@ def session_row(row: Row, *, for_patient: bool) -> SessionRow:
     )
 
 
-def patients_medical_data(row: Row) -> dict[str, Any]:
+def patients_medical_data(record: ClinicalRecord, stored: Mapping[str, Any], status: Status) -> dict[str, Any]:
     """MedicalData with the keys a patient may see and no other, whatever was stored beside them."""
-    data = medical_data(row, handover=None)
+    data = medical_data(record, stored, status, handover=None)
     vitals = {name: data["vitalsData"][name] for name in _VITALS_KEYS}
     shown = {name: value for name, value in data.items() if name in _PATIENTS_KEYS}
     return {**shown, "vitalsData": {**vitals, "triageFactors": []}, "ucgRecommendations": None}
 
 
-def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]:
+def medical_data(
+    record: ClinicalRecord, stored: Mapping[str, Any], status: Status, *, handover: dict[str, str] | None
+) -> dict[str, Any]:
     """The replaced system's medicalData: what the record knows over what was stored before, which survives beside it.
 
     A fact of an older record is never replaced by nothing.
     """
-    record, stored = record_from_json(row["record"]), row["medical_data"]
     known = {
         "chiefComplaint": _value(record, "chief_complaint"),
         "hpi": _hpi(record),
@@ -259,7 +262,7 @@ def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]
         "socialHistory": _value(record, "social_history"),
         "reviewOfSystems": [],
     }
-    booking = "ready" if Status(row["status"]).is_closed else "collecting"
+    booking = "ready" if status.is_closed else "collecting"
     return {
         "ucgRecommendations": None,
         **_over(known, stored),
@@ -333,6 +336,10 @@ def _hpi(record: ClinicalRecord) -> str | None:
     return "; ".join(parts) or None
 
 
+#: A transcript is made at once: line by line costs twice the time.
+_CHAT_LINES: Final = TypeAdapter(list[ChatLine])
+
+
 def chat_line(row: Row) -> ChatLine:
     """One line of the transcript."""
     return ChatLine(**_line(row))
@@ -352,7 +359,7 @@ def _line(row: Row) -> dict[str, Any]:
         "timestamp": row["created_at"],
         "grounding_metadata": None,
         "active_agent": row["active_agent"],
-        "choices": [Choice(**choice) for choice in row["choices"] or ()],
+        "choices": row["choices"] or [],
         "is_emergency": row["is_emergency"],
     }
 
@@ -384,7 +391,7 @@ def session_view(row: Row, lines: list[Row], *, for_patient: bool) -> SessionVie
     )
     return SessionView(
         session=SessionFields(**session_fields(row, for_patient=for_patient)),
-        messages=[chat_line(line) for line in lines],
+        messages=_CHAT_LINES.validate_python([_line(line) for line in lines]),
         connection=connection,
         user_role="patient" if for_patient else "doctor",
         last_event_id=str(lines[-1]["seq"]) if lines else "0",
