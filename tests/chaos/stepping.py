@@ -93,7 +93,9 @@ async def recover(dsn, owner_dsn, what, place, key):
         await work_until_rest(app, owner)
         # Without any help of the client, whatever was stored has been answered, and nothing is held.
         wrong = await broken(owner, at_rest=True, history=[Told(UUID(key), words_of(what), acked=False)])
-        idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in trans%' AND datname = current_database()"
+        idle = (
+            "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in trans%' AND datname = current_database()"
+        )
         wrong += ["idle in transaction"] if await owner.fetchval(idle) else []
         answers = [await send(app, what, place, key) for _ in range(2)]
         await work_until_rest(app, owner)
@@ -106,9 +108,7 @@ async def recover(dsn, owner_dsn, what, place, key):
 def told_by(answer, what, key):
     if what == "direct":
         return Told(UUID(key), words_of(what), message_id=answer["message"]["id"])
-    return Told(
-        UUID(key), words_of(what), message_id=answer["userMessage"]["id"], reply_id=answer["aiMessage"]["id"]
-    )
+    return Told(UUID(key), words_of(what), message_id=answer["userMessage"]["id"], reply_id=answer["aiMessage"]["id"])
 
 
 async def work_until_rest(app, owner):
