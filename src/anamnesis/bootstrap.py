@@ -21,6 +21,7 @@ from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
 from anamnesis.db.postgres import Database, PoolSettings, Profile
+from anamnesis.db.purging import purge_finished_jobs
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
@@ -176,13 +177,18 @@ class App:
         rows = await self.intake_store.stuck()
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
-    async def _forget_spent(self) -> None:
-        """Once a minute, drop what is too old to be counted or sent again."""
+    async def forget_spent(self) -> None:
+        """Drop what is too old to be counted, sent again or looked at. Raises Unavailable."""
+        await self.care_store.forget_spent()
+        await self.care_store.forget_events()
+        await purge_finished_jobs(self.database)
+
+    async def _keep_forgetting(self) -> None:
+        """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
         while True:
             await asyncio.sleep(60)
             with suppress(Unavailable):
-                await self.care_store.forget_spent()
-                await self.care_store.forget_events()
+                await self.forget_spent()
 
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
@@ -191,7 +197,7 @@ class App:
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
-        self._tasks.append(asyncio.create_task(self._forget_spent(), name="rates"))
+        self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
         try:
             yield
         finally:
