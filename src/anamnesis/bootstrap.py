@@ -25,6 +25,7 @@ from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
 from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
+from anamnesis.db.purging import purge_finished_jobs
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
@@ -42,6 +43,7 @@ from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
 from anamnesis.edge.webhooks import ClerkWebhook
+from anamnesis.handover.additions import procedures as addition_procedures
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
 from anamnesis.handover.store import PostgresHandoverStore
@@ -81,6 +83,7 @@ _NAMES: Final = tuple(
         intake_procedures,
         session_procedures,
         handover_procedures,
+        addition_procedures,
         notification_procedures,
         administration_procedures,
     )
@@ -187,13 +190,18 @@ class App:
         rows = await self.intake_store.stuck()
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
-    async def _forget_spent(self) -> None:
-        """Once a minute, drop what is too old to be counted or sent again."""
+    async def forget_spent(self) -> None:
+        """Drop what is too old to be counted, sent again or looked at. Raises Unavailable."""
+        await self.care_store.forget_spent()
+        await self.care_store.forget_events()
+        await purge_finished_jobs(self.database)
+
+    async def _keep_forgetting(self) -> None:
+        """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
         while True:
             await asyncio.sleep(60)
             with suppress(Unavailable):
-                await self.care_store.forget_spent()
-                await self.care_store.forget_events()
+                await self.forget_spent()
 
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
@@ -202,7 +210,7 @@ class App:
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
-        self._tasks.append(asyncio.create_task(self._forget_spent(), name="rates"))
+        self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
         try:
             yield
         finally:
@@ -270,7 +278,9 @@ def build(
     intake = Intake(intake_store, care_store, interviewer, bus)
     registry.add(intake_procedures, intake)
     registry.add(session_procedures, intake)
-    registry.add(handover_procedures, Handover(handover_store, care_store))
+    handover = Handover(handover_store, care_store)
+    registry.add(handover_procedures, handover)
+    registry.add(addition_procedures, handover)
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)
