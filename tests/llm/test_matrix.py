@@ -250,9 +250,11 @@ async def test_with_the_breaker_open_nobody_waits(clinic, owner, vendor):
 async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):
     async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
         server.will(status(503, "retry-after: 1"), good())
+        count = "SELECT consecutive_errors FROM intake_sessions"
         _, session_id = await a_session(app)
         await tell(app, session_id, "It is about me")
         await app.relay.written()
+        assert await owner.fetchval(count) == 1
         await asyncio.sleep(1.1)
         await tell(app, session_id, "Jane, 34, female")
         await app.relay.written()
@@ -261,6 +263,7 @@ async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):
             for row in await owner.fetch("SELECT * FROM chat_messages WHERE role = 'user' ORDER BY seq")
         ]
         assert states == [SCRIPTED, AI]
+        assert await owner.fetchval(count) == 0
         await asyncio.sleep(1.05)
         assert (await app.health.report())["parts"]["ai"] == "ok"
 

@@ -94,6 +94,16 @@ class Received:
     turn: Turn | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A turn with the words for it; has_failed is None when no model was asked."""
+
+    plan: TurnPlan
+    text: str
+    state: str
+    has_failed: bool | None = None
+
+
 async def receive_message(
     access: Access,
     session_id: UUID,
@@ -265,12 +275,13 @@ async def take_turn(
     plan, is_fixed = _plan(turn, job, interviewer)
     deadline_s = interviewer.deadline_s if within_s is None else min(within_s, interviewer.deadline_s)
     is_ours = is_fixed or plan.question_id in _OUR_WORDS_ONLY or bool(turn.session.record.advice_due)
-    words, state = plan.reply, _state(is_fixed)
+    found = Worded(plan, plan.reply, _state(is_fixed))
     if not is_ours and await _may_be_worded(turn, plan, store, interviewer):
-        plan, words, state = await _find_words(turn, plan, deadline_s, store=store, interviewer=interviewer)
+        found = await _find_words(turn, plan, deadline_s, store=store, interviewer=interviewer)
+    state = found.state
     try:
         async with store.begin() as tx:
-            answered = await _write(tx, job, turn, plan, words, state, interviewer)
+            answered = await _write(tx, job, turn, found, interviewer)
         if answered is None:
             answered, state = await _answer_under_lock(job, store, interviewer)
     except NotOurs:
@@ -292,7 +303,8 @@ async def _answer_under_lock(job: Job, store: IntakeStore, interviewer: Intervie
             await tx.settle(job)
             return None, ""
         plan, is_fixed = _plan(turn, job, interviewer)
-        return await _write(tx, job, turn, plan, plan.reply, _state(is_fixed), interviewer), _state(is_fixed)
+        found = Worded(plan, plan.reply, _state(is_fixed))
+        return await _write(tx, job, turn, found, interviewer), found.state
 
 
 async def _let_go(job: Job, store: IntakeStore) -> None:
@@ -330,7 +342,7 @@ async def _may_be_worded(turn: Turn, plan: TurnPlan, store: IntakeStore, intervi
 
 async def _find_words(
     turn: Turn, plan: TurnPlan, deadline_s: float, *, store: IntakeStore, interviewer: Interviewer
-) -> tuple[TurnPlan, str, str]:
+) -> Worded:
     """A model's wording of what code decided, or the scripted words when it fails or says what it may not.
 
     The plan comes back with what the model read besides; a reply that is not sent brings no facts with it either.
@@ -343,13 +355,14 @@ async def _find_words(
             completion = await interviewer.model.complete(prompt, deadline_s=end - time.monotonic())
     except (ModelFailed, TimeoutError) as failed:
         interviewer.observer.fallback(failed.reason if isinstance(failed, ModelFailed) else "timed_out")
-        return plan, plan.reply, "answered_fallback"
+        return Worded(plan, plan.reply, "answered_fallback", has_failed=True)
     text = _usable(completion, prompt)
     if text is None:
         interviewer.observer.fallback("unusable")
-        return plan, plan.reply, "answered_fallback"
+        return Worded(plan, plan.reply, "answered_fallback", has_failed=True)
     record = with_facts(plan.record, completion.facts, interviewer.content.interview.agenda)
-    return replace(plan, record=record), text, "answered_fallback" if interviewer.is_builtin else "answered_ai"
+    state = "answered_fallback" if interviewer.is_builtin else "answered_ai"
+    return Worded(replace(plan, record=record), text, state, has_failed=False)
 
 
 async def _prompt(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: Interviewer) -> Prompt:
@@ -371,7 +384,7 @@ def _usable(completion: Completion, prompt: Prompt) -> str | None:
 
 
 async def _write(
-    tx: IntakeTransaction, job: Job, turn: Turn, plan: TurnPlan, words: str, state: str, interviewer: Interviewer
+    tx: IntakeTransaction, job: Job, turn: Turn, found: Worded, interviewer: Interviewer
 ) -> Answered | None:
     """Transaction B: append the reply; None, with nothing written, when the session has moved since it was planned.
 
@@ -379,8 +392,9 @@ async def _write(
     Raises NotOurs.
     """
     session = turn.session
-    reply, new = _reply(session, plan, words, state, interviewer)
-    appended = await tx.answer(session, turn.waiting.id, reply, new)
+    plan = found.plan
+    reply, new = _reply(session, plan, found.text, found.state, interviewer)
+    appended = await tx.answer(session, turn.waiting.id, reply, replace(new, has_model_failed=found.has_failed))
     if appended is None:
         return None
     await tx.settle(job, has_more=turn.has_more)

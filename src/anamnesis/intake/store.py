@@ -80,7 +80,9 @@ WITH moved AS (
         name = CASE WHEN is_named THEN name ELSE $8::text END, is_named = is_named OR $8::text IS NOT NULL,
         clinical_handover = coalesce($9, clinical_handover),
         completed_at = coalesce(completed_at, CASE WHEN $3 = 'ready' THEN clock_timestamp() END),
-        ai_message_count = ai_message_count + CASE WHEN $10::uuid IS NULL THEN 0 ELSE 1 END, consecutive_errors = 0,
+        ai_message_count = ai_message_count + CASE WHEN $10::uuid IS NULL THEN 0 ELSE 1 END,
+        consecutive_errors = CASE WHEN $18::boolean THEN consecutive_errors + 1
+                                  WHEN NOT $18::boolean THEN 0 ELSE consecutive_errors END,
         next_seq = next_seq + 1, version = version + 1, updated_at = clock_timestamp()
     WHERE id = $1 AND version = $2
     RETURNING id, epoch, next_seq - 1 AS seq),
@@ -248,7 +250,7 @@ class IntakeTransaction:
         row = await self.connection.fetchrow(
             _ANSWER, session.id, session.version, new.status.value, record_to_json(record), int(record.acuity),
             record.completeness, record.stage.value, new.name, new.handover, to, reply.state, reply.text, reply.agent,
-            choices, reply.is_emergency, outbox.CHANNEL, new.topics,
+            choices, reply.is_emergency, outbox.CHANNEL, new.topics, new.has_model_failed,
         )  # fmt: skip
         return None if row is None else _message(row)
 
