@@ -76,6 +76,7 @@ def shown(prompt):
 
 
 @pytest.mark.parametrize("stage", SPEAKING, ids=lambda stage: stage.value)
+@pytest.mark.proves("I23")
 def test_the_prompt_of_each_stage_is_as_it_was_last_read_by_a_person(stage):
     prompt = prompt_after(*STAGES[stage])
     assert prompt.stage == stage.value
@@ -89,6 +90,7 @@ def test_the_same_turn_gives_the_same_prompt():
 PRIVATE = ("Jane", "jane", "Akello", "+256 772 123 456", "0772123457", "jane@example.ug")
 
 
+@pytest.mark.proves("I23")
 def test_names_numbers_and_addresses_go_out_as_tokens_and_come_back():
     prompt = prompt_after(*STORY)
     outside = prompt.instructions + prompt.case + prompt.version
@@ -151,6 +153,7 @@ def test_a_fact_enters_with_its_evidence_where_nothing_was_known():
     assert record.answer("family_history") == Reported("sickle cell", Evidence("m9", "sickle cell"))
 
 
+@pytest.mark.proves("I22")
 def test_what_code_has_read_is_never_replaced_and_none_stays_none():
     plan, _ = a_turn(*STORY)
     record = plan.record.with_answer("past_history", NoneReported(Evidence("m1", "no")))

@@ -142,6 +142,7 @@ async def one_interview(app, connection_id, attacks):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("vendor", [GEMINI, OPENAI])
+@pytest.mark.proves("I21", "I23")
 async def test_whatever_is_obeyed_nothing_leaks_changes_or_runs(clinic, owner, vendor):
     await under_attack(clinic, owner, vendor, ATTACKS)
 

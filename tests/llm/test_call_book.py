@@ -73,6 +73,7 @@ async def test_a_pause_that_was_asked_for_is_kept_from_the_first_failure(book):
     assert await admitted(book)
 
 
+@pytest.mark.proves("I18")
 async def test_two_processes_share_one_breaker_and_one_probe(clinic):
     pools = [Database(clinic.app_dsn), Database(clinic.app_dsn)]
     one, two = (PostgresCallBook(pool, pause_s=0.2) for pool in pools)
@@ -114,6 +115,7 @@ async def test_a_session_whose_last_calls_all_failed_rests_and_others_go_on(data
     assert await book.admit("gemini", session) is Admission.OPEN
 
 
+@pytest.mark.proves("I24")
 async def test_past_a_days_or_a_sessions_cap_nobody_is_asked(database, owner):
     session = await a_row(owner)
     book = PostgresCallBook(database, daily_usd=0.01, session_usd=0.002)

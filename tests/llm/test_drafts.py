@@ -231,6 +231,7 @@ def test_no_text_does_harm(text):
     no_harm(text)
 
 
+@pytest.mark.proves("I21")
 def test_ten_thousand_mutations_of_a_good_answer_do_no_harm():
     """The same seed each time; hypothesis above looks for new ones."""
     rng = random.Random(20261125)

@@ -73,6 +73,7 @@ def both():
 
 
 @pytest.mark.slow
+@pytest.mark.proves("I22")
 def test_coverage_recall_and_precision_are_not_below_those_of_the_built_in_interviewer(both):
     plain, modelled, with_model = both
     for name in ("finished", "slot_coverage", "danger_signs_asked", "fact_recall", "precision", "starred_met"):

@@ -201,6 +201,7 @@ def figures():
 
 
 @pytest.mark.parametrize(("vendor", "row"), CASES)
+@pytest.mark.proves("I18", "I24")
 async def test_however_a_provider_fails_the_patient_gets_the_next_question_in_time(clinic, owner, figures, vendor, row):
     fault, ending = CELLS[row]
     async with (
@@ -227,6 +228,7 @@ async def test_however_a_provider_fails_the_patient_gets_the_next_question_in_ti
 
 
 @pytest.mark.parametrize("vendor", ONE_QUICKLY)
+@pytest.mark.proves("I18")
 async def test_with_the_breaker_open_nobody_waits(clinic, owner, vendor):
     async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
         server.will(status(500))
@@ -297,6 +299,7 @@ async def sampled(app):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.proves("I17")
 async def test_two_hundred_hung_calls_hold_no_connection_and_reads_go_on(clinic, owner, vendor):
     async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url, deadline_s=12)) as app:
         server.will(hang)
@@ -331,6 +334,7 @@ EMERGENCY = "I have crushing chest pain and I am sweating"
         for vendor, row in zip(VENDORS * 2, ("P13 status", "P5 503", "P14 no doctor", "P7 null reply"), strict=True)
     ],
 )
+@pytest.mark.proves("I20")
 async def test_urgency_is_the_same_with_and_without_a_model(clinic, owner, vendor, row):
     messages = (*WHOLE_INTAKE[:6], EMERGENCY, "yes I am safe")
     seen = []
@@ -353,6 +357,7 @@ async def test_urgency_is_the_same_with_and_without_a_model(clinic, owner, vendo
 
 
 @pytest.mark.parametrize("vendor", ONE_QUICKLY)
+@pytest.mark.proves("I21")
 async def test_a_fact_with_its_words_enters_the_record_and_an_invented_one_does_not(clinic, owner, vendor):
     told = "I have had a bad headache since Monday. I smoke a pipe every evening"
     proposed = [

@@ -261,6 +261,7 @@ async def test_nobody_is_followed_elsewhere(server, model):
     [hang, drip, *(pytest.param(each, marks=pytest.mark.slow) for each in (hang_after_headers, hang_in_body))],
     ids=lambda fault: fault.__name__,
 )
+@pytest.mark.proves("I25")
 async def test_a_call_ends_at_its_deadline_and_its_socket_within_a_second(server, model, fault):
     server.will(fault)
     started = time.monotonic()
@@ -270,6 +271,7 @@ async def test_a_call_ends_at_its_deadline_and_its_socket_within_a_second(server
     assert server.calls[0].closed_at - started < 1.3
 
 
+@pytest.mark.proves("I25")
 async def test_a_cancelled_call_closes_its_socket_within_a_second(server, model):
     server.will(hang)
     task = asyncio.create_task(model.complete(PROMPT, deadline_s=20))

@@ -159,6 +159,7 @@ async def test_alone_a_bad_answer_is_mended_once_with_the_reason_why():
     assert [prompt.mending for prompt, _ in model.asked] == ["", "not_json"]
 
 
+@pytest.mark.proves("I24")
 async def test_a_wait_that_fits_is_waited_and_one_that_does_not_is_not():
     relay, model = a_relay([ModelBusy(retry_after_s=0.3), GOOD])
     started = time.monotonic()
@@ -215,6 +216,7 @@ async def test_more_calls_than_a_session_may_have_in_a_minute_are_not_made():
     assert len(model.asked) == 2
 
 
+@pytest.mark.proves("I24")
 async def test_more_calls_than_may_be_in_flight_are_not_made():
     relay, model = a_relay([0.3], most_in_flight=5)
     outcomes = await asyncio.gather(*(relay.complete(PROMPT, deadline_s=1) for _ in range(9)), return_exceptions=True)
