@@ -184,7 +184,7 @@ def lock(_: list[str]) -> int:
     )
 
 
-def matrix(rest: list[str]) -> int:
+def model_matrix(rest: list[str]) -> int:
     """Every way a provider fails, with the long cells too; what each cell came to goes to var/matrix.jsonl."""
     found = ROOT / "var" / "matrix.jsonl"
     found.parent.mkdir(exist_ok=True)
@@ -202,7 +202,7 @@ TASKS: dict[str, Callable[[list[str]], int]] = {
     "lock": lock,
     "conformance": lambda rest: tool("python", "tests/edge/conformance.py", *rest),
     "bench": lambda rest: tool("python", "tests/bench.py", *rest),
-    "matrix": matrix,
+    "model-matrix": model_matrix,
     "eval": lambda rest: tool("anamnesis", "eval", *rest),
 }
 
