@@ -13,7 +13,8 @@ KEY = UUID(int=7)
 PLANTED = {
     "a message's place is dense": "UPDATE chat_messages SET seq = seq + 1000 WHERE seq = 3",
     "the next place is one more": "UPDATE intake_sessions SET next_seq = next_seq + 1",
-    "one client id is one message": "UPDATE chat_messages SET client_message_id = gen_random_uuid() WHERE role = 'user';"
+    "one client id is one message": "UPDATE chat_messages SET client_message_id = gen_random_uuid()"
+    " WHERE role = 'user';"
     " UPDATE chat_messages SET client_message_id = (SELECT client_message_id FROM chat_messages WHERE seq = 2),"
     " sender_id = (SELECT sender_id FROM chat_messages WHERE seq = 2) WHERE seq = 4",
     "one message has at most one current reply": "UPDATE chat_messages SET reply_to ="

@@ -39,6 +39,7 @@ from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
 from anamnesis.edge.webhooks import ClerkWebhook
+from anamnesis.handover.additions import procedures as addition_procedures
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
 from anamnesis.handover.store import PostgresHandoverStore
@@ -73,6 +74,7 @@ _NAMES: Final = tuple(
         intake_procedures,
         session_procedures,
         handover_procedures,
+        addition_procedures,
         notification_procedures,
         administration_procedures,
     )
@@ -248,7 +250,9 @@ def build(
     intake = Intake(intake_store, care_store, interviewer, bus)
     registry.add(intake_procedures, intake)
     registry.add(session_procedures, intake)
-    registry.add(handover_procedures, Handover(handover_store, care_store))
+    handover = Handover(handover_store, care_store)
+    registry.add(handover_procedures, handover)
+    registry.add(addition_procedures, handover)
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)

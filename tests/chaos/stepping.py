@@ -132,7 +132,7 @@ async def prepare(dsn):
 
 
 async def new_place(dsn, connection_id, what):
-    """Where the next message goes: the conversation, or a session of its own, almost finished when it shall be ready."""
+    """Where the next message goes: the conversation, or a session of its own, nearly finished for "ready"."""
     if what == "direct":
         return connection_id
     app = an_app(dsn)

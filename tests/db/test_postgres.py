@@ -48,7 +48,7 @@ async def test_the_service_speaks_as_a_role_that_owns_nothing_and_may_make_nothi
     assert await database.fetchval("SELECT current_user::text") == "anamnesis_app"
     owned = "SELECT count(*) FROM pg_class WHERE relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)"
     assert await database.fetchval(owned) == 0
-    for statement in ("CREATE TABLE mine (id int)", "DROP TABLE jobs", "DELETE FROM jobs", "TRUNCATE jobs"):
+    for statement in ("CREATE TABLE mine (id int)", "DROP TABLE jobs", "DELETE FROM chat_messages", "TRUNCATE jobs"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await database.execute(statement)
 

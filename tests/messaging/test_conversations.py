@@ -6,7 +6,7 @@ import pytest
 
 from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.kernel.javascript import UNDEFINED
-from build import a_session, an_app, caller, closing
+from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
 
 
 @pytest.fixture
@@ -121,3 +121,24 @@ async def test_the_doctors_inbox_is_woken_by_a_message(app, connection_id):
     await say(app, connection_id, "hello")
     assert (await asyncio.wait_for(coming, 5)).value == {"changed": True}
     await stream.aclose()
+
+
+async def test_an_unread_emergency_leads_the_inbox_even_of_a_reviewed_case_until_it_is_read(app, connection_id):
+    doctor = caller(app, "doctor")
+    first = (await caller(app, "patient").call("intake.getMyIntakeSessions"))["sessions"][0]
+    await tell(app, str(first["id"]), *WHOLE_INTAKE)
+    await doctor.call("intake.markAsReviewed", sessionId=str(first["id"]))
+    profile, second = await doctor.call("doctor.getMyProfile"), caller(app, "other")
+    joined = await second.call("connection.create", doctorId=str(profile["id"]))
+    other = str((await second.call("intake.create", connectionId=str(joined["id"])))["id"])
+    await tell(app, other, "my eyes are yellow", who="other")
+    assert await inbox(doctor) == [(other, "yellow"), (str(first["id"]), "green")]
+    await say(app, connection_id, "I have crushing chest pain and I am sweating")
+    assert await inbox(doctor) == [(str(first["id"]), "red"), (other, "yellow")]
+    await doctor.call("message.markAsRead", connectionId=connection_id)
+    assert await inbox(doctor) == [(other, "yellow"), (str(first["id"]), "green")]
+
+
+async def inbox(doctor):
+    cases = (await doctor.call("handover.getInbox"))["cases"]
+    return [(str(case["sessionId"]), case["colour"]) for case in cases]

@@ -159,6 +159,15 @@ _TRANSCRIPT_OF_CONNECTION: Final = (
     _LINES + "AND s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at, s.id, m.seq"
 )
 
+_NOTES: Final = """
+SELECT n.id, n.content, n.created_at, n.kind, n.metadata, n.images FROM clinician_notes n
+WHERE n.session_id = $1 ORDER BY n.created_at, n.id"""
+
+_NOTES_OF_CONNECTION: Final = """
+SELECT n.id, n.content, n.created_at, n.kind, n.metadata, n.images
+FROM clinician_notes n JOIN intake_sessions s ON s.id = n.session_id
+WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY n.created_at, n.id"""
+
 _NOTE_SEEN: Final = """
 SELECT id, content, created_at FROM clinician_notes
 WHERE session_id = $1 AND author_id = $2 AND client_message_id = $3"""
@@ -393,6 +402,14 @@ class PostgresIntakeStore:
     async def transcript_of_connection(self, connection_id: UUID) -> list[Row]:
         """Every conversation of a connection, in order."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT_OF_CONNECTION, connection_id)]
+
+    async def notes(self, session_id: UUID) -> list[Row]:
+        """What doctors added to a session, in order: never for a patient."""
+        return [dict(row) for row in await self.database.fetch(_NOTES, session_id)]
+
+    async def notes_of_connection(self, connection_id: UUID) -> list[Row]:
+        """What doctors added to every session of a connection, in order: never for a patient."""
+        return [dict(row) for row in await self.database.fetch(_NOTES_OF_CONNECTION, connection_id)]
 
     async def add_note(self, session_id: UUID, author: Person, text: str, key: UUID | None) -> Row:
         """Keep a clinician's note; one client id is one note. Raises Conflict for other words under it."""
