@@ -80,7 +80,9 @@ WITH moved AS (
         name = CASE WHEN is_named THEN name ELSE $8::text END, is_named = is_named OR $8::text IS NOT NULL,
         clinical_handover = coalesce($9, clinical_handover),
         completed_at = coalesce(completed_at, CASE WHEN $3 = 'ready' THEN clock_timestamp() END),
-        ai_message_count = ai_message_count + CASE WHEN $10::uuid IS NULL THEN 0 ELSE 1 END, consecutive_errors = 0,
+        ai_message_count = ai_message_count + CASE WHEN $10::uuid IS NULL THEN 0 ELSE 1 END,
+        consecutive_errors = CASE WHEN $18::boolean THEN consecutive_errors + 1
+                                  WHEN NOT $18::boolean THEN 0 ELSE consecutive_errors END,
         next_seq = next_seq + 1, version = version + 1, updated_at = clock_timestamp()
     WHERE id = $1 AND version = $2
     RETURNING id, epoch, next_seq - 1 AS seq),
@@ -155,6 +157,13 @@ FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id AND s.epoch =
 WHERE m.superseded_at IS NULL
 """
 _TRANSCRIPT: Final = _LINES + "AND m.session_id = $1 AND m.seq > $2 ORDER BY m.seq"
+_MAY_LEAVE: Final = """
+SELECT EXISTS (
+    SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
+    JOIN consents a ON a.user_id = p.user_id AND a.purpose = 'outside_model' AND a.withdrawn_at IS NULL
+    WHERE s.id = $1)"""
+
+_LAST_LINES: Final = _LINES + "AND m.session_id = $1 ORDER BY m.seq DESC LIMIT $2"
 _TRANSCRIPT_OF_CONNECTION: Final = (
     _LINES + "AND s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at, s.id, m.seq"
 )
@@ -241,7 +250,7 @@ class IntakeTransaction:
         row = await self.connection.fetchrow(
             _ANSWER, session.id, session.version, new.status.value, record_to_json(record), int(record.acuity),
             record.completeness, record.stage.value, new.name, new.handover, to, reply.state, reply.text, reply.agent,
-            choices, reply.is_emergency, outbox.CHANNEL, new.topics,
+            choices, reply.is_emergency, outbox.CHANNEL, new.topics, new.has_model_failed,
         )  # fmt: skip
         return None if row is None else _message(row)
 
@@ -398,6 +407,15 @@ class PostgresIntakeStore:
     async def transcript(self, session_id: UUID, *, after: int = 0) -> list[Row]:
         """The conversation in order, from the first line after this place."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, after)]
+
+    async def may_leave(self, session_id: UUID) -> bool:
+        """Whether the session's patient agreed that a model outside reads these words."""
+        return bool(await self.database.fetchval(_MAY_LEAVE, session_id))
+
+    async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]:
+        """The last lines of a session's transcript, oldest first."""
+        rows = await self.database.fetch(_LAST_LINES, session_id, most)
+        return tuple(_message(row) for row in reversed(rows))
 
     async def transcript_of_connection(self, connection_id: UUID) -> list[Row]:
         """Every conversation of a connection, in order."""
