@@ -105,7 +105,7 @@ class Scene:
 
     def _in_segment(self, kind: str, segment: int) -> list[Match]:
         """Cues of a kind in a clause, leaving out those that are part of a finding's own words."""
-        return [each for each in self._by_segment[segment][kind] if each.first not in self._mention_places]
+        return [each for each in self._by_segment[segment][kind] if each.last not in self._mention_places]
 
     # -- the assertion ---------------------------------------------------------------------------------------
 
@@ -123,6 +123,8 @@ class Scene:
         if self._is_someone_else(mention) or self._is_of_an_animal(mention):
             return Assertion.SOMEONE_ELSE
         if not is_own_wish and self._is_hypothetical(mention):
+            return Assertion.HYPOTHETICAL
+        if not (is_own_wish or is_still_dangerous) and self._by_sentence[self._sentence[mention.first]]["joking"]:
             return Assertion.HYPOTHETICAL
         if self._is_past(mention):
             return Assertion.PAST
@@ -243,6 +245,8 @@ class Scene:
         where = {segment, self._segment[relation.first]}
         if any(self._in_segment(kind, each) for kind in ("told_in_past", "past") for each in where):
             return True
+        if self._is_distant(relation) and any(self._in_segment("told_had", each) for each in where):
+            return True
         is_loosely_told = self._is_distant(relation) or any(self._in_segment("told_weakly", each) for each in where)
         return is_loosely_told and self._speaks_of_self(mention)
 
@@ -292,7 +296,7 @@ class Scene:
     def _is_hypothetical(self, mention: Match) -> bool:
         sentence = self._sentence[mention.first]
         cues = self._by_sentence[sentence]
-        if cues["unreal"]:
+        if cues["unreal"] or self._in_segment("general", self._segment[mention.first]):
             return True
         return self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)
 

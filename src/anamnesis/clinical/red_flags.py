@@ -51,6 +51,7 @@ WHO: Final[Mapping[str, Group]] = {
     "under_six_months": _younger(183, "newborn_word", "first_week_word"),
     "under_two": _younger(731, "baby_word", "newborn_word", "first_week_word"),
     "under_five": _younger(1827, "baby_word", "newborn_word", "first_week_word"),
+    "under_ten": _younger(3653, "child_word", "baby_word"),
     "child": _younger(4383, "child_word", "baby_word", "newborn_word", "first_week_word"),
     "under_sixteen": _younger(5844, "child_word", "baby_word", "newborn_word", "first_week_word"),
     "over_40": _older(40),
