@@ -19,6 +19,8 @@ _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _LEAD_IN: Final = 6  # tokens of a "last year," that speaks for the clause after it
 _JOINING: Final = frozenset({"and", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
+_DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "explained")
+_ADDING: Final = frozenset({"and", "with"})
 _LISTING: Final = frozenset({"or", "nor"})
 _FIRST_PERSON: Final = frozenset({"i", "me", "mine", "myself", "ni", "nze"})
 _OF_PEOPLE: Final = frozenset(
@@ -49,10 +51,9 @@ class _Cues:
 
     spans: Mapping[str, Sequence[Match]]
     covers: Mapping[str, frozenset[int]]
-    ends: Mapping[str, frozenset[int]]
 
     def at(self, kind: str, place: int) -> bool:
-        return place in self.covers.get(kind, frozenset())
+        return place in self.covers[kind]
 
 
 class Scene:
@@ -72,6 +73,11 @@ class Scene:
         self._by_sentence = self._cues_by(self._sentence)
         self._mention_places = _covered(self._mentions)
         self._other_sentences = self._others()
+        self._has_denial = any(self._cues.spans[kind] for kind in _DENYING)
+        self._denied: dict[tuple[int, int], bool] = {}
+        self._negations = self._cues.covers["negation"] - self._quiet
+        self._short_negations = self._cues.covers["negation_short"] - self._quiet
+        self._walls = self._negation_walls()
 
     # -- parts of the message --------------------------------------------------------------------------------
 
@@ -111,7 +117,12 @@ class Scene:
 
     def is_denied(self, mention: Match) -> bool:
         """Whether the words deny it, before it ("no …") or as an answer after it ("… – none")."""
-        return self._is_negated_before(mention) or self._is_answered_no(mention) or self._is_mistaken(mention)
+        span = mention.first, mention.last
+        if span not in self._denied:
+            self._denied[span] = self._has_denial and (
+                self._is_negated_before(mention) or self._is_answered_no(mention) or self._is_mistaken(mention)
+            )
+        return self._denied[span]
 
     def assertion(self, mention: Match, *, is_still_dangerous: bool, is_own_wish: bool) -> Assertion:
         """What the message says of this mention.
@@ -136,35 +147,31 @@ class Scene:
 
     def _is_negated_before(self, mention: Match) -> bool:
         words, breaks = self._read.words, self._read.breaks
+        far, near, walls = self._negations, self._short_negations, self._walls
         commas, joined, listed = 0, 0, False
         for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
             gap = breaks[place + 1]
-            if gap >= Break.SENTENCE:
-                return False
             if gap:
-                if self._cues.at("starter", place + 1) or self._cues.at("affirming", place + 1):
+                if gap >= Break.SENTENCE or self._cues.at("starter", place + 1) or self._cues.at("affirming", place + 1):
                     return False
                 commas += 1
-            if place not in self._quiet and self._cues.at("negation", place):
+            if place in far:
                 return not (commas and self._is_affirmed_item(mention))
-            if place not in self._quiet and self._cues.at("negation_short", place):
+            if place in near:
                 is_near = mention.first - place <= _SHORT_REACH or listed
                 return is_near and (not commas or listed) and (not joined or listed)
-            if self._stops_negation(place):
+            if place in walls:
                 return False
             listed = listed or words[place] in _LISTING
-            joined += words[place] in {"and", "with"}
+            joined += words[place] in _ADDING
         return False
 
-    def _stops_negation(self, place: int) -> bool:
-        """Whether a negation further left cannot reach over this token."""
-        if place in self._quiet and self._cues.at("terminator", place):
-            return False
-        if self._cues.at("terminator", place):
-            return True
-        if self._cues.at("subject", place):
-            return not any(self._cues.at("thinking", before) for before in range(place - 3, place))
-        return False
+    def _negation_walls(self) -> frozenset[int]:
+        """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
+        contrasts = self._cues.covers["terminator"] - self._quiet
+        thinking = self._cues.covers["thinking"]
+        subjects = (each for each in self._cues.covers["subject"] if not thinking.intersection(range(each - 3, each)))
+        return contrasts.union(set(subjects) - (self._quiet & self._cues.covers["terminator"]))
 
     def _is_affirmed_item(self, mention: Match) -> bool:
         """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""
@@ -178,20 +185,25 @@ class Scene:
 
     def _is_answered_no(self, mention: Match) -> bool:
         """ "Fever? no", "bleeding: none", "chest pain, SOB - nil", "any fits? No." """
-        words, breaks = self._read.words, self._read.breaks
+        words, breaks, answers = self._read.words, self._read.breaks, self._cues.covers["answer_no"]
+        if not answers:
+            return False
+        terminators = self._cues.covers["terminator"]
         for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
             gap = breaks[place]
-            if self._cues.at("answer_no", place):
+            if place in answers:
                 ends = place + 1 >= len(words) or breaks[place + 1] > 0
                 is_next = place == mention.last + 1
                 is_answer = gap in {Break.COLON, Break.QUESTION} and (ends or self._cues.at("starter", place + 1))
                 return (is_next and ends) or (is_answer and (is_next or self._is_bare_list(mention, place)))
-            if gap >= Break.SENTENCE or self._cues.at("terminator", place):
+            if gap >= Break.SENTENCE or place in terminators:
                 return False
         return False
 
     def _is_mistaken(self, mention: Match) -> bool:
         """ "I thought it was chest pain but it is not": first believed, then taken back."""
+        if self._comes_within("explained", mention, 4):
+            return True
         is_believed = any(self._cues.at("thinking", place) for place in range(mention.first - 4, mention.first))
         return is_believed and self._comes_within("mistaken", mention, 5)
 
@@ -274,7 +286,7 @@ class Scene:
     def _is_source_only(self, relation: Match) -> bool:
         """Whether the person only says, brings or gives something: "my mum says I am pale"."""
         return any(
-            place in self._cues.covers.get("speaking", ()) for place in range(relation.last + 1, relation.last + 3)
+            place in self._cues.covers["speaking"] for place in range(relation.last + 1, relation.last + 3)
         )
 
     def _is_distant(self, relation: Match) -> bool:
@@ -372,8 +384,9 @@ def _gather(matches: Iterable[Match]) -> _Cues:
     for match in matches:
         if match.name.startswith(CUE):
             spans[match.name[len(CUE) :]].append(match)
-    covers = {kind: _covered(found) for kind, found in spans.items()}
-    return _Cues(spans, covers, {kind: frozenset(each.last for each in found) for kind, found in spans.items()})
+    covers: defaultdict[str, frozenset[int]] = defaultdict(frozenset)
+    covers.update((kind, _covered(found)) for kind, found in spans.items())
+    return _Cues(spans, covers)
 
 
 def _covered(matches: Iterable[Match]) -> frozenset[int]:

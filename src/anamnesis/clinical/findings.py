@@ -93,9 +93,9 @@ def _refined(found: Sequence[Finding], refinements: Iterable[Refinement]) -> lis
     present = {each.concept for each in found if each.assertion is Assertion.AFFIRMED}
     named = list(found)
     for refinement in refinements:
-        if not refinement.of & present or refinement.unless & present:
+        if refinement.of.isdisjoint(present) or not refinement.unless.isdisjoint(present):
             continue
-        if not all(group & present for group in refinement.with_):
+        if any(group.isdisjoint(present) for group in refinement.with_):
             continue
         named = [
             _renamed(each, refinement) for each in named if refinement.becomes or each.concept not in refinement.of
@@ -112,6 +112,7 @@ def _with_implied(found: Iterable[Finding], lexicon: Lexicon) -> list[Finding]:
     """The findings and what they imply: convulsing now is a convulsion. Nothing twice for the same words."""
     out: dict[tuple[str, int, int], Finding] = {}
     for finding in found:
-        for concept in (finding.concept, *lexicon.implies.get(finding.concept, ())):
+        out.setdefault((finding.concept, finding.start, finding.end), finding)
+        for concept in lexicon.implies.get(finding.concept, ()):
             out.setdefault((concept, finding.start, finding.end), replace(finding, concept=concept))
     return list(out.values())

@@ -142,6 +142,7 @@ class Phrase:
     gaps: tuple[int, ...]
     crosses: tuple[bool, ...]
     anchor: int
+    wants: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,7 @@ class Symbols:
 
 
 _MEMORY: Final = 50_000
+_NOTHING: Final = frozenset[int]()
 
 
 class Matcher:
@@ -216,20 +218,30 @@ class Matcher:
         self._by_anchor: dict[int, list[Phrase]] = defaultdict(list)
         for phrase in phrases:
             self._by_anchor[phrase.symbols[phrase.anchor]].append(phrase)
+        self._anchored: dict[str, tuple[Phrase, ...]] = {}
 
     def find(self, read: Words, hidden: Sequence[bool]) -> list[Match]:
         """Matches in order of place; of one name's overlapping matches the first longest. Hidden tokens say nothing."""
-        blank: frozenset[int] = frozenset()
-        said = [blank if hide else self._symbols.read(word) for word, hide in zip(read.words, hidden, strict=True)]
+        said = [_NOTHING if hide else self._symbols.read(word) for word, hide in zip(read.words, hidden, strict=True)]
+        heard = frozenset().union(*said)
         stops = [word in GAP_STOPS for word in read.words]
         found = {
             Match(phrase.name, *span)
-            for place, symbols in enumerate(said)
-            for symbol in symbols
-            for phrase in self._by_anchor.get(symbol, ())
-            if (span := _span(phrase, place, said, stops, read.breaks))
+            for place, word in enumerate(read.words)
+            if said[place]
+            for phrase in self._anchored_at(word)
+            if phrase.wants <= heard and (span := _span(phrase, place, said, stops, read.breaks))
         }
         return list(_longest(found))
+
+    def _anchored_at(self, word: str) -> tuple[Phrase, ...]:
+        """The phrases whose rarest word this word can be."""
+        known = self._anchored.get(word)
+        if known is None:
+            known = tuple(phrase for symbol in self._symbols.read(word) for phrase in self._by_anchor.get(symbol, ()))
+            if len(self._anchored) < _MEMORY:
+                self._anchored[word] = known
+        return known
 
 
 def _span(
@@ -469,7 +481,7 @@ class _Compiler:
             crosses.append(cross)
             gap, cross = 0, False
         anchor = min(range(len(symbols)), key=lambda number: self.symbols.commonness(symbols[number]))
-        return Phrase(name, tuple(symbols), tuple(gaps), tuple(crosses), anchor)
+        return Phrase(name, tuple(symbols), tuple(gaps), tuple(crosses), anchor, frozenset(symbols))
 
 
 def _flat(text: str) -> str:

@@ -119,8 +119,11 @@ def screen(
 
 
 def _holds(rule: RedFlagRule, names: Set[str], person: Person) -> bool:
-    if not rule.all_of <= names or any(group.isdisjoint(names) for group in rule.any_of):
+    if not rule.all_of <= names:
         return False
+    for group in rule.any_of:
+        if group.isdisjoint(names):
+            return False
     if rule.at_least and sum(_counts(name, names, person) for name in rule.at_least.of) < rule.at_least.count:
         return False
     if rule.who and not any(WHO[group](person, names) for group in rule.who):

@@ -7,7 +7,7 @@ and never in a word that is itself English (``not_typos``): "health" must not be
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from anamnesis.clinical.words import Break, Words, unrepeated
+from anamnesis.clinical.words import Break, Words, parts_of, unrepeated
 
 _SHORTEST_TYPO: Final = 5
 _SHORTEST_RUN_ON: Final = 6
@@ -40,10 +40,10 @@ class Spelling:
         self._memory: dict[str, tuple[str, ...]] = {}
 
     def spell(self, raw: str) -> tuple[str, ...]:
-        """The word as the lexicon spells it; several words when it was written as one."""
+        """The words of one token as the lexicon spells them; several when it was written as one, or has a clitic."""
         known = self._memory.get(raw)
         if known is None:
-            known = self._spelt(raw)
+            known = parts_of(raw, self._spelt)
             if len(self._memory) < _MEMORY:
                 self._memory[raw] = known
         return known
@@ -97,14 +97,18 @@ class Spelling:
 
     def rewritten(self, read: Words) -> Words:
         """The tokens with fixed expressions as one word each: "throwing up" becomes "vomiting". Spans cover the whole."""
-        out, at, words = Words([], [], [], [], read.is_question), 0, read.words
-        while at < len(words):
-            length, word = self._rewrite_at(read, at)
-            out.words.append(word)
-            out.starts.append(read.starts[at])
-            out.ends.append(read.ends[at + length - 1])
-            out.breaks.append(read.breaks[at])
-            at += length
+        places = [place for place, word in enumerate(read.words) if word in self._rewrites]
+        if not places:
+            return read
+        out, at = Words([], [], [], [], read.is_question), 0
+        for place in places:
+            if place < at:
+                continue
+            length, word = self._rewrite_at(read, place)
+            out.extend(read, at, place)
+            out.append(word, read.starts[place], read.ends[place + length - 1], read.breaks[place])
+            at = place + length
+        out.extend(read, at, len(read))
         return out
 
     def _rewrite_at(self, read: Words, at: int) -> tuple[int, str]:

@@ -76,6 +76,20 @@ class Words:
     def __len__(self) -> int:
         return len(self.words)
 
+    def append(self, word: str, start: int, end: int, gap: int) -> None:
+        """One more token."""
+        self.words.append(word)
+        self.starts.append(start)
+        self.ends.append(end)
+        self.breaks.append(gap)
+
+    def extend(self, other: "Words", first: int, last: int) -> None:
+        """The tokens first to last (not included) of another message."""
+        self.words.extend(other.words[first:last])
+        self.starts.extend(other.starts[first:last])
+        self.ends.extend(other.ends[first:last])
+        self.breaks.extend(other.breaks[first:last])
+
 
 def fold(text: str) -> str:
     """The text in the form it is matched in, character for character: lower case, plain quotes, no accents."""
@@ -93,18 +107,15 @@ def _fold_character(character: str) -> str:
 
 
 def tokenise(text: str, spell: Callable[[str], tuple[str, ...]]) -> Words:
-    """The tokens of a text of any kind, in order, each spelt by ``spell`` (which may split one word into several)."""
+    """The tokens of a text of any kind, in order; ``spell`` gives the words of one token, often one, sometimes more."""
     folded = fold(text)
     read = Words([], [], [], [], is_question=folded.rstrip(" )\n").endswith("?"))
     last = 0
     for start, end in _places(folded):
-        parts = _parts(folded[start:end], spell)
+        parts = spell(folded[start:end])
         gap = _break_of(folded[last:start]) if last else Break.NONE
         for number, word in enumerate(parts):
-            read.words.append(word)
-            read.starts.append(start)
-            read.ends.append(end)
-            read.breaks.append(Break.NONE if number else gap)
+            read.append(word, start, end, Break.NONE if number else gap)
         last = end if parts else last
     _soften(read)
     return read
@@ -125,7 +136,7 @@ def _places(folded: str) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def _parts(raw: str, spell: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
+def parts_of(raw: str, spell: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
     """One token's words: clitics apart, a possessive dropped, "n't" as a word of its own, the rest as spelt."""
     if raw in _CAN_NOT or unrepeated(raw)[1] in _CAN_NOT:
         return ("can't",)
