@@ -252,6 +252,8 @@ class Scene:
             return sentence in self._other_sentences and self._goes_on(sentence, *self._sentence_bounds[sentence])
         if self._is_source_only(relation):
             return False
+        if self._is_news_of_another(relation, mention):
+            return True
         if self._in_segment("acute", segment):
             return False
         where = {segment, self._segment[relation.first]}
@@ -261,6 +263,11 @@ class Scene:
             return True
         is_loosely_told = self._is_distant(relation) or any(self._in_segment("told_weakly", each) for each in where)
         return is_loosely_told and self._speaks_of_self(mention)
+
+    def _is_news_of_another(self, relation: Match, mention: Match) -> bool:
+        """Whether a distant person's story ends ("was taken to hospital") and the writer then speaks of themselves."""
+        is_over = bool(self._in_segment("told_in_past", self._segment[mention.first]))
+        return is_over and self._is_distant(relation) and self._speaks_of_self(mention)
 
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
