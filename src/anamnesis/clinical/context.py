@@ -152,7 +152,11 @@ class Scene:
         for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
             gap = breaks[place + 1]
             if gap:
-                if gap >= Break.SENTENCE or self._cues.at("starter", place + 1) or self._cues.at("affirming", place + 1):
+                if (
+                    gap >= Break.SENTENCE
+                    or self._cues.at("starter", place + 1)
+                    or self._cues.at("affirming", place + 1)
+                ):
                     return False
                 commas += 1
             if place in far:
@@ -292,9 +296,7 @@ class Scene:
 
     def _is_source_only(self, relation: Match) -> bool:
         """Whether the person only says, brings or gives something: "my mum says I am pale"."""
-        return any(
-            place in self._cues.covers["speaking"] for place in range(relation.last + 1, relation.last + 3)
-        )
+        return any(place in self._cues.covers["speaking"] for place in range(relation.last + 1, relation.last + 3))
 
     def _is_distant(self, relation: Match) -> bool:
         return any(self._cues.at("distant", place) for place in range(relation.first, relation.last + 1))
