@@ -5,7 +5,8 @@ shares its negation; "and my …", ", but …", ", now …" reopen. Every walk i
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,8 @@ _LIST_REACH: Final = 30  # tokens a "no" reaches along a list
 _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
+#: A sentence without end is parted after so many tokens, or reading it would not be linear.
+_LONGEST_SENTENCE: Final = 90
 _LEAD_IN: Final = 6  # tokens of a "last year," that speaks for the clause after it
 _JOINING: Final = frozenset({"and", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
 _DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "explained")
@@ -60,7 +63,7 @@ class Scene:
     """One message, ready to say what it asserts of each of its mentions."""
 
     def __init__(
-        self, read: Words, matches: Sequence[Match], pseudo: Sequence[Match], attributes: Set[str] = frozenset()
+        self, read: Words, matches: Sequence[Match], pseudo: Sequence[Match], attributes: AbstractSet[str] = frozenset()
     ) -> None:
         self._read = read
         self._mentions = [each for each in matches if not each.name.startswith(CUE) and each.name not in attributes]
@@ -85,10 +88,10 @@ class Scene:
         """For each token the number of its sentence and of its clause."""
         sentences: list[int] = []
         segments: list[int] = []
-        sentence = segment = 0
+        sentence = segment = opened = 0
         for place in range(len(self._read)):
-            if place and self._read.breaks[place] >= Break.SENTENCE:
-                sentence, segment = sentence + 1, segment + 1
+            if place and (self._read.breaks[place] >= Break.SENTENCE or place - opened >= _LONGEST_SENTENCE):
+                sentence, segment, opened = sentence + 1, segment + 1, place
             elif place and self._starts_clause(place):
                 segment += 1
             sentences.append(sentence)
@@ -188,7 +191,7 @@ class Scene:
         return False
 
     def _is_answered_no(self, mention: Match) -> bool:
-        """ "Fever? no", "bleeding: none", "chest pain, SOB - nil", "any fits? No." """
+        """Whether an answer after it says no: "fever? no", "bleeding: none", "chest pain, SOB - nil"."""
         words, breaks, answers = self._read.words, self._read.breaks, self._cues.covers["answer_no"]
         if not answers:
             return False
@@ -205,7 +208,7 @@ class Scene:
         return False
 
     def _is_mistaken(self, mention: Match) -> bool:
-        """ "I thought it was chest pain but it is not": first believed, then taken back."""
+        """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
         if self._comes_within("explained", mention, 4):
             return True
         is_believed = any(self._cues.at("thinking", place) for place in range(mention.first - 4, mention.first))
@@ -217,7 +220,7 @@ class Scene:
         return any(mention.last < each.first <= mention.last + reach for each in cues)
 
     def _is_bare_list(self, mention: Match, answer: int) -> bool:
-        """Whether the part of the sentence that an answer closes is only a list or a question, with no "I have" in it."""
+        """Whether the words that an answer closes are only a list or a question, with no "I have" in them."""
         start = self._sentence_bounds[self._sentence[mention.first]][0]
         is_question = self._read.breaks[answer] == Break.QUESTION
         inside = range(start, answer)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from anamnesis.clinical.spelling import Spelling
+from anamnesis.clinical.spelling import LONGEST_STEM, Spelling
 from anamnesis.clinical.words import Break, Words, tokenise
 
 _PIECE: Final = re.compile(r"\{[^}]*\}|<[a-z_]+>|[~&]{1,2}\d+|#[\d.\-]*|[^\s{}<>]+|[{}<>]")
@@ -135,7 +135,10 @@ def number_of(word: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One compiled phrase: symbols in order; gaps[i] is how many words may stand before symbol i, and crosses[i] whether over a comma."""
+    """One compiled phrase: symbols in order.
+
+    gaps[i] is how many words may stand before symbol i, crosses[i] whether a comma may; anchor is the rarest symbol.
+    """
 
     name: str
     symbols: tuple[int, ...]
@@ -199,13 +202,14 @@ class Symbols:
 
     def _reading(self, word: str) -> Iterator[int]:
         yield from self._words.get(word, ())
-        for length in range(2, len(word) + 1):
+        for length in range(2, min(len(word), LONGEST_STEM) + 1):
             yield from self._stems.get(word[:length], ())
         value = number_of(word)
         if value is not None:
             yield from (number for low, high, number in self._ranges if low <= value <= high)
 
 
+#: Words are remembered up to so many, so that no message can fill the memory.
 _MEMORY: Final = 50_000
 _NOTHING: Final = frozenset[int]()
 

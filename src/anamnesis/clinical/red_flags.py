@@ -3,20 +3,21 @@
 What a rule cannot say with findings is a named group of people (``WHO``), which a rule names.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from anamnesis.clinical.terms import Acuity, Assertion, Evidence, Finding, Person, RedFlag, Sex
 
 Found = Mapping[str, Sequence[Finding]]
-Group = Callable[[Person, Set[str]], bool]
+Group = Callable[[Person, AbstractSet[str]], bool]
 
 
 def _younger(days: float, *words: str) -> Group:
     """People known to be younger than so many days, or, when no age is known, called by one of these findings."""
 
-    def holds(person: Person, present: Set[str]) -> bool:
+    def holds(person: Person, present: AbstractSet[str]) -> bool:
         if person.age is not None:
             return person.age.days < days
         return not is_pregnant(person, present) and any(word in present for word in words)
@@ -27,18 +28,18 @@ def _younger(days: float, *words: str) -> Group:
 def _older(years: float) -> Group:
     """People known to be of that age or older, or, when no age is known, called elderly."""
 
-    def holds(person: Person, present: Set[str]) -> bool:
+    def holds(person: Person, present: AbstractSet[str]) -> bool:
         return "elderly_word" in present if person.age is None else person.age.years >= years
 
     return holds
 
 
-def is_pregnant(person: Person, present: Set[str]) -> bool:
+def is_pregnant(person: Person, present: AbstractSet[str]) -> bool:
     """Whether the person is pregnant by what is known of them or by what was told."""
     return person.sex is not Sex.MALE and bool(person.pregnant or "pregnant" in present)
 
 
-def _could_be_pregnant(person: Person, present: Set[str]) -> bool:
+def _could_be_pregnant(person: Person, present: AbstractSet[str]) -> bool:
     """Women of 12 to 55 years, as far as is known, and those who say they missed a period."""
     is_of_age = person.age is not None and 12 <= person.age.years <= 55
     return is_pregnant(person, present) or "missed_period" in present or (person.sex is Sex.FEMALE and is_of_age)
@@ -118,7 +119,7 @@ def screen(
     return tuple(sorted(fired, key=lambda flag: (-flag.acuity, flag.rule_id)))
 
 
-def _holds(rule: RedFlagRule, names: Set[str], person: Person) -> bool:
+def _holds(rule: RedFlagRule, names: AbstractSet[str], person: Person) -> bool:
     if not rule.all_of <= names:
         return False
     for group in rule.any_of:
@@ -131,7 +132,7 @@ def _holds(rule: RedFlagRule, names: Set[str], person: Person) -> bool:
     return rule.sex is None or person.sex in (None, rule.sex)
 
 
-def _counts(name: str, names: Set[str], person: Person) -> bool:
+def _counts(name: str, names: AbstractSet[str], person: Person) -> bool:
     return name in names or (name in WHO and WHO[name](person, names))
 
 

@@ -9,6 +9,8 @@ from typing import Final
 
 from anamnesis.clinical.words import Break, Words, parts_of, unrepeated
 
+#: No beginning of a word in the lexicon is longer.
+LONGEST_STEM: Final = 20
 _SHORTEST_TYPO: Final = 5
 _SHORTEST_RUN_ON: Final = 6
 _LONGEST_RUN_ON: Final = 48
@@ -60,7 +62,9 @@ class Spelling:
         return self._without_slip(single) or self._run_on(single) or (raw,)
 
     def _is_known(self, word: str) -> bool:
-        return word in self._known or any(word[:length] in self._stems for length in range(3, len(word) + 1))
+        return word in self._known or any(
+            word[:length] in self._stems for length in range(3, min(len(word), LONGEST_STEM) + 1)
+        )
 
     def _without_slip(self, word: str) -> tuple[str, ...]:
         """The one lexicon word a single inserted, dropped, changed or swapped letter away, if there is one."""
@@ -76,7 +80,7 @@ class Spelling:
         return () if best is None else tuple(self._variants.get(best, best).split())
 
     def _run_on(self, word: str) -> tuple[str, ...]:
-        """ "chestpain" as two known words, and letters spelt out one by one as however many they are."""
+        """A word that is known words run together, as those: "chestpain" is "chest", "pain"."""
         if not _SHORTEST_RUN_ON <= len(word) <= _LONGEST_RUN_ON:
             return ()
         best: list[tuple[str, ...] | None] = [(), *([None] * len(word))]
@@ -96,7 +100,7 @@ class Spelling:
         return part in self._words or part in self._variants
 
     def rewritten(self, read: Words) -> Words:
-        """The tokens with fixed expressions as one word each: "throwing up" becomes "vomiting". Spans cover the whole."""
+        """The tokens with fixed expressions as one word each: "throwing up" becomes "vomiting", its span the whole."""
         places = [place for place, word in enumerate(read.words) if word in self._rewrites]
         if not places:
             return read

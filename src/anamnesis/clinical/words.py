@@ -62,7 +62,7 @@ class Break(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A message as parallel lists: token i says ``words[i]`` and stands at ``text[starts[i]:ends[i]]``, after ``breaks[i]``.
+    """A message as parallel lists: token i says ``words[i]``, at ``text[starts[i]:ends[i]]``, after ``breaks[i]``.
 
     is_question says whether the last sentence ends in a question mark.
     """
@@ -185,5 +185,5 @@ def _soften(read: Words) -> None:
 
 
 def unrepeated(word: str) -> tuple[str, str]:
-    """An elongated word with its runs of three or more letters cut to two and to one: "hearrrt" -> "hearrt", "heart"."""
+    """An elongated word with its long runs of letters cut to two and to one: "hearrrt" is "hearrt" or "heart"."""
     return _REPEATED.sub(r"\1\1", word), _REPEATED.sub(r"\1", word)

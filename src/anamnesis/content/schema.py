@@ -38,9 +38,9 @@ class Examples(Strict):
 
 
 Who = Literal[
-    "first_week", "under_two_months", "under_six_months", "under_two", "under_five", "under_ten", "child", "under_sixteen",
-    "over_40", "over_50", "over_60", "over_65", "may_be_over_25", "pregnant", "postpartum", "late_pregnancy",
-    "preterm_pregnancy", "could_be_pregnant",
+    "first_week", "under_two_months", "under_six_months", "under_two", "under_five", "under_ten", "child",
+    "under_sixteen", "over_40", "over_50", "over_60", "over_65", "may_be_over_25", "pregnant", "postpartum",
+    "late_pregnancy", "preterm_pregnancy", "could_be_pregnant",
 ]  # fmt: skip
 
 
@@ -112,8 +112,8 @@ class LexiconFile(Strict):
         Literal[
             "negation", "negation_short", "thinking", "terminator", "starter", "subject", "affirming", "answer_no",
             "answer_yes", "past", "reopening", "resolved", "hypothetical", "fearing", "unreal", "opener", "weak_opener",
-            "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute", "own_state", "family_history",
-            "other_after", "animal", "mistaken", "explained", "told_had", "joking", "general",
+            "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute", "own_state",
+            "family_history", "other_after", "animal", "mistaken", "explained", "told_had", "joking", "general",
         ],
         Phrases,
     ] = {}  # fmt: skip
