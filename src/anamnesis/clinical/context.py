@@ -282,7 +282,9 @@ class Scene:
         owners = [each for each in self._by_segment[segment]["animal"] if each.first <= mention.first]
         if not owners:
             return False
-        inside = self._read.words[owners[-1].last + 1 : min(mention.last + 3, self._bounds[segment][1] + 1)]
+        last = min(mention.last + 3, self._bounds[segment][1] + 1)
+        pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
+        inside = self._read.words[owners[-1].last + 1 : pause]
         return not (_FIRST_PERSON | _OF_PEOPLE) & set(inside)
 
     def _relation_before(self, mention: Match) -> Match | None:
