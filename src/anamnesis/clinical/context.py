@@ -45,6 +45,7 @@ _OF_PEOPLE: Final = frozenset(
         "face",
     ]
 )
+_RECENT: Final = frozenset({"yesterday", "last", "since"})
 _THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
 
 
@@ -273,8 +274,11 @@ class Scene:
 
     def _is_news_of_another(self, relation: Match, mention: Match) -> bool:
         """Whether a distant person's story ends ("was taken to hospital") and the writer then speaks of themselves."""
-        is_over = bool(self._in_segment("told_in_past", self._segment[mention.first]))
-        return is_over and self._is_distant(relation) and self._speaks_of_self(mention)
+        if not (self._is_distant(relation) and self._speaks_of_self(mention)):
+            return False
+        segment = self._segment[mention.first]
+        said = {self._read.words[each.first] for each in self._in_segment("acute", segment)}
+        return bool(self._in_segment("told_in_past", segment)) or said <= _RECENT
 
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
