@@ -377,14 +377,14 @@ def _read_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> Clinica
         return record
     denied_rest = (
         answers.begins_with_no(words.text) or _REST_DENIED.search(words.text.lower()) is not None
-    ) and not _has_unread(words.text, record, asked)
+    ) and not _has_unread(words.text, asked)
     rest: Answer = NoneReported(words.whole) if denied_rest else Declined(NOT_MENTIONED, words.whole)
     all_told = all(isinstance(record.sign(name), NoneReported) for name in record.danger_signs)
     whole: Answer = NoneReported(words.whole) if all_told else Reported(words.text, words.whole)
     return _rest_of_signs(record, rest, whole)
 
 
-def _has_unread(text: str, record: ClinicalRecord, asked: Sequence[Sign]) -> bool:
+def _has_unread(text: str, asked: Sequence[Sign]) -> bool:
     """Whether the answer affirms something that is none of the signs asked for, as far as it was understood.
 
     "Sticky stuff glues it shut, nothing else" may be one of them in other words: then the rest is not called denied.
