@@ -1,12 +1,9 @@
-"""How fast the service is beside the database's own limit: both in one run, interleaved, on this machine.
-
-The limit is pgbench running the very statements this build issues for a read, prepared, as the application's role.
-Writes have no limit column yet: their statements feed one another, which a fixed script cannot repeat.
-"""
+"""How fast the service is beside the database's own limit: both in one run, interleaved, on this machine."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -18,23 +15,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID, uuid4
+
+import asyncpg
 
 from anamnesis.db import embedded
-from anamnesis.db.binaries import find_programs
 from anamnesis.db.migrating import migrate
+from bench_limit import SESSIONS, given_to, pgbench, script_of, session_id, statements_of
 from build import ORIGIN, a_session, an_app, caller
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
 CONNECTIONS = (1, 16, 64)
-PORT = 8917
-BASE = f"http://127.0.0.1:{PORT}"
+#: One service for each way of finding words: the built-in interviewer, and a stub of a model that takes so long.
+SERVICES = {"builtin": None, "0 ms model": 0.0, "200 ms model": 0.2}
+PORTS = {name: 8917 + number for number, name in enumerate(SERVICES)}
+#: What a patient says in turn; a session hears no more than these, so that its interview stays open.
+WORDS = ("It is about me", "Jane, 34, female", "I have had a bad headache since Monday", "No", "in front, throbbing")
+#: At most so many ms for 99 of 100.
+BUDGETS = {"health": 1000, "intake.getSession": 2000, "intake.sendMessage": 5000, "message.send": 2000}
 
 
 @dataclass
@@ -43,35 +48,63 @@ class Scene:
 
     connection_id: str
     read_session: str
-    sessions: list[str]
-    token: str
+    tokens: dict[str, str] = field(default_factory=dict)
 
 
-async def prepare(dsn: str) -> Scene:
-    """A patient with a session of twenty messages to read and fresh ones to write to."""
-    app = an_app(dsn)
+@dataclass(frozen=True)
+class Load:
+    """One kind of request: what it is called, which service it goes to, and its bytes."""
+
+    name: str
+    service: str
+    ask: Callable[[], bytes]
+
+    @property
+    def title(self) -> str:
+        return self.name if self.service == "builtin" else f"{self.name}, {self.service}"
+
+
+async def prepare(server: embedded.Embedded) -> Scene:
+    """A patient with a session of twenty messages to read and thousands of fresh ones to write to."""
+    app = an_app(server.app_dsn)
     connection_id, read_session = await a_session(app)
     patient = caller(app, "patient")
     for number in range(10):
         await patient.call("intake.sendMessage", sessionId=read_session, content=f"no {number}")
-    sessions = []
-    for _ in range(64):
-        made = await patient.call("intake.createNewSession", connectionId=connection_id)
-        sessions.append(str(made["id"]))
+    fresh = await patient.call("intake.createNewSession", connectionId=connection_id)
     await app.database.close()
-    return Scene(connection_id, read_session, sessions, "")
+    owner = await asyncpg.connect(server.owner_dsn)
+    await owner.execute("SET session_replication_role = replica")
+    made = [session_id(number) for number in range(1, SESSIONS + 1)]
+    await owner.execute(
+        "INSERT INTO intake_sessions (id, connection_id, record, next_seq, version, completeness, current_agent)"
+        " SELECT made, connection_id, record, next_seq, version, completeness, current_agent"
+        " FROM intake_sessions, unnest($2::uuid[]) AS made WHERE id = $1",
+        UUID(str(fresh["id"])),
+        made,
+    )
+    await owner.execute(
+        "INSERT INTO chat_messages (session_id, seq, role, content, active_agent, choices)"
+        " SELECT made, seq, role, content, active_agent, choices"
+        " FROM chat_messages, unnest($2::uuid[]) AS made WHERE session_id = $1",
+        UUID(str(fresh["id"])),
+        made,
+    )
+    await owner.execute("ANALYZE")
+    await owner.close()
+    return Scene(connection_id, read_session)
 
 
-async def load(connections: int, ask: Callable[[int], bytes]) -> tuple[float, list[float]]:
+async def run_load(load: Load, connections: int) -> tuple[float, list[float]]:
     """Requests a second and every latency in ms, from so many keep-alive connections that wait for their answers."""
     latencies: list[float] = []
     end = time.perf_counter() + SECONDS
 
-    async def asker(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
+    async def asker() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", PORTS[load.service])
         while time.perf_counter() < end:
             begun = time.perf_counter()
-            writer.write(ask(number))
+            writer.write(load.ask())
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(re.search(rb"content-length: (\d+)", head.lower()).group(1))
             await reader.readexactly(length)
@@ -82,85 +115,41 @@ async def load(connections: int, ask: Callable[[int], bytes]) -> tuple[float, li
         await writer.wait_closed()
 
     begun = time.perf_counter()
-    await asyncio.gather(*(asker(number) for number in range(connections)))
+    await asyncio.gather(*(asker() for _ in range(connections)))
     return len(latencies) / (time.perf_counter() - begun), latencies
 
 
-def asks(scene: Scene) -> dict[str, Callable[[int], bytes]]:
+def loads(scene: Scene) -> list[Load]:
     """One request of each kind, as the bytes a client sends."""
-    always = f"Host: 127.0.0.1:{PORT}\r\nAuthorization: Bearer {scene.token}\r\nOrigin: {ORIGIN}\r\n"
     wanted = quote(json.dumps({"json": {"sessionId": scene.read_session}}))
+    turns = itertools.count()
 
     def get(path: str) -> bytes:
-        return f"GET {path} HTTP/1.1\r\n{always}\r\n".encode()
+        return f"GET {path} HTTP/1.1\r\n{_always(scene, 'builtin')}\r\n".encode()
 
-    def post(name: str, body: dict[str, str]) -> bytes:
+    def post(name: str, body: dict[str, str], service: str = "builtin") -> bytes:
         text = json.dumps({"json": body})
         kind = f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n"
-        return f"POST /api/trpc/{name} HTTP/1.1\r\n{always}{kind}\r\n{text}".encode()
+        return f"POST /api/trpc/{name} HTTP/1.1\r\n{_always(scene, service)}{kind}\r\n{text}".encode()
 
-    def send(number: int) -> bytes:
-        session = scene.sessions[number % len(scene.sessions)]
-        return post("intake.sendMessage", {"sessionId": session, "content": "no", "clientMessageId": str(uuid4())})
+    def send(service: str) -> bytes:
+        turn = next(turns)
+        session, words = session_id(turn % SESSIONS + 1), WORDS[turn // SESSIONS % len(WORDS)]
+        body = {"sessionId": str(session), "content": words, "clientMessageId": str(uuid4())}
+        return post("intake.sendMessage", body, service)
 
     read = get(f"/api/trpc/intake.getSession?input={wanted}")
-    return {
-        "health": lambda _: get("/api/health"),
-        "intake.getSession": lambda _: read,
-        "intake.sendMessage": send,
-        "message.send": lambda _: post("message.send", {"connectionId": scene.connection_id, "content": "hello"}),
-    }
+    message = {"connectionId": scene.connection_id, "content": "hello"}
+    return [
+        Load("health", "builtin", lambda: get("/api/health")),
+        Load("intake.getSession", "builtin", lambda: read),
+        *(Load("intake.sendMessage", service, partial(send, service)) for service in SERVICES),
+        Load("message.send", "builtin", lambda: post("message.send", message)),
+    ]
 
 
-async def statements_of(dsn: str, scene: Scene, name: str) -> list[str]:
-    """The statements one call of the procedure sends, as PostgreSQL saw them, with their values put in."""
-    app = an_app(dsn)
-    patient = caller(app, "patient")
-    seen: list[tuple[str, tuple[Any, ...]]] = []
-
-    def note(record: Any) -> None:
-        seen.append((record.query, tuple(record.args or ())))
-
-    async def call() -> None:
-        if name == "intake.getSession":
-            await patient.call(name, sessionId=scene.read_session)
-        elif name == "intake.sendMessage":
-            await patient.call(name, sessionId=scene.sessions[0], content="no", clientMessageId=str(uuid4()))
-        else:
-            await patient.call(name, connectionId=scene.connection_id, content="hello")
-
-    await call()
-    pool = await app.database._ready_pool()
-    connection = await pool.acquire()
-    connection.add_query_logger(note)
-    await pool.release(connection)
-    await call()
-    await app.database.close()
-    return [_inlined(query, arguments) for query, arguments in seen if not query.startswith("SELECT set_config")]
-
-
-def _inlined(query: str, arguments: tuple[Any, ...]) -> str:
-    """The statement with literals for its parameters: what pgbench can prepare and run again and again."""
-    text = query.strip().rstrip(";")
-
-    def literal(match: re.Match[str]) -> str:
-        value = arguments[int(match.group(1)) - 1]
-        if value is None:
-            return "NULL"
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, int | float):
-            return str(value)
-        if isinstance(value, dict):
-            return "'" + json.dumps(value, default=str).replace("'", "''") + "'::jsonb"
-        if isinstance(value, list):
-            kind = "jsonb" if value and isinstance(value[0], dict) else "text[]"
-            shown = json.dumps(value) if kind == "jsonb" else "{" + ",".join(map(str, value)) + "}"
-            return f"'{shown.replace(chr(39), chr(39) * 2)}'::{kind}"
-        shown = str(value).replace("'", "''")
-        return f"interval '{value.total_seconds()} seconds'" if hasattr(value, "total_seconds") else f"'{shown}'"
-
-    return re.sub(r"\$(\d+)", literal, text)
+def _always(scene: Scene, service: str) -> str:
+    return f"Host: 127.0.0.1\r\nAuthorization: Bearer {scene.tokens[service]}\r\nOrigin: {ORIGIN}\r\n"
 
 
 def main() -> int:
@@ -177,35 +166,43 @@ def main() -> int:
 async def _main(server: embedded.Embedded, folder: Path) -> int:
     await server.ensure_database()
     await migrate(server.owner_dsn, embedded=True)
-    scene = await prepare(server.app_dsn)
-    service = _serve(server)
+    scene = await prepare(server)
+    services = {name: _serve(server, PORTS[name], latency_s) for name, latency_s in SERVICES.items()}
     try:
-        scene.token = await _wait_until_up(service)
-        rows = await _measure(server, folder, scene, service.pid)
+        for name, service in services.items():
+            scene.tokens[name] = await _wait_until_up(service)
+        rows = await _measure(server, folder, scene, {name: each.pid for name, each in services.items()})
     finally:
-        service.send_signal(signal.SIGINT)
-        service.wait(15)
-    heads = ("procedure", "conn", "ours/s", "limit/s", "ratio", "p50 ms", "p99 ms", "stmts", "cpu ms")
-    print("\n{:20} {:>4} {:>8} {:>8} {:>6} {:>7} {:>7} {:>5} {:>7}".format(*heads))
+        for service in services.values():
+            service.send_signal(signal.SIGINT)
+        for service in services.values():
+            service.wait(15)
+    heads = ("procedure", "conn", "ours/s", "limit/s", "ratio", "p50 ms", "p99 ms", "within", "stmts", "cpu ms")
+    print("\n{:32} {:>4} {:>8} {:>8} {:>6} {:>7} {:>7} {:>7} {:>5} {:>7}".format(*heads))
     for row in rows:
-        print("{:20} {:>4} {:>8.0f} {:>8} {:>6} {:>7.1f} {:>7.1f} {:>5} {:>7.2f}".format(*row))
-    print(f"RSS {PEAK['rss']:.0f} MB; {ROUNDS} rounds of {SECONDS:g} s; the load shares the machine's cores")
+        print("{:32} {:>4} {:>8.0f} {:>8} {:>6} {:>7.1f} {:>7.1f} {:>7} {:>5} {:>7.2f}".format(*row))
+    print(
+        f"RSS {PEAK['rss']:.0f} MB; medians of {ROUNDS} rounds of {SECONDS:g} s; the load and PostgreSQL share the"
+        f" machine's {os.cpu_count()} cores; 'within': p99 keeps 1 s health, 5 s intake.sendMessage, 2 s the others"
+    )
     return 0
 
 
 PEAK = {"rss": 0.0}
 
 
-def _serve(server: embedded.Embedded) -> subprocess.Popen[bytes]:
+def _serve(server: embedded.Embedded, port: int, latency_s: float | None) -> subprocess.Popen[bytes]:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "from build import ISSUER_OF_TESTS, an_app, claims; from anamnesis.serving import serve, run;"
-        "from anamnesis import journal; journal.configure(development=False, level='WARNING');"
-        "app = an_app(sys.argv[2]); token = ISSUER_OF_TESTS.token(claims('patient'));"
-        f"run(serve(app.asgi(), host='127.0.0.1', port={PORT}, running=app.running, drain=app.drain,"
+        "from anamnesis.llm.scripted import StubModel; from anamnesis import journal;"
+        "journal.configure(development=False, level='WARNING');"
+        "model = StubModel(latency_s=float(sys.argv[4])) if sys.argv[4] != 'None' else None;"
+        "app = an_app(sys.argv[2], model=model); token = ISSUER_OF_TESTS.token(claims('patient'));"
+        "run(serve(app.asgi(), host='127.0.0.1', port=int(sys.argv[3]), running=app.running, drain=app.drain,"
         "stop=app.worker.stop, ready=lambda: print(token, flush=True)))"
     )
-    command = [sys.executable, "-c", code, str(ROOT / "tests"), server.app_dsn]
+    command = [sys.executable, "-c", code, str(ROOT / "tests"), server.app_dsn, str(port), str(latency_s)]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
@@ -215,50 +212,47 @@ async def _wait_until_up(service: subprocess.Popen[bytes]) -> str:
     return (await asyncio.to_thread(service.stdout.readline)).decode().strip()
 
 
-async def _measure(server: embedded.Embedded, folder: Path, scene: Scene, pid: int) -> list[tuple[Any, ...]]:
-    results: dict[tuple[str, int], list[tuple[float, list[float], float]]] = {}
+async def _measure(
+    server: embedded.Embedded, folder: Path, scene: Scene, pids: dict[str, int]
+) -> list[tuple[Any, ...]]:
+    results: dict[tuple[str, str, int], list[tuple[float, list[float], float]]] = {}
     limits: dict[tuple[str, int], list[float]] = {}
-    scripts = {
-        name: await statements_of(server.app_dsn, scene, name)
-        for name in ("intake.getSession", "intake.sendMessage", "message.send")
-    }
+    scripts, counts = {}, {}
+    for name in ("intake.getSession", "intake.sendMessage", "message.send"):
+        given = given_to(name, scene.read_session, scene.connection_id)
+        statements = await statements_of(server.app_dsn, name, given)
+        counts[name] = len(statements)
+        scripts[name] = folder / f"{name}.sql"
+        scripts[name].write_text(script_of(name, statements))
     for _ in range(ROUNDS):
-        for name, ask in asks(scene).items():
-            for connections in CONNECTIONS:
-                before = _cpu_s(pid)
-                rate, latencies = await load(connections, ask)
-                cpu = (_cpu_s(pid) - before) * 1000 / max(1, len(latencies))
-                results.setdefault((name, connections), []).append((rate, latencies, cpu))
-                PEAK["rss"] = max(PEAK["rss"], _rss_mb(pid))
-                if name == "intake.getSession":
-                    limit = _pgbench(server, folder, scripts[name], connections)
-                    limits.setdefault((name, connections), []).append(limit)
-    return [_row(key, runs, limits.get(key), scripts.get(key[0])) for key, runs in results.items()]
+        for load, connections in itertools.product(loads(scene), CONNECTIONS):
+            pid = pids[load.service]
+            before = _cpu_s(pid)
+            rate, latencies = await run_load(load, connections)
+            cpu = (_cpu_s(pid) - before) * 1000 / max(1, len(latencies))
+            results.setdefault((load.title, load.name, connections), []).append((rate, latencies, cpu))
+            PEAK["rss"] = max(PEAK["rss"], _rss_mb(pid))
+            if load.service == "builtin" and load.name in scripts:
+                limit = pgbench(server, scripts[load.name], connections, SECONDS)
+                limits.setdefault((load.name, connections), []).append(limit)
+    return [
+        _row(title, name, connections, runs, limits.get((name, connections)), counts.get(name))
+        for (title, name, connections), runs in results.items()
+    ]
 
 
-def _row(key: tuple[str, int], runs: list[Any], limit: list[float] | None, script: list[str] | None) -> tuple[Any, ...]:
+def _row(
+    title: str, name: str, connections: int, runs: list[Any], limit: list[float] | None, count: int | None
+) -> tuple[Any, ...]:
     rate = statistics.median(each[0] for each in runs)
     latencies = sorted(each for _, many, _ in runs for each in many)
     top = statistics.median(limit) if limit else None
+    p99 = latencies[int(len(latencies) * 0.99)]
     return (
-        *key, rate, f"{top:.0f}" if top else "-", f"{rate / top:.0%}" if top else "-", latencies[len(latencies) // 2],
-        latencies[int(len(latencies) * 0.99)], len(script) if script else "-", statistics.median(e[2] for e in runs),
+        title, connections, rate, f"{top:.0f}" if top else "-", f"{rate / top:.0%}" if top else "-",
+        latencies[len(latencies) // 2], p99, "yes" if p99 <= BUDGETS[name] else "NO", count or "-",
+        statistics.median(each[2] for each in runs),
     )  # fmt: skip
-
-
-def _pgbench(server: embedded.Embedded, folder: Path, statements: list[str], connections: int) -> float:
-    script = folder / "script.sql"
-    script.write_text(";\n".join(each.replace("\n", " ") for each in statements) + ";\n")
-    programs = [Path(shutil.which("pgbench") or "/nonexistent"), find_programs(None) / "pgbench"]
-    program = next((each for each in programs if each.exists()), None)
-    if program is None:
-        return 0.0
-    load_of = ["-c", str(connections), "-j", "2", "-T", str(int(SECONDS))]
-    where = ["-h", server.socket_folder, "-U", embedded.APP, embedded.DATABASE]
-    command = [program, "-n", "-M", "prepared", "-f", script, *load_of, *where]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = re.search(r"tps = ([\d.]+)", said.stdout)
-    return float(found.group(1)) if found else 0.0
 
 
 def _cpu_s(pid: int) -> float:

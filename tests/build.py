@@ -9,7 +9,7 @@ from anamnesis.edge.calling import Caller
 from anamnesis.edge.demo_issuer import ISSUER, DemoIssuer
 from anamnesis.kernel.identity import Claims
 from anamnesis.kernel.procedures import Request
-from anamnesis.settings import Settings
+from anamnesis.settings import Limits, Settings
 
 ORIGIN = "http://127.0.0.1:8000"
 ISSUER_OF_TESTS = DemoIssuer(ORIGIN, "127.0.0.1", is_production=False)
@@ -17,7 +17,7 @@ ISSUER_OF_TESTS = DemoIssuer(ORIGIN, "127.0.0.1", is_production=False)
 
 def an_app(app_dsn: str, *, model=None, settings=None) -> App:
     return build(
-        settings or Settings(),
+        settings or Settings(limits=Limits(factor=10_000)),
         app_dsn=app_dsn,
         direct_dsn=app_dsn,
         keys=ISSUER_OF_TESTS.keys(),

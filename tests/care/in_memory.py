@@ -41,10 +41,17 @@ class InMemoryCareStore:
     sources: dict[UUID, str] = field(default_factory=dict)
     audits: list[str] = field(default_factory=list)
     reads: int = 0
+    spent: dict[str, int] = field(default_factory=dict)
 
-    async def find_person(self, subject):
+    async def spend(self, spend):
+        self.spent[spend.key] = self.spent.get(spend.key, 0) + 1
+        return 60 if self.spent[spend.key] > spend.calls else 0
+
+    async def find_person(self, subject, spend=None):
         self.reads += 1
-        return self.people.get(subject)
+        wait_s = 0 if spend is None else await self.spend(spend)
+        found = self.people.get(subject)
+        return found and (replace(found[0], wait_s=wait_s), found[1])
 
     async def add_person(self, claims: Claims):
         self.people.setdefault(claims.subject, (Person(UserId(uuid4()), claims.subject, Role.PATIENT), True))

@@ -1,5 +1,6 @@
 """The procedures about people, as clients meet them: recorded keys, kinds and codes, and who sees whom."""
 
+import base64
 import json
 from urllib.parse import quote
 
@@ -253,3 +254,61 @@ async def test_a_picture_is_fetched_over_https_and_never_runs(app):
         assert [issue.path for issue in refused.value.issues] == [("imageUrl",)], url
     good = await patient.call("user.updateProfile", imageUrl="https://img.example.test/a.png")
     assert good["imageUrl"] == "https://img.example.test/a.png"
+
+
+async def test_a_doctor_changes_what_is_given_and_the_rest_stays(app):
+    await a_doctor(app)
+    doctor = caller(app, "doctor")
+    changed = await doctor.call("doctor.updateProfile", bio="Thirty years in Mbale.", appointmentDuration=45)
+    assert (changed["bio"], changed["appointmentDuration"], changed["specialty"]) == (
+        "Thirty years in Mbale.",
+        45,
+        "General",
+    )
+    assert changed["shareUrl"].endswith(f"/connect/{changed['slug']}")
+    for wrong in ({"appointmentDuration": 14}, {"bufferTime": 61}, {"maxDailyAppointments": 0}, {"bio": "x" * 2001}):
+        with pytest.raises(BadInput):
+            await doctor.call("doctor.updateProfile", **wrong)
+    with pytest.raises(BadInput):
+        await doctor.call("doctor.updateProfile", consultationFee=2**31)
+    assert (await doctor.call("doctor.getMyProfile"))["appointmentDuration"] == 45
+
+
+async def test_a_share_link_can_be_shown_and_printed(app):
+    await a_doctor(app)
+    doctor = caller(app, "doctor")
+    shared = await doctor.call("doctor.getShareUrl")
+    code = await doctor.call("doctor.getQRCode")
+    file = await doctor.call("doctor.getQRCodeDownload")
+    assert code["shareUrl"] == shared["shareUrl"]
+    assert code["qrCodeUrl"] == f"data:{file['mimeType']};base64,{file['data']}"
+    assert await doctor.call("doctor.regenerateQRCode") == code
+    assert base64.b64decode(file["data"]).startswith(b"\x89PNG\r\n")
+    assert file["filename"] == f"{shared['slug']}.png"
+    assert await doctor.call("doctor.hasProfile") == {"hasProfile": True}
+    assert await caller(app, "patient").call("doctor.hasProfile") == {"hasProfile": False}
+
+
+async def test_who_has_no_doctor_profile_shares_none(app, owner):
+    await caller(app, "patient").call("user.getMe")
+    await owner.execute("UPDATE users SET primary_role = 'doctor'")
+    for name in ("doctor.updateProfile", "doctor.getShareUrl", "doctor.getQRCode", "doctor.getQRCodeDownload"):
+        given = {"bio": "x"} if name == "doctor.updateProfile" else {}
+        with pytest.raises(NotFound):
+            await caller(app, "patient").call(name, **given)
+
+
+async def test_a_consent_stands_once_until_it_is_taken_back_and_every_step_is_on_record(app, owner):
+    patient = caller(app, "patient")
+    for version in ("1", "1", "2"):
+        given = await patient.call("user.giveConsent", purpose="outside_model", version=version)
+    assert [(each["purpose"], each["version"]) for each in given["consents"]] == [("outside_model", "2")]
+    assert await patient.call("user.getConsents") == given
+    assert (await caller(app, "other").call("user.getConsents"))["consents"] == []
+    for _ in range(2):
+        left = await patient.call("user.withdrawConsent", purpose="outside_model", version="2")
+    assert left["consents"] == []
+    kept = await owner.fetch("SELECT version FROM consents WHERE withdrawn_at IS NOT NULL ORDER BY id")
+    assert [row["version"] for row in kept] == ["1", "2"]
+    noted = await owner.fetch("SELECT action FROM audit_logs WHERE action LIKE 'consent%' ORDER BY created_at")
+    assert [row["action"] for row in noted] == ["consent_given", "consent_given", "consent_withdrawn"]

@@ -19,6 +19,7 @@ async def settled(database, job):
         return await outbox.settle(connection, job)
 
 
+@pytest.mark.proves("I11")
 async def test_a_job_left_in_a_transaction_that_fails_never_was(database):
     async def left_and_failed():
         async with database.transaction() as connection:
@@ -42,6 +43,7 @@ async def test_many_workers_claim_a_job_once(database):
     assert sum(claim is not None for claim in claims) == 1
 
 
+@pytest.mark.proves("I8")
 async def test_a_lease_that_ran_out_is_taken_over_and_the_old_fence_is_refused(database):
     await left(database, NewJob(TURN, uuid4()))
     slow = await outbox.claim(database, [TURN], lease_s=0.01)
@@ -63,6 +65,16 @@ async def test_work_asked_for_while_it_runs_runs_once_more(database):
     assert again.subject == subject
     assert await settled(database, again)
     assert await outbox.claim(database, [TURN]) is None
+
+
+async def test_what_is_due_again_is_new_work_that_was_never_tried(database):
+    subject = uuid4()
+    await left(database, NewJob(TURN, subject))
+    for _ in range(6):
+        job = await outbox.claim(database, [TURN])
+        assert job.attempt == 1
+        async with database.transaction() as connection:
+            assert await outbox.settle(connection, job, has_more=True)
 
 
 async def test_who_leaves_a_job_may_take_it_at_once(database):

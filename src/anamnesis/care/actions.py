@@ -2,15 +2,16 @@
 
 import re
 import unicodedata
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
+from anamnesis.care.model import Spend
 from anamnesis.care.policy import access_connection, access_doctor
 from anamnesis.care.ports import CareStore, Row
 from anamnesis.kernel.clock import Clock
-from anamnesis.kernel.errors import NotFound, NotPermitted, NotSignedIn, Unavailable
+from anamnesis.kernel.errors import NotFound, NotPermitted, NotSignedIn, TooManyRequests, Unavailable
 from anamnesis.kernel.identity import Actor, Claims, DoctorId, PatientId, Person, Role, Visitor
 from anamnesis.kernel.procedures import Allow, Procedure, Request
 
@@ -23,21 +24,29 @@ _ROLES: Final[dict[Allow, frozenset[Role]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Lets callers in, by what the database knows of them at this moment."""
+    """Lets callers in, by what the database knows of them at this moment.
+
+    rates are calls a minute, for each caller and procedure, by whom a procedure is for; a kind without one is not
+    counted. A caller is an account, and a visitor the address.
+    """
 
     store: CareStore
     superusers: Collection[str] = ()
+    rates: Mapping[Allow, int] = field(default_factory=dict)
 
     async def admit(self, procedure: Procedure, request: Request) -> Actor:
-        """The caller. Raises NotSignedIn, NotPermitted or Unavailable.
+        """The caller. Raises NotSignedIn, NotPermitted, TooManyRequests or Unavailable.
 
         Somebody with a valid token whom we have never seen gets an account as a patient.
         """
         if request.claims is None:
             if procedure.allow is Allow.PUBLIC:
-                return Visitor()
+                return await self._visitor(procedure, request)
             raise NotSignedIn
-        person, is_active = await self._known(request.claims)
+        spend = self._spend(procedure, request.claims.subject)
+        person, is_active = await self._known(request.claims, spend)
+        if person.wait_s and procedure.is_urgent is None:
+            raise TooManyRequests(person.wait_s, self.rates[procedure.allow])
         if not is_active:
             return _deactivated(procedure)
         allowed = _ROLES.get(procedure.allow)
@@ -45,8 +54,19 @@ class Door:
             raise NotPermitted("Your account may not do this.")
         return person
 
-    async def _known(self, claims: Claims) -> tuple[Person, bool]:
-        found = await self.store.find_person(claims.subject)
+    async def _visitor(self, procedure: Procedure, request: Request) -> Visitor:
+        spend = self._spend(procedure, request.peer)
+        wait_s = 0 if spend is None else await self.store.spend(spend)
+        if wait_s:
+            raise TooManyRequests(wait_s, self.rates[procedure.allow])
+        return Visitor()
+
+    def _spend(self, procedure: Procedure, caller: str) -> Spend | None:
+        calls = self.rates.get(procedure.allow)
+        return None if calls is None else Spend(f"{caller}:{procedure.allow}:{procedure.name}", calls)
+
+    async def _known(self, claims: Claims, spend: Spend | None) -> tuple[Person, bool]:
+        found = await self.store.find_person(claims.subject, spend)
         if found is None:
             await self.store.add_person(claims)
             found = await self.store.find_person(claims.subject)

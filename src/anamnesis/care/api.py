@@ -1,6 +1,6 @@
 """The procedures about people: user.*, patient.*, doctor.*, connection.*, admin.*."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -18,6 +18,8 @@ from anamnesis.schema import ONE_OF, Input, IsoDatetime, Maybe, UrlText, Uuid, c
 
 MOST_LEFT_OUT: Final = 1_000_000
 LONGEST_URL: Final = 2048
+_NO_DOCTOR: Final = "You have no doctor profile yet."
+_MOST_MONEY: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,24 @@ class NameFields(Input):
     image_url: Maybe[Picture] = UNDEFINED
 
 
+class Purpose(Input):
+    """What a consent is about: the patient's words may be read by a model outside this system."""
+
+    purpose: Annotated[Literal["outside_model"], ONE_OF]
+
+
+class NewConsent(Purpose):
+    """A consent, to this version of the words it was asked with."""
+
+    version: Annotated[str, text(1, 50)]
+
+
+class Withdrawal(Purpose):
+    """The end of a consent, whichever version it was given to."""
+
+    version: Maybe[Annotated[str, text(0, 50)]] = UNDEFINED
+
+
 class Slug(Input):
     """A doctor's public address."""
 
@@ -75,6 +95,15 @@ class DoctorFields(Input):
     bio: Maybe[Annotated[str, text(0, 2000)]] = UNDEFINED
     phone: Maybe[Annotated[str, text(0, 50)]] = UNDEFINED
     address: Maybe[Annotated[str, text(0, 500)]] = UNDEFINED
+
+
+class DoctorChanges(DoctorFields):
+    """What a doctor may change."""
+
+    appointment_duration: Maybe[Annotated[int, number(whole=True, at_least=15, at_most=120)]] = UNDEFINED
+    buffer_time: Maybe[Annotated[int, number(whole=True, at_least=0, at_most=60)]] = UNDEFINED
+    max_daily_appointments: Maybe[Annotated[int, number(whole=True, at_least=1, at_most=100)]] = UNDEFINED
+    consultation_fee: Maybe[Annotated[int, number(whole=True, at_least=0, at_most=_MOST_MONEY)]] = UNDEFINED
 
 
 class NewConnection(Input):
@@ -133,6 +162,33 @@ async def get_me(call: Call) -> views.User:
 async def update_user(call: Call, body: NameFields) -> views.User:
     """Change the caller's names or picture."""
     return views.User(**await call.services.store.update_user(call.person, given(body)))
+
+
+@procedures.query("user.getConsents", output=views.Consents, rest=Rest("GET", "/me/consents"))
+async def get_consents(call: Call) -> views.Consents:
+    """The caller's consents that stand."""
+    return _consents(await call.services.store.consents(call.person.user_id))
+
+
+@procedures.mutation("user.giveConsent", input=NewConsent, output=views.Consents, rest=Rest("POST", "/me/consents"))
+async def give_consent(call: Call, body: NewConsent) -> views.Consents:
+    """Agree to a purpose; the same again changes nothing."""
+    return _consents(await call.services.store.give_consent(call.person, body.purpose, body.version))
+
+
+@procedures.mutation(
+    "user.withdrawConsent",
+    input=Withdrawal,
+    output=views.Consents,
+    rest=Rest("POST", "/me/consents/withdrawal"),
+)
+async def withdraw_consent(call: Call, body: Withdrawal) -> views.Consents:
+    """Take a consent back; it holds from the next message on."""
+    return _consents(await call.services.store.withdraw_consent(call.person, body.purpose))
+
+
+def _consents(rows: Sequence[Mapping[str, Any]]) -> views.Consents:
+    return views.Consents(consents=[views.Consent(**row) for row in rows])
 
 
 @procedures.query(
@@ -199,11 +255,60 @@ async def create_doctor(call: Call, body: DoctorFields) -> views.DoctorProfile:
 @procedures.query("doctor.getMyProfile", allow=Allow.DOCTOR, output=views.DoctorProfile, rest=Rest("GET", "/me/doctor"))
 async def my_doctor(call: Call) -> views.DoctorProfile:
     """The caller's doctor profile."""
-    store, user_id = call.services.store, call.person.user_id
-    doctor = await store.doctor(user_id)
+    doctor = await _own_doctor(call)
+    return views.doctor_profile_of(doctor, await call.services.store.user(call.person.user_id), _share(call, doctor))
+
+
+@procedures.mutation(
+    "doctor.updateProfile",
+    allow=Allow.DOCTOR,
+    input=DoctorChanges,
+    output=views.SharedDoctor,
+    rest=Rest("PATCH", "/me/doctor"),
+)
+async def update_doctor(call: Call, body: DoctorChanges) -> views.SharedDoctor:
+    """Change what is given of the caller's doctor profile."""
+    doctor = await call.services.store.update_doctor(call.person, given(body))
     if doctor is None:
-        raise NotFound("You have no doctor profile yet.")
-    return views.doctor_profile_of(doctor, await store.user(user_id), _share(call, doctor))
+        raise NotFound(_NO_DOCTOR)
+    return views.SharedDoctor(**doctor, share_url=_share(call, doctor))
+
+
+@procedures.query("doctor.hasProfile", output=views.HasProfile)
+async def has_doctor(call: Call) -> views.HasProfile:
+    """Whether the caller has a doctor profile."""
+    return views.HasProfile(has_profile=call.person.doctor_id is not None)
+
+
+@procedures.query(
+    "doctor.getShareUrl", allow=Allow.DOCTOR, output=views.ShareUrl, rest=Rest("GET", "/me/doctor/share-url")
+)
+async def share_url(call: Call) -> views.ShareUrl:
+    """The public address where patients connect to the caller."""
+    doctor = await _own_doctor(call)
+    return views.ShareUrl(share_url=_share(call, doctor), slug=doctor["slug"])
+
+
+@procedures.query(
+    "doctor.getQRCode", allow=Allow.DOCTOR, output=views.ShareCode, rest=Rest("GET", "/me/doctor/qr-code")
+)
+async def share_code(call: Call) -> views.ShareCode:
+    """The public address as a QR code."""
+    return views.share_code_of(_share(call, await _own_doctor(call)))
+
+
+@procedures.mutation("doctor.regenerateQRCode", allow=Allow.DOCTOR, output=views.ShareCode)
+async def regenerate_share_code(call: Call) -> views.ShareCode:
+    """The QR code again: it is made of the public address each time, so it is never an old one."""
+    return views.share_code_of(_share(call, await _own_doctor(call)))
+
+
+@procedures.query("doctor.getQRCodeDownload", allow=Allow.DOCTOR, output=views.ShareCodeFile)
+async def share_code_file(call: Call) -> views.ShareCodeFile:
+    """The QR code as a file to print."""
+    doctor = await _own_doctor(call)
+    data = views.code_of(_share(call, doctor))
+    return views.ShareCodeFile(data=data, mime_type="image/png", filename=f"{doctor['slug']}.png")
 
 
 @procedures.mutation(
@@ -287,6 +392,13 @@ async def verify_doctor(call: Call, body: Decision) -> views.Doctor:
     reason, approve = given(body).get("reason"), body.action == "approve"
     store = call.services.store
     return views.Doctor(**await store.decide_on_doctor(call.person, body.doctor_id, approve=approve, reason=reason))
+
+
+async def _own_doctor(call: Call) -> Mapping[str, Any]:
+    doctor = await call.services.store.doctor(call.person.user_id)
+    if doctor is None:
+        raise NotFound(_NO_DOCTOR)
+    return doctor
 
 
 def _share(call: Call, doctor: Mapping[str, Any]) -> str:

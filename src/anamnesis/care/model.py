@@ -1,9 +1,10 @@
 """People, and who is connected to whom."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from anamnesis.kernel.identity import ConnectionId, DoctorId, PatientId, UserId
+from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, UserId
 
 
 class ConnectionStatus(StrEnum):
@@ -24,7 +25,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CareLink:
-    """One connection with what access to it depends on, read in the request that asks."""
+    """One connection with what access to it depends on, read in the request that asks.
+
+    doctor_is_there says whether anybody would read what the patient writes: a verified doctor with an open account.
+    """
 
     connection_id: ConnectionId
     patient_id: PatientId
@@ -33,6 +37,7 @@ class CareLink:
     patient_user_id: UserId
     doctor_user_id: UserId
     doctor_is_verified: bool
+    doctor_is_there: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +56,21 @@ class Access:
 
     link: CareLink
     standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """One call on somebody's account of calls: key names who calls what, and calls is how many a minute are allowed."""
+
+    key: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEvent:
+    """What the identity provider tells of an account; at is when it happened, by the provider's clock."""
+
+    id: str
+    at: datetime
+    is_deleted: bool
+    claims: Claims

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from anamnesis.care.model import CareLink, KnownDoctor
+from anamnesis.care.model import CareLink, KnownDoctor, Spend
 from anamnesis.kernel.identity import Claims, DoctorId, PatientId, Person, UserId
 
 Row = Mapping[str, Any]
@@ -14,8 +14,15 @@ Row = Mapping[str, Any]
 class CareStore(Protocol):
     """People and connections. Every method is one transaction; all may raise Unavailable."""
 
-    async def find_person(self, subject: str) -> tuple[Person, bool] | None:
-        """The person of this identity and whether the account is active."""
+    async def find_person(self, subject: str, spend: Spend | None = None) -> tuple[Person, bool] | None:
+        """The person of this identity and whether the account is active.
+
+        With spend the call is counted in the same step; the person's wait_s tells of one too many.
+        """
+        ...
+
+    async def spend(self, spend: Spend) -> int:
+        """Count a call; answers how many whole seconds too early it is, 0 when it is allowed."""
         ...
 
     async def add_person(self, claims: Claims) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
 
 from anamnesis.care.actions import slug_for
-from anamnesis.care.model import CareLink, ConnectionStatus, KnownDoctor
+from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, KnownDoctor, Spend
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
@@ -22,10 +23,33 @@ SELECT u.id, u.primary_role::text AS primary_role, u.is_active, p.id AS patient_
 FROM users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id
 WHERE u.clerk_id = $1"""
 
+# A minute begins with the first call in it. It is one row a key, so every process counts together.
+_SPEND: Final = """
+INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($1, clock_timestamp() + interval '1 minute', 1)
+ON CONFLICT (key) DO UPDATE
+SET used = CASE WHEN r.ends_at <= clock_timestamp() THEN 1 ELSE r.used + 1 END,
+    ends_at = CASE WHEN r.ends_at <= clock_timestamp() THEN excluded.ends_at ELSE r.ends_at END
+RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""
+
+# The call is counted and its caller found in one round trip.
+_FIND_AND_SPEND: Final = """
+WITH spent AS (
+    INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($2, clock_timestamp() + interval '1 minute', 1)
+    ON CONFLICT (key) DO UPDATE
+    SET used = CASE WHEN r.ends_at <= clock_timestamp() THEN 1 ELSE r.used + 1 END,
+        ends_at = CASE WHEN r.ends_at <= clock_timestamp() THEN excluded.ends_at ELSE r.ends_at END
+    RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s)
+SELECT u.id, u.primary_role::text AS primary_role, u.is_active, p.id AS patient_id, d.id AS doctor_id,
+       d.verification_status = 'verified' AS is_verified, spent.used, spent.left_s
+FROM spent, users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id
+WHERE u.clerk_id = $1"""
+
 _LINK: Final = """
 SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
-       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
+       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
+       d.verification_status = 'verified' AND u.is_active AS is_there
 FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN users u ON u.id = d.user_id
 WHERE c.id = $1"""
 
 _USER: Final = """
@@ -93,11 +117,50 @@ INSERT INTO audit_logs (user_id, action, resource_type, resource_id, metadata) V
 _NOTIFY: Final = """
 INSERT INTO notifications (user_id, type, title, message, data) VALUES ($1, $2, $3, $4, $5)"""
 
+_GIVE_CONSENT: Final = """
+INSERT INTO consents (user_id, purpose, version) VALUES ($1, $2, $3)
+ON CONFLICT (user_id, purpose) WHERE withdrawn_at IS NULL DO NOTHING"""
+
+_WITHDRAW_CONSENT: Final = """
+UPDATE consents SET withdrawn_at = clock_timestamp()
+WHERE user_id = $1 AND purpose = $2 AND withdrawn_at IS NULL AND ($3::text IS NULL OR version <> $3)"""
+
+_CONSENTS: Final = """
+SELECT purpose, version, given_at FROM consents WHERE user_id = $1 AND withdrawn_at IS NULL ORDER BY purpose"""
+
 _UPDATE_PATIENT: Final = """
 UPDATE patients SET date_of_birth = coalesce($2, date_of_birth), gender = coalesce($3, gender),
        phone = coalesce($4, phone), emergency_contact = coalesce($5, emergency_contact),
        emergency_phone = coalesce($6, emergency_phone), updated_at = clock_timestamp()
 WHERE user_id = $1"""
+
+
+_OF_DOCTOR_OWN: Final = (
+    "specialty", "clinic_name", "bio", "phone", "address", "appointment_duration", "buffer_time",
+    "max_daily_appointments", "consultation_fee",
+)  # fmt: skip
+_UPDATE_DOCTOR: Final = """
+UPDATE doctors SET specialty = coalesce($2, specialty), clinic_name = coalesce($3, clinic_name),
+       bio = coalesce($4, bio), phone = coalesce($5, phone), address = coalesce($6, address),
+       appointment_duration = coalesce($7, appointment_duration), buffer_time = coalesce($8, buffer_time),
+       max_daily_appointments = coalesce($9, max_daily_appointments),
+       consultation_fee = coalesce($10, consultation_fee), updated_at = clock_timestamp()
+WHERE user_id = $1 RETURNING id"""
+
+
+# An account that was closed here stays closed; one that is deleted is closed, and stays known so that an older event
+# that comes later does not bring it back.
+_SETTLE_ACCOUNT: Final = """
+INSERT INTO users AS u (clerk_id, email, first_name, last_name, image_url, is_active, told_at)
+VALUES ($1, $2, $3, $4, $5, NOT $6, $7)
+ON CONFLICT (clerk_id) DO UPDATE
+SET email = CASE WHEN $6 THEN u.email ELSE excluded.email END,
+    first_name = CASE WHEN $6 THEN u.first_name ELSE excluded.first_name END,
+    last_name = CASE WHEN $6 THEN u.last_name ELSE excluded.last_name END,
+    image_url = CASE WHEN $6 THEN u.image_url ELSE excluded.image_url END,
+    is_active = u.is_active AND NOT $6, told_at = $7, updated_at = clock_timestamp()
+WHERE u.told_at IS NULL OR u.told_at <= $7
+RETURNING id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +169,12 @@ class PostgresCareStore:
 
     database: Database
 
-    async def find_person(self, subject: str) -> tuple[Person, bool] | None:
-        """The person of this identity and whether the account is active."""
-        row = await self.database.fetchrow(_FIND, subject)
+    async def find_person(self, subject: str, spend: Spend | None = None) -> tuple[Person, bool] | None:
+        """The person of this identity and whether the account is active; with spend the call is counted."""
+        if spend is None:
+            row = await self.database.fetchrow(_FIND, subject)
+        else:
+            row = await self.database.fetchrow(_FIND_AND_SPEND, subject, spend.key)
         if row is None:
             return None
         person = Person(
@@ -118,8 +184,18 @@ class PostgresCareStore:
             row["patient_id"],
             row["doctor_id"],
             doctor_is_verified=bool(row["is_verified"]),
+            wait_s=0 if spend is None else _wait_s(dict(row), spend),
         )
         return person, row["is_active"]
+
+    async def spend(self, spend: Spend) -> int:
+        """Count a call; answers how many whole seconds too early it is."""
+        row = await self.database.fetchrow(_SPEND, spend.key)
+        return 0 if row is None else _wait_s(dict(row), spend)
+
+    async def forget_spent(self) -> None:
+        """Drop the counts of minutes that are over."""
+        await self.database.execute("DELETE FROM rate_windows WHERE ends_at < clock_timestamp() - interval '1 minute'")
 
     async def add_person(self, claims: Claims) -> None:
         """Make an account; two first sights at once make one."""
@@ -131,6 +207,29 @@ class PostgresCareStore:
             claims.first_name,
             claims.last_name,
             claims.image_url,
+        )
+
+    async def settle_account(self, event: AccountEvent) -> None:
+        """Take over what is told of an account: each event once, and none that is older than what is known."""
+        async with self.database.transaction() as connection:
+            new = await connection.fetchval(
+                "INSERT INTO account_events (id) VALUES ($1) ON CONFLICT (id) DO NOTHING RETURNING id", event.id
+            )
+            if new is None:
+                return
+            told = event.claims
+            user_id = await connection.fetchval(
+                _SETTLE_ACCOUNT, told.subject, told.email, told.first_name, told.last_name, told.image_url,
+                event.is_deleted, event.at,
+            )  # fmt: skip
+            if user_id is not None:
+                action = "user_deleted_by_provider" if event.is_deleted else "user_told_by_provider"
+                await connection.execute(_AUDIT, None, action, "user", str(user_id), {"event": event.id})
+
+    async def forget_events(self) -> None:
+        """Drop the ids of events too old to be sent again."""
+        await self.database.execute(
+            "DELETE FROM account_events WHERE received_at < clock_timestamp() - interval '30 days'"
         )
 
     async def ensure_patient(self, user_id: UserId) -> PatientId:
@@ -235,6 +334,27 @@ class PostgresCareStore:
             await audit(connection, actor, "user_updated", "user", actor.user_id, metadata)
             return dict(await connection.fetchrow(_USER, actor.user_id) or {})
 
+    async def give_consent(self, actor: Person, purpose: str, version: str) -> list[Row]:
+        """Note the consent, in place of one to another version; the same again changes nothing. What stands now."""
+        async with self.database.transaction() as connection:
+            await connection.execute(_WITHDRAW_CONSENT, actor.user_id, purpose, version)
+            given = await connection.execute(_GIVE_CONSENT, actor.user_id, purpose, version)
+            if given == "INSERT 0 1":
+                metadata = {"purpose": purpose, "version": version}
+                await audit(connection, actor, "consent_given", "user", actor.user_id, metadata)
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id)]
+
+    async def withdraw_consent(self, actor: Person, purpose: str) -> list[Row]:
+        """Take the consent back; without one nothing changes. What stands now."""
+        async with self.database.transaction() as connection:
+            if await connection.execute(_WITHDRAW_CONSENT, actor.user_id, purpose, None) != "UPDATE 0":
+                await audit(connection, actor, "consent_withdrawn", "user", actor.user_id, {"purpose": purpose})
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id)]
+
+    async def consents(self, user_id: UserId) -> list[Row]:
+        """The consents that stand."""
+        return [dict(row) for row in await self.database.fetch(_CONSENTS, user_id)]
+
     async def patient(self, user_id: UserId) -> Row | None:
         """The user's patient profile."""
         row = await self.database.fetchrow(_PATIENT, user_id)
@@ -298,6 +418,17 @@ class PostgresCareStore:
             await audit(connection, actor, "doctor_created", "doctor", doctor["id"], {})
             return doctor
 
+    async def update_doctor(self, actor: Person, fields: Mapping[str, object]) -> Row | None:
+        """Change what is given of the user's doctor profile, audited by the fields' names; None without one."""
+        async with self.database.transaction() as connection:
+            row = await connection.fetchrow(
+                _UPDATE_DOCTOR, actor.user_id, *(fields.get(name) for name in _OF_DOCTOR_OWN)
+            )
+            if row is None:
+                return None
+            await audit(connection, actor, "doctor_profile_updated", "doctor", row["id"], {"fields": sorted(fields)})
+            return dict(await connection.fetchrow(_DOCTOR, actor.user_id) or {})
+
     async def pending_doctors(self, *, limit: int, offset: int) -> tuple[list[Row], int]:
         """Doctors nobody has verified or rejected yet with their accounts' names, oldest first, and how many wait."""
         rows = await self.database.fetch(_DOCTORS_PENDING, limit, offset)
@@ -342,6 +473,10 @@ class PostgresCareStore:
         return dict(row)
 
 
+def _wait_s(row: Row, spend: Spend) -> int:
+    return max(1, ceil(row["left_s"])) if row["used"] > spend.calls else 0
+
+
 def link_of(row: Row) -> CareLink:
     """A CareLink of a row with its columns."""
     return CareLink(
@@ -352,6 +487,7 @@ def link_of(row: Row) -> CareLink:
         UserId(row["patient_user_id"]),
         UserId(row["doctor_user_id"]),
         doctor_is_verified=bool(row["is_verified"]),
+        doctor_is_there=bool(row.get("is_there", True)),  # only who lets patients write needs to know
     )
 
 

@@ -1,15 +1,35 @@
 """What people may see of themselves and of each other, as types: what is no field of a type cannot leak through it."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from io import BytesIO
+from typing import Any, Final
 from uuid import UUID
+
+import segno
 
 from anamnesis.care.model import ConnectionStatus
 from anamnesis.care.policy import names_patient_to_doctor
 from anamnesis.schema import Output
 
 Row = Mapping[str, Any]
+#: Pixels for each dot of a QR code.
+_DOTS: Final = 8
+
+
+class Consent(Output):
+    """A consent that stands."""
+
+    purpose: str
+    version: str
+    given_at: datetime
+
+
+class Consents(Output):
+    """The consents that stand; one that is not listed was not given, or was taken back."""
+
+    consents: list[Consent]
 
 
 class User(Output):
@@ -64,6 +84,34 @@ class Doctor(Output):
     qr_code_url: str | None
     created_at: datetime
     updated_at: datetime
+
+
+class SharedDoctor(Doctor):
+    """A doctor's profile with its public address."""
+
+    share_url: str
+
+
+class ShareUrl(Output):
+    """A doctor's public address."""
+
+    share_url: str
+    slug: str
+
+
+class ShareCode(Output):
+    """A doctor's public address, and its QR code as an address of its own (a PNG inside it)."""
+
+    qr_code_url: str
+    share_url: str
+
+
+class ShareCodeFile(Output):
+    """The QR code of a doctor's public address as a file; data is in base64."""
+
+    data: str
+    mime_type: str
+    filename: str
 
 
 class Me(User):
@@ -203,6 +251,18 @@ class HasProfile(Output):
 def me_of(user: Row, patient: Row | None, doctor: Row | None) -> Me:
     """An account with the profiles it has."""
     return Me(**user, patient=Patient(**patient) if patient else None, doctor=Doctor(**doctor) if doctor else None)
+
+
+def code_of(share_url: str) -> str:
+    """A QR code of the address as a PNG, in base64: big enough to print, with room around it to be read from paper."""
+    drawn = BytesIO()
+    segno.make(share_url, error="m").save(drawn, kind="png", scale=_DOTS, border=4)
+    return b64encode(drawn.getvalue()).decode()
+
+
+def share_code_of(share_url: str) -> ShareCode:
+    """The QR code of the address, as an address itself."""
+    return ShareCode(qr_code_url=f"data:image/png;base64,{code_of(share_url)}", share_url=share_url)
 
 
 def patient_profile_of(patient: Row, user: Row) -> PatientProfile:

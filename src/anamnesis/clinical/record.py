@@ -1,7 +1,7 @@
 """The clinical record: what was told, with its evidence. Nothing enters it without a quote; nothing leaves it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -190,7 +190,9 @@ def _merged(old: Answer, new: Answer) -> Answer:
 # -- as JSON -----------------------------------------------------------------------------------------------------
 
 _KNOWN: Final = frozenset(each.name for each in fields(ClinicalRecord)) - {"unknown"}
-_VITALS: Final = frozenset(each.name for each in fields(VitalSigns))
+_VITALS: Final = tuple(each.name for each in fields(VitalSigns))
+_FINDING: Final = tuple(each.name for each in fields(Finding))
+_FLAG: Final = tuple(each.name for each in fields(RedFlag))
 
 
 def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
@@ -206,10 +208,10 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
             "speaker": record.person.speaker.value,
         },
         "answers": {slot: _answer_to_json(answer) for slot, answer in record.answers.items()},
-        "vitals": asdict(record.vitals),
-        "readings": [[name, asdict(evidence)] for name, evidence in record.readings],
-        "findings": [asdict(finding) for finding in record.findings],
-        "flags": [{**asdict(flag), "acuity": int(flag.acuity)} for flag in record.flags],
+        "vitals": {name: getattr(record.vitals, name) for name in _VITALS},
+        "readings": [[name, _evidence_to_json(evidence)] for name, evidence in record.readings],
+        "findings": [{name: getattr(finding, name) for name in _FINDING} for finding in record.findings],
+        "flags": [_flag_to_json(flag) for flag in record.flags],
         "acuity": int(record.acuity),
         "colour": record.colour.value,
         "reasons": list(record.reasons),
@@ -222,7 +224,7 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
         "danger_signs": list(record.danger_signs),
         "signs": {sign: _answer_to_json(answer) for sign, answer in record.signs.items()},
         "complaints": list(record.complaints),
-        "also_told": [asdict(each) for each in record.also_told],
+        "also_told": [_evidence_to_json(each) for each in record.also_told],
         "conflicts": list(record.conflicts),
         "last_answered": list(record.last_answered),
         "volunteered": list(record.volunteered),
@@ -276,8 +278,31 @@ def record_from_json(data: Mapping[str, Any]) -> ClinicalRecord:
 
 
 def _answer_to_json(answer: Answer) -> dict[str, Any]:
-    kinds = {NotAsked: "not_asked", Declined: "declined", NoneReported: "none", Reported: "reported"}
-    return {"kind": kinds[type(answer)], **asdict(answer)}
+    match answer:
+        case Reported():
+            return {
+                "kind": "reported",
+                "value": answer.value,
+                "evidence": _evidence_to_json(answer.evidence),
+                "superseded": list(answer.superseded),
+                "more": [_evidence_to_json(each) for each in answer.more],
+                "is_conflicting": answer.is_conflicting,
+            }
+        case NoneReported():
+            return {"kind": "none", "evidence": _evidence_to_json(answer.evidence)}
+        case Declined():
+            return {"kind": "declined", "reason": answer.reason, "evidence": _evidence_to_json(answer.evidence)}
+        case _:
+            return {"kind": "not_asked"}
+
+
+def _evidence_to_json(evidence: Evidence) -> dict[str, str]:
+    return {"message_id": evidence.message_id, "quote": evidence.quote}
+
+
+def _flag_to_json(flag: RedFlag) -> dict[str, Any]:
+    plain = {name: getattr(flag, name) for name in _FLAG}
+    return {**plain, "acuity": int(flag.acuity), "evidence": [_evidence_to_json(each) for each in flag.evidence]}
 
 
 def _answer_from_json(data: Mapping[str, Any]) -> Answer:

@@ -16,6 +16,8 @@ LEASE_S: Final = 15.0
 MAX_ATTEMPTS: Final = 10
 _LONGEST_PAUSE_S: Final = 300.0
 
+_WAKE: Final = "SELECT pg_notify($1, 'jobs:')"
+
 # A job that is already queued for the same thing will see what we wrote, so it serves us too. One that is running may
 # have read before we wrote, so it is asked to run once more when it is done.
 _ENQUEUE: Final = """
@@ -64,11 +66,14 @@ WHERE id = (
     FOR UPDATE SKIP LOCKED)
 RETURNING id, kind, subject, attempt, fence, request_id"""
 
+# What is due again is new work: how often the finished piece was tried says nothing of it.
 _SETTLE: Final = """
-UPDATE jobs SET state = CASE WHEN rerun THEN 'queued' ELSE 'done' END, rerun = false, lease_until = NULL,
-                run_after = clock_timestamp(), finished_at = CASE WHEN rerun THEN NULL ELSE clock_timestamp() END,
-                last_error_type = NULL
-WHERE id = $1 AND fence = $2 AND state = 'running'"""
+UPDATE jobs SET state = CASE WHEN rerun OR $3 THEN 'queued' ELSE 'done' END,
+                attempt = CASE WHEN rerun OR $3 THEN 0 ELSE attempt END,
+                finished_at = CASE WHEN rerun OR $3 THEN NULL ELSE clock_timestamp() END,
+                rerun = false, lease_until = NULL, run_after = clock_timestamp(), last_error_type = NULL
+WHERE id = $1 AND fence = $2 AND state = 'running'
+RETURNING state"""
 
 _RETRY: Final = """
 UPDATE jobs SET state = CASE WHEN attempt >= $4 THEN 'dead' ELSE 'queued' END, lease_until = NULL,
@@ -119,7 +124,7 @@ async def enqueue(connection: Connection, *jobs: NewJob) -> None:
     for job in jobs:
         await connection.execute(_ENQUEUE, job.kind.value, job.subject, job.request_id, timedelta(seconds=job.delay_s))
     if any(job.delay_s == 0 for job in jobs):
-        await connection.execute("SELECT pg_notify($1, 'jobs:')", CHANNEL)
+        await connection.execute(_WAKE, CHANNEL)
 
 
 async def enqueue_claimed(connection: Connection, job: NewJob, *, lease_s: float = LEASE_S) -> Job | None:
@@ -145,12 +150,15 @@ async def claim_one(database: Database, kind: JobKind, subject: UUID, *, lease_s
     return None if row is None else _job(dict(row))
 
 
-async def settle(connection: Connection, job: Job) -> bool:
-    """Mark the job done in the transaction of its effect.
+async def settle(connection: Connection, job: Job, *, has_more: bool = False) -> bool:
+    """Mark the job done in the transaction of its effect; due again when has_more, or when it was asked for meanwhile.
 
     False means that the lease was lost and somebody else has the job: the caller must roll its effect back.
     """
-    return str(await connection.execute(_SETTLE, job.id, job.fence)) == "UPDATE 1"
+    state = await connection.fetchval(_SETTLE, job.id, job.fence, has_more)
+    if state == "queued":
+        await connection.execute(_WAKE, CHANNEL)
+    return state is not None
 
 
 async def retry(database: Database, job: Job, error_type: str, *, max_attempts: int = MAX_ATTEMPTS) -> str:

@@ -1,5 +1,6 @@
 """From an error's kind to what each protocol calls it: one table, nothing else knows a status."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,3 +63,12 @@ def fault_of(error: BaseException) -> Fault:
         if kind in _KINDS:
             return TRPC_FAULTS[_KINDS[kind]]
     return TRPC_FAULTS["INTERNAL_SERVER_ERROR"]
+
+
+def rate_headers(failures: Iterable[BaseException]) -> list[tuple[bytes, bytes]]:
+    """What to tell somebody who called too often: how many calls a minute, and in how many seconds it begins anew."""
+    for error in failures:
+        if isinstance(error, errors.TooManyRequests) and error.limit:
+            told = {"limit": error.limit, "remaining": 0, "reset": error.retry_after_s}
+            return [(f"ratelimit-{name}".encode(), str(value).encode()) for name, value in told.items()]
+    return []

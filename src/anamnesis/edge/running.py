@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from anamnesis.kernel.identity import Actor
+from anamnesis.kernel.errors import TooManyRequests
+from anamnesis.kernel.identity import Actor, Person
 from anamnesis.kernel.procedures import Bound, Context, Kind, Procedure, Request
 
 
@@ -58,6 +59,7 @@ async def enter(
         actor = await guard.admit(procedure, request)
         context: Context[Any] = Context(bound.services, actor, request)
         arguments = (context,) if procedure.input is None else (context, read_input())
+        _refuse_too_many(bound, actor, arguments)
         result = procedure.handler(*arguments)
         if procedure.kind is Kind.SUBSCRIPTION:
             return watch.values(result)
@@ -67,6 +69,15 @@ async def enter(
         raise
     watch.complete()
     return result
+
+
+def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> None:
+    """Refuse whoever called too often, unless what they say must be heard."""
+    is_urgent = bound.procedure.is_urgent
+    if is_urgent is None or not isinstance(actor, Person) or not actor.wait_s:
+        return
+    if not is_urgent(bound.services, arguments[-1]):
+        raise TooManyRequests(actor.wait_s)
 
 
 class _Watch:

@@ -6,9 +6,10 @@ are being found nothing is locked and no connection is held; the second appends 
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from anamnesis.care.model import Access
 from anamnesis.clinical.guardrails import Refused, check_reply
@@ -17,17 +18,18 @@ from anamnesis.clinical.sbar import draft_sbar, sbar_to_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.content import ClinicalContent
 from anamnesis.intake import interview
-from anamnesis.intake.interview import Inbound, TurnPlan
-from anamnesis.intake.model import Message, NewMessage, NewReply, Session, Status
-from anamnesis.intake.ports import IntakeStore, IntakeTransaction, VersionMoved
-from anamnesis.kernel.errors import Conflict, Unavailable
+from anamnesis.intake.interview import Inbound, Screened, TurnPlan
+from anamnesis.intake.model import Answered, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
+from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs
+from anamnesis.intake.prompting import LAST_LINES, Briefing, compose_prompt, with_facts
+from anamnesis.kernel.errors import BadInput, Conflict, Unavailable
+from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
 from anamnesis.kernel.text import clean
 from anamnesis.llm.port import ChatModel, Completion, ModelFailed, Prompt
 
 _NAME_LENGTH: Final = 255
 _POLL_S: Final = 0.05
-_REPLANS: Final = 5
 _LONGEST_REPLY: Final = 2000
 #: Questions whose words carry facts are never left to a model.
 _OUR_WORDS_ONLY: Final = frozenset({None, "read_back"})
@@ -74,16 +76,32 @@ class Interviewer:
     model: ChatModel
     deadline_s: float = 25.0
     is_builtin: bool = True
+    briefing: Briefing | None = None
     observer: Observer = field(default_factory=Unobserved)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message that is safe: stored now or before, with its reply if that is already known, and the turn to take."""
+    """A message that is safe: stored now or before.
+
+    With its reply and the session if they are already known, and else with the job and the turn to take, if they are
+    ours.
+    """
 
     message: Message
-    reply: Message | None
-    job: Job | None
+    answered: Answered | None = None
+    job: Job | None = None
+    turn: Turn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A turn with the words for it; has_failed is None when no model was asked."""
+
+    plan: TurnPlan
+    text: str
+    state: str
+    has_failed: bool | None = None
 
 
 async def receive_message(
@@ -101,12 +119,17 @@ async def receive_message(
     """
     async with store.begin() as tx:
         session = await tx.lock(session_id)
-        seen = await tx.seen(session_id, message)
-        if seen is not None:
-            if seen.text != message.text:
-                raise Conflict("This message id was used for other words. Nothing was stored.")
-            return Received(seen, None, None)
-        return await _keep(tx, session, message, access, interviewer, request_id)
+        # Without an id only an unanswered twin tells that it is the same message; with one, storing it tells.
+        seen = await tx.seen(session_id, message) if message.client_message_id is None else None
+        received = None if seen else await _keep(tx, session, message, access, interviewer, request_id)
+        if received is not None:
+            return received
+        seen = seen or await tx.seen(session_id, message)
+        if seen is None:
+            raise Unavailable
+        if seen.text != message.text:
+            raise Conflict("This message id was used for other words. Nothing was stored.")
+        return Received(seen)
 
 
 async def _keep(
@@ -116,35 +139,50 @@ async def _keep(
     access: Access,
     interviewer: Interviewer,
     request_id: str,
-) -> Received:
-    content = interviewer.content
-    stored = await tx.append(session, message, state="waiting")
-    inbound = Inbound(str(stored.id), message.text, stored.seq)
+) -> Received | None:
+    """The message kept and screened, with what has to follow at once; None when it is stored already."""
+    message_id, content = uuid4(), interviewer.content
+    inbound = Inbound(str(message_id), message.text, session.next_seq)
     screened = interview.screen(session.record, inbound, content)
+    topics = (f"session:{session.id}", f"inbox:{access.link.doctor_id}")
+    kept = await tx.keep(session, message_id, message, screened.record, *topics)
+    if kept is None:
+        return None
     for flag in screened.new_flags:
         interviewer.observer.red_flag(flag.acuity)
     if screened.new_flags and screened.record.acuity is Acuity.EMERGENCY:
         await tx.enqueue(NewJob(JobKind.ALERT_CLINICIAN, session.id, request_id))
-    await tx.announce(f"session:{session.id}", f"inbox:{access.link.doctor_id}")
     if session.status.is_closed:
-        reply = _after_ready(screened.record, interviewer)
-        reply = _with_emergency(reply, screened.emergency_text)
-        appended = await tx.reply(session, stored.id, reply)
-        # A reviewed note stays what was reviewed; one that nobody has read yet must not lack a danger told since.
-        is_outdated = bool(screened.new_flags) and session.status is Status.READY
-        note = _note(screened.record, interviewer) if is_outdated else None
-        record = replace(screened.record, advice_due=())
-        await tx.save(session, record, session.status, handover=note, from_patient=True, replies=1)
-        return Received(stored, appended, None)
+        return Received(kept.message, await _answer_after_ready(tx, kept, screened, interviewer))
     if screened.emergency_text is not None:
-        is_next = (await tx.oldest_waiting(session.id) or stored).id == stored.id
-        plan, words = _after_emergency(screened.record, screened.emergency_text, inbound, content, is_next=is_next)
-        appended = await _append(tx, session, stored.id, plan, words, "answered_fixed", interviewer, is_emergency=True)
-        await _announce_ready(tx, session, plan, request_id)
-        return Received(stored, appended, None)
-    await tx.save(session, screened.record, Status.IN_PROGRESS, from_patient=True)
+        plan, words = _after_emergency(screened.record, screened.emergency_text, inbound, content, is_next=kept.is_next)
+        reply, new = _reply(kept.session, plan, words, "answered_fixed", interviewer, is_emergency=True)
+        answered = await _answer(tx, kept.session, kept.message.id, reply, new)
+        await _announce_ready(tx, session.id, plan, request_id)
+        return Received(kept.message, answered)
     job = await tx.enqueue_claimed(NewJob(JobKind.TAKE_TURN, session.id, request_id))
-    return Received(stored, None, job)
+    turn = Turn(kept.session, kept.message, has_more=False) if kept.is_next else None
+    return Received(kept.message, job=job, turn=turn)
+
+
+async def _answer_after_ready(
+    tx: IntakeTransaction, kept: Kept, screened: Screened, interviewer: Interviewer
+) -> Answered:
+    """The fixed answer to what is told after the hand-over, which an unread note must not lack if it is a danger."""
+    session = kept.session
+    reply = _with_emergency(_after_ready(screened.record, interviewer), screened.emergency_text)
+    is_outdated = bool(screened.new_flags) and session.status is Status.READY
+    note = _note(screened.record, interviewer) if is_outdated else None
+    new = NewState(replace(screened.record, advice_due=()), session.status, handover=note)
+    return await _answer(tx, session, kept.message.id, reply, new)
+
+
+async def _answer(tx: IntakeTransaction, session: Session, to: UUID | None, reply: NewReply, new: NewState) -> Answered:
+    """Append a reply to a session this transaction has locked."""
+    appended = await tx.answer(session, to, reply, new)
+    if appended is None:
+        raise Unavailable
+    return Answered(appended, session.with_line(new.record, new.status))
 
 
 def _after_emergency(
@@ -175,68 +213,112 @@ def _with_emergency(reply: NewReply, text: str | None) -> NewReply:
     return NewReply(f"{text}\n\n{reply.text}", reply.agent, reply.state, is_emergency=True)
 
 
-async def answer(
-    received: Received, session_id: UUID, *, store: IntakeStore, interviewer: Interviewer
-) -> Message | None:
+def listen(text: str, interviewer: Interviewer) -> Screened:
+    """What is heard in words by themselves, whoever says them."""
+    return interview.screen(interview.new_record(), Inbound("", text, 0), interviewer.content)
+
+
+def is_dangerous(text: str, interviewer: Interviewer) -> bool:
+    """Whether words raise a flag by themselves: such words are let in above every limit."""
+    return bool(listen(text, interviewer).new_flags)
+
+
+async def answer(received: Received, session_id: UUID, *, store: IntakeStore, interviewer: Interviewer) -> Answered:
     """The reply to a received message: taken now if its turn is ours, else waited for; None past the deadline."""
+    if received.answered is not None:
+        return received.answered
     end = time.monotonic() + interviewer.deadline_s
-    job = received.job
+    job, turn, message_id = received.job, received.turn, received.message.id
     while True:
         if job is not None:
-            await _take_inline(job, end, store=store, interviewer=interviewer)
-        reply = received.reply or await store.reply_of(received.message.id)
+            taken = await _take_inline(job, turn, end, store=store, interviewer=interviewer)
+            if taken is not None and taken.reply is not None and taken.reply.reply_to == message_id:
+                return taken
+        reply = await store.reply_of(message_id)
         if reply is not None or time.monotonic() >= end:
-            return reply
+            return Answered(reply, None)
         await asyncio.sleep(_POLL_S)
-        job = await store.claim_turn(session_id)
+        job, turn = await store.claim_turn(session_id), None
 
 
-async def _take_inline(job: Job, end: float, *, store: IntakeStore, interviewer: Interviewer) -> None:
+async def _take_inline(
+    job: Job, turn: Turn | None, end: float, *, store: IntakeStore, interviewer: Interviewer
+) -> Answered | None:
     """One turn before end, its lease kept; given back to the workers when it cannot be finished here."""
     within_s = max(0.0, end - time.monotonic() - _MARGIN_S)
     try:
         async with store.held(job):
-            await take_turn(job, store=store, interviewer=interviewer, within_s=within_s)
+            return await take_turn(job, store=store, interviewer=interviewer, within_s=within_s, turn=turn)
     except BaseException as interrupted:
         await store.give_back(job, type(interrupted).__name__)
         raise
 
 
-async def take_turn(job: Job, *, store: IntakeStore, interviewer: Interviewer, within_s: float | None = None) -> None:
+async def take_turn(
+    job: Job,
+    *,
+    store: IntakeStore,
+    interviewer: Interviewer,
+    within_s: float | None = None,
+    turn: Turn | None = None,
+) -> Answered | None:
     """Answer the oldest waiting message of the job's session; the same code inline and in a worker.
 
-    What is not ours any more when we come to write is dropped: another worker has it. within_s shortens the time a
-    model may take.
+    What is not ours any more when we come to write is dropped: another worker has it, and the answer is None.
+    within_s shortens the time a model may take. turn is what to answer, for who has just read it.
     """
     started = time.monotonic()
-    waiting = await store.waiting(job.subject)
-    if waiting is None:
+    turn = turn or await store.turn(job.subject)
+    if turn is None:
+        await _let_go(job, store)
+        return None
+    plan, is_fixed = _plan(turn, job, interviewer)
+    deadline_s = interviewer.deadline_s if within_s is None else min(within_s, interviewer.deadline_s)
+    is_ours = is_fixed or plan.question_id in _OUR_WORDS_ONLY or bool(turn.session.record.advice_due)
+    found = Worded(plan, plan.reply, _state(is_fixed))
+    if not is_ours and await _may_be_worded(turn, plan, store, interviewer):
+        found = await _find_words(turn, plan, deadline_s, store=store, interviewer=interviewer)
+    state = found.state
+    try:
+        async with store.begin() as tx:
+            answered = await _write(tx, job, turn, found, interviewer)
+        if answered is None:
+            answered, state = await _answer_under_lock(job, store, interviewer)
+    except NotOurs:
+        return None
+    if answered is not None:
+        interviewer.observer.turn(state, time.monotonic() - started)
+    return answered
+
+
+async def _answer_under_lock(job: Job, store: IntakeStore, interviewer: Interviewer) -> tuple[Answered | None, str]:
+    """Answer what waits now in the scripted words, with the session locked, so that nothing moves in between.
+
+    For a turn whose session moved while its words were found: another message was kept, or this one was answered.
+    """
+    async with store.begin() as tx:
+        await tx.lock(job.subject)
+        turn = await tx.turn(job.subject)
+        if turn is None:
+            await tx.settle(job)
+            return None, ""
+        plan, is_fixed = _plan(turn, job, interviewer)
+        found = Worded(plan, plan.reply, _state(is_fixed))
+        return await _write(tx, job, turn, found, interviewer), found.state
+
+
+async def _let_go(job: Job, store: IntakeStore) -> None:
+    """Let go of a job that has nothing left to do; if somebody else has it, so much the better."""
+    with suppress(NotOurs):
         async with store.begin() as tx:
             await tx.settle(job)
-        return
-    session = await store.peek(job.subject)
-    inbound = Inbound(str(waiting.id), waiting.text, waiting.seq)
-    plan, is_fixed = _plan(session, inbound, job, interviewer)
-    deadline_s = interviewer.deadline_s if within_s is None else min(within_s, interviewer.deadline_s)
-    is_ours = is_fixed or plan.question_id in _OUR_WORDS_ONLY or bool(session.record.advice_due)
-    words, state = (plan.reply, _state(is_fixed)) if is_ours else await _find_words(plan, interviewer, deadline_s)
-    for _ in range(_REPLANS):
-        try:
-            await _append_reply(job, session, waiting, plan, words, state, store=store, interviewer=interviewer)
-        except VersionMoved:
-            # Another message was kept meanwhile: plan again on the fresh record, without asking a model again.
-            session = await store.peek(job.subject)
-            plan, is_fixed = _plan(session, inbound, job, interviewer)
-            words, state = plan.reply, _state(is_fixed)
-        else:
-            interviewer.observer.turn(state, time.monotonic() - started)
-            return
-    raise Unavailable
 
 
-def _plan(session: Session, inbound: Inbound, job: Job, interviewer: Interviewer) -> tuple[TurnPlan, bool]:
+def _plan(turn: Turn, job: Job, interviewer: Interviewer) -> tuple[TurnPlan, bool]:
     """The next reply, and whether it is the fixed one: the interview is over, or this turn fails again and again."""
+    session, waiting = turn.session, turn.waiting
     if not session.status.is_closed and job.attempt < _HOPELESS_ATTEMPT:
+        inbound = Inbound(str(waiting.id), waiting.text, waiting.seq)
         return interview.plan_turn(session.record, inbound, interviewer.content), False
     record, text = session.record, _after_ready(session.record, interviewer).text
     return TurnPlan(replace(record, advice_due=()), text, text, record.pending, (), is_ready=False), True
@@ -246,85 +328,101 @@ def _state(is_fixed: bool) -> str:  # noqa: FBT001 - one of two names
     return "answered_fixed" if is_fixed else "answered_fallback"
 
 
-async def _find_words(plan: TurnPlan, interviewer: Interviewer, deadline_s: float) -> tuple[str, str]:
-    """A model's wording of what code decided, or the scripted words when it fails or says what it may not."""
-    prompt = Prompt(plan.question_id, plan.reply, plan.record.stage.value, plan.record.language)
+async def _may_be_worded(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: Interviewer) -> bool:
+    briefing = interviewer.briefing
+    if briefing is None:
+        return True
+    if not briefing.speaks(plan):
+        return False
+    if briefing.needs_consent and not await store.may_leave(turn.session.id):
+        interviewer.observer.fallback("no_consent")
+        return False
+    return True
+
+
+async def _find_words(
+    turn: Turn, plan: TurnPlan, deadline_s: float, *, store: IntakeStore, interviewer: Interviewer
+) -> Worded:
+    """A model's wording of what code decided, or the scripted words when it fails or says what it may not.
+
+    The plan comes back with what the model read besides; a reply that is not sent brings no facts with it either.
+    """
+    end = time.monotonic() + deadline_s
+    prompt = await _prompt(turn, plan, store, interviewer)
     try:
         # The deadline is ours to keep: a model that hangs does not ask for our patience.
-        async with asyncio.timeout(deadline_s):
-            completion = await interviewer.model.complete(prompt, deadline_s=deadline_s)
-    except (ModelFailed, TimeoutError):
-        interviewer.observer.fallback("unavailable")
-        return plan.reply, "answered_fallback"
-    text = _usable(completion, after_flag=bool(plan.record.flags))
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + end - time.monotonic()):
+            completion = await interviewer.model.complete(prompt, deadline_s=end - time.monotonic())
+    except (ModelFailed, TimeoutError) as failed:
+        interviewer.observer.fallback(failed.reason if isinstance(failed, ModelFailed) else "timed_out")
+        return Worded(plan, plan.reply, "answered_fallback", has_failed=True)
+    text = _usable(completion, prompt)
     if text is None:
         interviewer.observer.fallback("unusable")
-        return plan.reply, "answered_fallback"
-    return text, "answered_fallback" if interviewer.is_builtin else "answered_ai"
+        return Worded(plan, plan.reply, "answered_fallback", has_failed=True)
+    record = with_facts(plan.record, completion.facts, interviewer.content.interview.agenda)
+    state = "answered_fallback" if interviewer.is_builtin else "answered_ai"
+    return Worded(replace(plan, record=record), text, state, has_failed=False)
 
 
-def _usable(completion: Completion, *, after_flag: bool) -> str | None:
+async def _prompt(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: Interviewer) -> Prompt:
+    if interviewer.briefing is None:
+        record = plan.record
+        return Prompt(plan.question_id, plan.reply, record.stage.value, record.language, is_flagged=bool(record.flags))
+    lines = await store.last_lines(turn.session.id, LAST_LINES)
+    agenda = interviewer.content.interview.agenda
+    return compose_prompt(plan, turn.session.id, lines, interviewer.briefing, agenda)
+
+
+def _usable(completion: Completion, prompt: Prompt) -> str | None:
     """The model's words, cleaned as people's are; None when they are cut off, empty, endless or refused."""
     text = clean(completion.text).strip()
     if completion.finish_reason != "stop" or not 0 < len(text) <= _LONGEST_REPLY:
         return None
-    return None if isinstance(check_reply(text, after_flag=after_flag), Refused) else text
+    verdict = check_reply(text, after_flag=prompt.is_flagged, language=prompt.language, told=prompt.told)
+    return None if isinstance(verdict, Refused) else text
 
 
-async def _append_reply(
-    job: Job,
+async def _write(
+    tx: IntakeTransaction, job: Job, turn: Turn, found: Worded, interviewer: Interviewer
+) -> Answered | None:
+    """Transaction B: append the reply; None, with nothing written, when the session has moved since it was planned.
+
+    The session is locked before the job, as in transaction A, so that the two never wait for each other.
+    Raises NotOurs.
+    """
+    session = turn.session
+    plan = found.plan
+    reply, new = _reply(session, plan, found.text, found.state, interviewer)
+    appended = await tx.answer(session, turn.waiting.id, reply, replace(new, has_model_failed=found.has_failed))
+    if appended is None:
+        return None
+    await tx.settle(job, has_more=turn.has_more)
+    await _announce_ready(tx, session.id, plan, job.request_id)
+    return Answered(appended, session.with_line(new.record, new.status))
+
+
+def _reply(
     session: Session,
-    waiting: Message,
-    plan: TurnPlan,
-    words: str,
-    state: str,
-    *,
-    store: IntakeStore,
-    interviewer: Interviewer,
-) -> None:
-    """Transaction B: append the reply, if the job is still ours and the session is as it was planned on."""
-    async with store.begin() as tx:
-        fresh = await tx.lock(session.id)
-        if fresh.version != session.version:
-            raise VersionMoved
-        oldest = await tx.oldest_waiting(session.id)
-        if oldest is None or oldest.id != waiting.id or not await tx.settle(job):
-            return
-        await _append(tx, fresh, waiting.id, plan, words, state, interviewer)
-        await _announce_ready(tx, fresh, plan, job.request_id)
-        await tx.announce(f"session:{session.id}")
-        if await tx.oldest_waiting(session.id) is not None:
-            await tx.enqueue(NewJob(JobKind.TAKE_TURN, session.id, job.request_id))
-
-
-async def _append(
-    tx: IntakeTransaction,
-    session: Session,
-    to: UUID,
     plan: TurnPlan,
     words: str,
     state: str,
     interviewer: Interviewer,
     *,
     is_emergency: bool = False,
-) -> Message:
+) -> tuple[NewReply, NewState]:
     """The reply and the session's new state; when the interview is complete, the hand-over with them."""
     choices = tuple((choice.value, choice.label) for choice in plan.choices)
-    reply = NewReply(words, plan.record.stage.value, state, choices, is_emergency)
-    appended = await tx.reply(session, to, reply)
     complaint = plan.record.answer("chief_complaint")
-    handover = _note(plan.record, interviewer) if plan.is_ready else None
     open_status = Status.READY if plan.is_ready else Status.IN_PROGRESS
-    await tx.save(
-        session,
+    new = NewState(
         plan.record,
         session.status if session.status.is_closed else open_status,
         name=complaint.value[:_NAME_LENGTH] if isinstance(complaint, Reported) else None,
-        handover=handover,
-        from_patient=is_emergency,
-        replies=1,
+        handover=_note(plan.record, interviewer) if plan.is_ready else None,
+        topics=(f"session:{session.id}",),
     )
-    return appended
+    return NewReply(words, plan.record.stage.value, state, choices, is_emergency), new
 
 
 def _note(record: ClinicalRecord, interviewer: Interviewer) -> dict[str, Any]:
@@ -335,9 +433,9 @@ def _note(record: ClinicalRecord, interviewer: Interviewer) -> dict[str, Any]:
     return sbar_to_json(note)
 
 
-async def _announce_ready(tx: IntakeTransaction, session: Session, plan: TurnPlan, request_id: str) -> None:
+async def _announce_ready(tx: IntakeTransaction, session_id: UUID, plan: TurnPlan, request_id: str) -> None:
     if plan.is_ready:
-        await tx.enqueue(NewJob(JobKind.ANNOUNCE_HANDOVER, session.id, request_id))
+        await tx.enqueue(NewJob(JobKind.ANNOUNCE_HANDOVER, session_id, request_id))
 
 
 async def start_session(access: Access, *, store: IntakeStore, interviewer: Interviewer, reuse: bool) -> UUID:
@@ -352,7 +450,59 @@ async def start_session(access: Access, *, store: IntakeStore, interviewer: Inte
                 return open_session
         plan = interview.opening(interview.new_record(), interviewer.content)
         session = await tx.create(access.link.connection_id, plan.record)
-        choices = tuple((choice.value, choice.label) for choice in plan.choices)
-        await tx.reply(session, None, NewReply(plan.reply, plan.record.stage.value, "answered_fixed", choices))
-        await tx.save(session, plan.record, Status.NOT_STARTED)
+        await _greet(tx, session, plan)
         return session.id
+
+
+async def _greet(tx: IntakeTransaction, session: Session, plan: TurnPlan) -> None:
+    choices = tuple((choice.value, choice.label) for choice in plan.choices)
+    greeting = NewReply(plan.reply, plan.record.stage.value, "answered_fixed", choices)
+    await _answer(tx, session, None, greeting, NewState(plan.record, Status.NOT_STARTED))
+
+
+async def archive_session(access: Access, session_id: UUID, actor: Person, *, store: IntakeStore) -> None:
+    """Take an unfinished interview out of every list; what was said is kept.
+
+    Raises BadInput for a finished one, and for one with an emergency in it, which only a clinician puts away.
+    """
+    async with store.begin() as tx:
+        session = await tx.lock(session_id)
+        _check_unfinished(session, "deleted")
+        if session.record.acuity is Acuity.EMERGENCY:
+            raise BadInput("What was told here sounded dangerous, so it stays with your doctor until it was seen.")
+        await tx.archive(session_id)
+        told = {"connectionId": str(access.link.connection_id), "previousStatus": session.status.value}
+        await tx.audit(actor, "intake_session_deleted", session_id, told)
+
+
+async def reset_session(
+    access: Access, session_id: UUID, actor: Person, *, store: IntakeStore, interviewer: Interviewer
+) -> None:
+    """Begin an unfinished interview again under its id; the old conversation is kept, no longer shown.
+
+    A danger that was told stays on record: only a clinician lowers an urgency. Raises BadInput for a finished one.
+    """
+    async with store.begin() as tx:
+        session = await tx.lock(session_id)
+        _check_unfinished(session, "begun again")
+        told = {
+            "connectionId": str(access.link.connection_id),
+            "previousStatus": session.status.value,
+            "previousCompleteness": session.record.completeness,
+        }
+        while (turn := await tx.turn(session_id)) is not None:
+            # No interview will answer it any more, and no message is left without an answer.
+            unchanged = NewState(turn.session.record, turn.session.status)
+            last = _after_ready(session.record, interviewer)
+            await _answer(tx, turn.session, turn.waiting.id, last, unchanged)
+        old, new = session.record, interview.new_record()
+        new = replace(new, flags=old.flags, acuity=old.acuity, colour=old.colour, reasons=old.reasons)
+        plan = interview.opening(new, interviewer.content)
+        again = await tx.begin_again(session, plan.record, access.link.doctor_user_id)
+        await _greet(tx, again, plan)
+        await tx.audit(actor, "intake_reset", session_id, told)
+
+
+def _check_unfinished(session: Session, done: str) -> None:
+    if session.status.is_closed:
+        raise BadInput(f"This interview is complete and with your doctor, so it cannot be {done}.")

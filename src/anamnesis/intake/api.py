@@ -1,11 +1,10 @@
 """The procedures of the interview: intake.*."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from anamnesis.care.model import Access, Standing
@@ -13,7 +12,7 @@ from anamnesis.care.policy import access_as_clinician, access_as_patient, access
 from anamnesis.care.store import PostgresCareStore, link_of
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
-from anamnesis.intake.model import Message, NewMessage, Status
+from anamnesis.intake.model import Message, NewMessage, Session, Status
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.intake.views import (
     NEUTRAL_THOUGHT,
@@ -31,6 +30,7 @@ from anamnesis.intake.views import (
     doctor_of,
     layered_line,
     medical_data,
+    note_line,
     patient_in_list,
     patients_medical_data,
     session_fields,
@@ -41,21 +41,12 @@ from anamnesis.intake.views import (
 from anamnesis.kernel.errors import BadInput, NotFound, NotPermitted
 from anamnesis.kernel.identity import DoctorId, PatientId
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
+from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracked
 from anamnesis.schema import ONE_OF, Input, Maybe, Output, Uuid, items, number, text
 
 MOST_AT_ONCE = 50
-#: Below the five seconds after which a lost access must have been noticed.
-_RECHECK_S = 4.0
 _STATUS = Literal["not_started", "in_progress", "ready", "reviewed", "all"]
-
-
-class Listener(Protocol):
-    """Where live news comes from: topics with ids only."""
-
-    def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        """Payloads published to the topic while subscribed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +171,8 @@ class ListenInbox(Input):
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
 
 
-async def _patient_id(call: Call) -> PatientId:
+async def patient_id_of(call: Call) -> PatientId:
+    """The calling patient's profile, made if there is none."""
     person = call.person
     return person.patient_id or await call.services.care.ensure_patient(person.user_id)
 
@@ -227,7 +219,7 @@ async def create_new(call: Call, body: ConnectionRef) -> SessionRow:
     "intake.getSession", input=SessionRef, output=SessionView, rest=Rest("GET", "/intake-sessions/{sessionId}")
 )
 async def get_session(call: Call, body: SessionRef) -> SessionView:
-    """A session with its transcript."""
+    """A session with its transcript; a doctor's view has the doctor's additions in it."""
     store = call.services.store
     row = await store.full(body.session_id)
     access = access_connection(
@@ -239,7 +231,8 @@ async def get_session(call: Call, body: SessionRef) -> SessionView:
     )
     assert row is not None
     lines = await store.transcript(body.session_id)
-    return session_view(row, lines, for_patient=access.standing is Standing.PATIENT)
+    notes = None if access.standing is Standing.PATIENT else await store.notes(body.session_id)
+    return session_view(row, lines, notes=notes)
 
 
 def _link(row: Any) -> Any:
@@ -259,7 +252,7 @@ async def my_sessions(call: Call, body: ListSessions | None) -> SessionList:
     wanted = body or ListSessions()
     connection_id = wanted.connection_id or None
     limit = min(int(wanted.limit), MOST_AT_ONCE)
-    rows = await call.services.store.full_of_patient(await _patient_id(call), connection_id, wanted.status, limit)
+    rows = await call.services.store.full_of_patient(await patient_id_of(call), connection_id, wanted.status, limit)
     return SessionList(
         sessions=[
             ListedSession(
@@ -307,8 +300,16 @@ def _doctor_id(call: Call) -> DoctorId:
     return doctor_id
 
 
+def _is_urgent(intake: Intake, body: SendMessage) -> bool:
+    return actions.is_dangerous(body.content, intake.interviewer)
+
+
 @procedures.mutation(
-    "intake.sendMessage", input=SendMessage, output=Sent, rest=Rest("POST", "/intake-sessions/{sessionId}/messages")
+    "intake.sendMessage",
+    input=SendMessage,
+    output=Sent,
+    rest=Rest("POST", "/intake-sessions/{sessionId}/messages"),
+    is_urgent=_is_urgent,
 )
 async def send_message(call: Call, body: SendMessage) -> Sent:
     """Keep a message exactly once, screen it, and answer it; from a doctor it is a note the patient never sees."""
@@ -324,19 +325,19 @@ async def send_message(call: Call, body: SendMessage) -> Sent:
         access, body.session_id, message, store=intake.store, interviewer=intake.interviewer,
         request_id=call.request.request_id,
     )  # fmt: skip
-    reply = await actions.answer(received, body.session_id, store=intake.store, interviewer=intake.interviewer)
-    return await _sent(call, body.session_id, received.message, reply)
+    answered = await actions.answer(received, body.session_id, store=intake.store, interviewer=intake.interviewer)
+    session = answered.session or await intake.store.peek(body.session_id)
+    return _sent(session, received.message, answered.reply)
 
 
-async def _sent(call: Call, session_id: UUID, message: Message, reply: Message | None) -> Sent:
-    row = await call.services.store.full(session_id) or {}
+def _sent(session: Session, message: Message, reply: Message | None) -> Sent:
     return Sent(
         user_message=UserMessage(id=message.id, role="user", text=message.text, images=UNDEFINED, timestamp=message.at),
         ai_message=None if reply is None else _ai_message(reply),
         thought=NEUTRAL_THOUGHT,
-        updated_medical_data=patients_medical_data(row),
-        completeness=row["completeness"],
-        is_ready=Status(row["status"]).is_closed,
+        updated_medical_data=patients_medical_data(session.record, session.legacy, session.status),
+        completeness=session.record.completeness,
+        is_ready=session.status.is_closed,
     )
 
 
@@ -356,16 +357,16 @@ def _ai_message(reply: Message) -> AiMessage:
 async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) -> Sent:
     store = call.services.store
     note = await store.add_note(session_id, call.person, content, key)
-    row = await store.full(session_id) or {}
+    session = await store.peek(session_id)
     return Sent(
         user_message=UserMessage(
             id=note["id"], role="doctor", text=note["content"], images=UNDEFINED, timestamp=note["created_at"]
         ),
         ai_message=None,
-        thought=thought_for_clinician(row),
-        updated_medical_data=medical_data(row, handover=None),
-        completeness=row["completeness"],
-        is_ready=Status(row["status"]).is_closed,
+        thought=thought_for_clinician(session.record),
+        updated_medical_data=medical_data(session.record, session.legacy, session.status, handover=None),
+        completeness=session.record.completeness,
+        is_ready=session.status.is_closed,
     )
 
 
@@ -373,11 +374,15 @@ async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) ->
     "intake.getMessages", input=ConnectionRef, output=Lines, rest=Rest("GET", "/connections/{connectionId}/transcript")
 )
 async def get_messages(call: Call, body: ConnectionRef) -> Lines:
-    """The transcript over all sessions of a connection; clinicians' notes are not in it."""
+    """The transcript over all sessions of a connection; a doctor's view has the doctor's additions after it."""
+    store = call.services.store
     link = await call.services.care.link_of_connection(body.connection_id)
-    access_connection(call.person, link, writing=False, oversight=True)
-    rows = await call.services.store.transcript_of_connection(body.connection_id)
-    return Lines(messages=[layered_line(row) for row in rows])
+    access = access_connection(call.person, link, writing=False, oversight=True)
+    lines = [layered_line(row) for row in await store.transcript_of_connection(body.connection_id)]
+    if access.standing is not Standing.PATIENT:
+        lines += [note_line(note) for note in await store.notes_of_connection(body.connection_id)]
+        lines.sort(key=lambda line: line.timestamp)
+    return Lines(messages=lines)
 
 
 @procedures.mutation(
@@ -406,15 +411,20 @@ async def rename(call: Call, body: Rename) -> SessionRow:
 )
 async def mark_as_reviewed(call: Call, body: SessionRef) -> SessionRow:
     """Mark a ready case as reviewed; again only notes that it was dealt with, and it never goes back."""
+    return await review(call, body.session_id)
+
+
+async def review(call: Call, session_id: UUID) -> SessionRow:
+    """The session after its doctor has reviewed it. Raises NotFound, NotPermitted, and BadInput for one not ready."""
     store = call.services.store
-    row = await store.full(body.session_id)
+    row = await store.full(session_id)
     link = None if row is None else _link(row)
     access_as_clinician(call.person, link, writing=True, what="session")
     assert row is not None
     if not Status(row["status"]).is_closed:
         raise BadInput("This interview is not complete yet, so there is nothing to review.")
-    await store.review(body.session_id, call.person)
-    return session_row(await store.full(body.session_id) or {}, for_patient=False)
+    await store.review(session_id, call.person)
+    return session_row(await store.full(session_id) or {}, for_patient=False)
 
 
 @procedures.subscription(
@@ -422,10 +432,10 @@ async def mark_as_reviewed(call: Call, body: SessionRef) -> SessionRow:
 )
 async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
     """Each new line of a session's transcript, from the given one on, for as long as the caller may see it."""
-    store, after = call.services.store, _seq_of(body.last_event_id)
+    store, after = call.services.store, place_of(body.last_event_id or None) or 0
     await _access(call, body.session_id, writing=False)
     async with call.services.listener.subscribe(f"session:{body.session_id}") as news:
-        with closing(_News(news)) as waiting:
+        with closing(News(news)) as waiting:
             while True:
                 for line in await store.transcript(body.session_id, after=after):
                     after = line["seq"]
@@ -443,34 +453,8 @@ async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
     doctor_id, count = _doctor_id(call), 0
     async with call.services.listener.subscribe(f"inbox:{doctor_id}") as news:
         yield Tracked("0", {"changed": False})
-        with closing(_News(news)) as waiting:
+        with closing(News(news)) as waiting:
             while (changed := await waiting.wait()) is not None:
                 if changed:
                     count += 1
                     yield Tracked(str(count), {"changed": True})
-
-
-class _News:
-    """Waits for news without ever cancelling the iterator, which a time-out inside it would end."""
-
-    def __init__(self, news: AsyncIterator[str]) -> None:
-        self._news = news
-        self._next: asyncio.Future[str] | None = None
-
-    async def wait(self) -> bool | None:
-        """Whether there was news, within the time access may go unchecked; None when there will be no more."""
-        self._next = self._next or asyncio.ensure_future(anext(self._news))
-        done, _ = await asyncio.wait({self._next}, timeout=_RECHECK_S)
-        if not done:
-            return False
-        following, self._next = self._next, None
-        return not isinstance(following.exception(), StopAsyncIteration) or None
-
-    def close(self) -> None:
-        """Stop waiting."""
-        if self._next is not None:
-            self._next.cancel()
-
-
-def _seq_of(last_event_id: str | Undefined) -> int:
-    return int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else 0  # noqa: PLR2004 - a bigint

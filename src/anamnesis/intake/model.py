@@ -1,8 +1,10 @@
 """An intake session: one interview of one patient for one doctor, and the legal ways it moves."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from anamnesis.clinical.record import ClinicalRecord
@@ -24,7 +26,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session as it was locked or read; version rises with every change."""
+    """A session as it was locked or read.
+
+    version rises with every change, and next_seq, the place of the next line, with every line. legacy is what the
+    replaced system had stored of the case.
+    """
 
     id: UUID
     connection_id: UUID
@@ -33,6 +39,12 @@ class Session:
     epoch: int
     version: int
     name: str | None
+    next_seq: int
+    legacy: Mapping[str, Any]
+
+    def with_line(self, record: ClinicalRecord, status: Status) -> "Session":
+        """The session after one more line of its transcript."""
+        return replace(self, record=record, status=status, version=self.version + 1, next_seq=self.next_seq + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +80,44 @@ class NewReply:
     state: str
     choices: tuple[tuple[str, str], ...] = ()
     is_emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewState:
+    """What a session becomes with a reply. What is None changes nothing; topics are woken.
+
+    has_model_failed counts failures of models in a row; a success ends the count.
+    """
+
+    record: ClinicalRecord
+    status: Status
+    name: str | None = None
+    handover: Mapping[str, Any] | None = None
+    topics: tuple[str, ...] = ()
+    has_model_failed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message that was stored, the session it moved, and whether none before it still waits."""
+
+    message: Message
+    session: Session
+    is_next: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The message whose turn it is, with the session it is answered on; has_more when others wait behind it."""
+
+    session: Session
+    waiting: Message
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A reply, and the session as it is with it; either is None when it is not known."""
+
+    reply: Message | None
+    session: Session | None

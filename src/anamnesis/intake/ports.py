@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from anamnesis.clinical.record import ClinicalRecord
-from anamnesis.intake.model import Message, NewMessage, NewReply, Session, Status
+from anamnesis.intake.model import Kept, Message, NewMessage, NewReply, NewState, Session, Turn
+from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, NewJob
 
 
-class VersionMoved(Exception):
-    """Somebody else changed the session between reading and writing it."""
+class NotOurs(Exception):
+    """Somebody else has the job by now, so what was written with it must not stand: the transaction is undone."""
 
 
 class IntakeTransaction(Protocol):
@@ -19,28 +20,25 @@ class IntakeTransaction(Protocol):
 
     async def lock(self, session_id: UUID) -> Session: ...  # noqa: D102
     async def seen(self, session_id: UUID, message: NewMessage) -> Message | None: ...  # noqa: D102
-    async def append(self, session: Session, message: NewMessage, *, state: str) -> Message: ...  # noqa: D102
-    async def reply(self, session: Session, to: UUID | None, reply: NewReply) -> Message: ...  # noqa: D102
-    async def oldest_waiting(self, session_id: UUID) -> Message | None: ...  # noqa: D102
+    async def keep(  # noqa: D102
+        self, session: Session, message_id: UUID, message: NewMessage, record: ClinicalRecord, *topics: str
+    ) -> Kept | None: ...
+    async def answer(  # noqa: D102
+        self, session: Session, to: UUID | None, reply: NewReply, new: NewState
+    ) -> Message | None: ...
     async def enqueue(self, *jobs: NewJob) -> None: ...  # noqa: D102
     async def enqueue_claimed(self, job: NewJob) -> Job | None: ...  # noqa: D102
-    async def settle(self, job: Job) -> bool: ...  # noqa: D102
-    async def announce(self, *topics: str) -> None: ...  # noqa: D102
+    async def settle(self, job: Job, *, has_more: bool = False) -> None: ...  # noqa: D102
     async def create(self, connection_id: UUID, record: ClinicalRecord) -> Session: ...  # noqa: D102
-    async def open_session(self, connection_id: UUID) -> UUID | None: ...  # noqa: D102
-
-    async def save(  # noqa: D102
-        self,
-        session: Session,
-        record: ClinicalRecord,
-        status: Status,
-        *,
-        name: str | None = None,
-        handover: Mapping[str, Any] | None = None,
-        from_patient: bool = False,
-        replies: int = 0,
-        errors: int = 0,
+    async def turn(self, session_id: UUID) -> Turn | None: ...  # noqa: D102
+    async def archive(self, session_id: UUID) -> None: ...  # noqa: D102
+    async def begin_again(  # noqa: D102
+        self, session: Session, record: ClinicalRecord, doctor_user_id: UUID
+    ) -> Session: ...
+    async def audit(  # noqa: D102
+        self, actor: Person, action: str, session_id: UUID, metadata: Mapping[str, object]
     ) -> None: ...
+    async def open_session(self, connection_id: UUID) -> UUID | None: ...  # noqa: D102
 
 
 class IntakeStore(Protocol):
@@ -48,8 +46,10 @@ class IntakeStore(Protocol):
 
     def begin(self) -> AbstractAsyncContextManager[IntakeTransaction]: ...  # noqa: D102
     async def peek(self, session_id: UUID) -> Session: ...  # noqa: D102
-    async def waiting(self, session_id: UUID) -> Message | None: ...  # noqa: D102
+    async def turn(self, session_id: UUID) -> Turn | None: ...  # noqa: D102
     async def reply_of(self, message_id: UUID) -> Message | None: ...  # noqa: D102
+    async def may_leave(self, session_id: UUID) -> bool: ...  # noqa: D102
+    async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]: ...  # noqa: D102
     async def claim_turn(self, session_id: UUID) -> Job | None: ...  # noqa: D102
     def held(self, job: Job) -> AbstractAsyncContextManager[None]: ...  # noqa: D102
     async def give_back(self, job: Job, error_type: str) -> None: ...  # noqa: D102

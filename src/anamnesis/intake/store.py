@@ -13,8 +13,8 @@ from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_t
 from anamnesis.db import outbox
 from anamnesis.db.bus import notify
 from anamnesis.db.postgres import Connection, Database
-from anamnesis.intake.model import Message, NewMessage, NewReply, Session, Status
-from anamnesis.intake.ports import VersionMoved
+from anamnesis.intake.model import Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
+from anamnesis.intake.ports import NotOurs
 from anamnesis.kernel.errors import Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
@@ -23,19 +23,25 @@ Row = Mapping[str, Any]
 
 _LINK: Final = """
 SELECT s.id AS session_id, s.status::text AS session_status, c.id, c.patient_id, c.doctor_id, c.status::text AS status,
-       p.user_id AS patient_user_id, d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
+       p.user_id AS patient_user_id, d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
+       d.verification_status = 'verified' AND u.is_active AS is_there
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
-JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
 WHERE s.id = $1 AND s.archived_at IS NULL"""
 
-_LOCK: Final = """
-SELECT id, connection_id, status::text AS status, record, epoch, version, name
-FROM intake_sessions WHERE id = $1 FOR UPDATE"""
+_SESSION: Final = """
+SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.epoch, s.version, s.name, s.next_seq,
+       s.medical_data
+FROM intake_sessions s WHERE s.id = $1"""
+_LOCK: Final = _SESSION + " FOR UPDATE"
 
-_PEEK: Final = """
-SELECT id, connection_id, status::text AS status, record, epoch, version, name FROM intake_sessions WHERE id = $1"""
-
-_NEXT_SEQ: Final = "UPDATE intake_sessions SET next_seq = next_seq + 1 WHERE id = $1 RETURNING next_seq - 1"
+#: One statement, so one moment: the session, the message whose turn it is, and how many wait with it.
+_TURN: Final = """
+SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.epoch, s.version, s.name, s.next_seq,
+       s.medical_data, m.id AS waiting_id, m.seq, m.role, m.content, m.created_at,
+       (SELECT count(*) FROM chat_messages WHERE session_id = $1 AND turn_state = 'waiting') AS waiting
+FROM intake_sessions s JOIN chat_messages m ON m.session_id = s.id
+WHERE s.id = $1 AND m.turn_state = 'waiting' ORDER BY m.seq LIMIT 1"""
 
 _SEEN: Final = """
 SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to
@@ -49,26 +55,73 @@ _REPLY_OF: Final = """
 SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to
 FROM chat_messages WHERE reply_to = $1 AND superseded_at IS NULL"""
 
-_OLDEST_WAITING: Final = """
-SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to
-FROM chat_messages WHERE session_id = $1 AND turn_state = 'waiting' ORDER BY seq LIMIT 1"""
+#: The patient's words and what they change, both or neither: a client id that is known already changes nothing.
+_KEEP: Final = """
+WITH kept AS (
+    INSERT INTO chat_messages (id, session_id, epoch, seq, role, sender_id, content, client_message_id, turn_state)
+    VALUES ($1, $2, $3, $4, 'user', $5, $6, $7, 'waiting')
+    ON CONFLICT (session_id, sender_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
+    RETURNING created_at),
+moved AS (
+    UPDATE intake_sessions
+    SET status = $8::intake_status, record = $9, acuity = $10, completeness = $11, current_agent = $12,
+        next_seq = next_seq + 1, version = version + 1, updated_at = clock_timestamp(),
+        last_patient_at = clock_timestamp(), started_at = coalesce(started_at, clock_timestamp())
+    WHERE id = $2 AND EXISTS (SELECT FROM kept))
+SELECT created_at, (SELECT count(*) FROM chat_messages WHERE session_id = $2 AND turn_state = 'waiting') AS older,
+       (SELECT count(pg_notify($13, topic)) FROM unnest($14::text[]) AS topic)
+FROM kept"""
 
-_INSERT: Final = """
-INSERT INTO chat_messages (session_id, epoch, seq, role, sender_id, content, active_agent, choices, is_emergency,
-                           client_message_id, reply_to, turn_state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to"""
+#: The reply and the session's new state over the version it was planned on; no row when that has moved.
+_ANSWER: Final = """
+WITH moved AS (
+    UPDATE intake_sessions
+    SET status = $3::intake_status, record = $4, acuity = $5, completeness = $6, current_agent = $7,
+        name = CASE WHEN is_named THEN name ELSE $8::text END, is_named = is_named OR $8::text IS NOT NULL,
+        clinical_handover = coalesce($9, clinical_handover),
+        completed_at = coalesce(completed_at, CASE WHEN $3 = 'ready' THEN clock_timestamp() END),
+        ai_message_count = ai_message_count + CASE WHEN $10::uuid IS NULL THEN 0 ELSE 1 END,
+        consecutive_errors = CASE WHEN $18::boolean THEN consecutive_errors + 1
+                                  WHEN NOT $18::boolean THEN 0 ELSE consecutive_errors END,
+        next_seq = next_seq + 1, version = version + 1, updated_at = clock_timestamp()
+    WHERE id = $1 AND version = $2
+    RETURNING id, epoch, next_seq - 1 AS seq),
+marked AS (UPDATE chat_messages m SET turn_state = $11 FROM moved WHERE m.id = $10)
+INSERT INTO chat_messages (session_id, epoch, seq, role, content, active_agent, choices, is_emergency, reply_to)
+SELECT moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10 FROM moved
+RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
+          (SELECT count(pg_notify($16, topic)) FROM unnest($17::text[]) AS topic)"""
 
-_SAVE: Final = """
-UPDATE intake_sessions SET status = $2::intake_status, record = $3, acuity = $4, completeness = $5, current_agent = $6,
-       name = CASE WHEN is_named THEN name ELSE $7::text END, is_named = is_named OR $7::text IS NOT NULL,
-       version = version + 1, updated_at = clock_timestamp(),
-       clinical_handover = coalesce($8, clinical_handover),
-       started_at = coalesce(started_at, CASE WHEN $2 <> 'not_started' THEN clock_timestamp() END),
-       completed_at = coalesce(completed_at, CASE WHEN $2 = 'ready' THEN clock_timestamp() END),
-       last_patient_at = CASE WHEN $9 THEN clock_timestamp() ELSE last_patient_at END,
-       ai_message_count = ai_message_count + $10, consecutive_errors = $11
-WHERE id = $1 AND version = $12"""
+_ARCHIVE: Final = "UPDATE intake_sessions SET archived_at = clock_timestamp(), version = version + 1 WHERE id = $1"
+
+#: A new epoch: the old conversation stays where it is and is no longer shown.
+_BEGIN_AGAIN: Final = """
+UPDATE intake_sessions
+SET epoch = epoch + 1, status = 'not_started', record = $2, medical_data = '{}', clinical_handover = NULL,
+    doctor_thought = NULL, acuity = $3, completeness = $4, current_agent = $5, ai_message_count = 0,
+    consecutive_errors = 0, termination_reason = NULL, started_at = NULL, completed_at = NULL,
+    version = version + 1, updated_at = clock_timestamp()
+WHERE id = $1
+RETURNING id, connection_id, status::text AS status, record, epoch, version, name, next_seq, medical_data"""
+
+_TELL_OF_RESET: Final = """
+INSERT INTO notifications (user_id, type, title, message, data)
+VALUES ($1, 'message', 'An interview was begun again', 'A patient has begun an interview again.',
+        jsonb_build_object('connectionId', $2::uuid, 'sessionId', $3::uuid, 'patientName', 'A patient',
+                           'action', 'reset'))"""
+
+_LINKABLE: Final = """
+SELECT id, status::text AS status, completeness, created_at, updated_at FROM intake_sessions
+WHERE connection_id = $1 AND archived_at IS NULL
+  AND (status = 'ready' OR (status = 'in_progress' AND completeness >= 50))
+ORDER BY created_at DESC, id"""
+
+_RECOMMENDATIONS: Final = """
+SELECT id, updated_at, medical_data->'ucgRecommendations' AS recommendations FROM intake_sessions
+WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
+
+_LATEST: Final = """
+SELECT id FROM intake_sessions WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
 
 _FULL: Final = """
 SELECT s.id, s.connection_id, s.name, s.status::text AS status, s.record, s.medical_data, s.clinical_handover,
@@ -88,12 +141,14 @@ _FULL_OF_PATIENT: Final = (
     _FULL + "WHERE c.patient_id = $1 AND s.archived_at IS NULL AND ($2::uuid IS NULL OR s.connection_id = $2)"
     " AND ($3 = 'all' OR s.status::text = $3) ORDER BY s.updated_at DESC, s.id LIMIT $4"
 )
+_ALL_OF_PATIENT: Final = (
+    _FULL + "WHERE c.patient_id = $1 AND s.archived_at IS NULL AND s.status::text = ANY ($2::text[])"
+    " ORDER BY s.created_at DESC, s.id"
+)
 _FULL_OF_DOCTOR: Final = (
     _FULL + "WHERE c.doctor_id = $1 AND c.status = 'active' AND s.archived_at IS NULL"
     " AND ($2 = 'all' OR s.status::text = $2) ORDER BY s.updated_at DESC, s.id LIMIT $3"
 )
-
-NOT_URGENT: Final = False
 
 #: Lines of a session's present conversation; a restarted one has a new epoch.
 _LINES: Final = """
@@ -102,9 +157,25 @@ FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id AND s.epoch =
 WHERE m.superseded_at IS NULL
 """
 _TRANSCRIPT: Final = _LINES + "AND m.session_id = $1 AND m.seq > $2 ORDER BY m.seq"
+_MAY_LEAVE: Final = """
+SELECT EXISTS (
+    SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
+    JOIN consents a ON a.user_id = p.user_id AND a.purpose = 'outside_model' AND a.withdrawn_at IS NULL
+    WHERE s.id = $1)"""
+
+_LAST_LINES: Final = _LINES + "AND m.session_id = $1 ORDER BY m.seq DESC LIMIT $2"
 _TRANSCRIPT_OF_CONNECTION: Final = (
     _LINES + "AND s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at, s.id, m.seq"
 )
+
+_NOTES: Final = """
+SELECT n.id, n.content, n.created_at, n.kind, n.metadata, n.images FROM clinician_notes n
+WHERE n.session_id = $1 ORDER BY n.created_at, n.id"""
+
+_NOTES_OF_CONNECTION: Final = """
+SELECT n.id, n.content, n.created_at, n.kind, n.metadata, n.images
+FROM clinician_notes n JOIN intake_sessions s ON s.id = n.session_id
+WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY n.created_at, n.id"""
 
 _NOTE_SEEN: Final = """
 SELECT id, content, created_at FROM clinician_notes
@@ -151,53 +222,37 @@ class IntakeTransaction:
         is_twin = row is not None and row["turn_state"] == "waiting" and row["content"] == message.text
         return _message(row) if is_twin and row is not None else None
 
-    async def append(self, session: Session, message: NewMessage, *, state: str) -> Message:
-        """Keep the patient's words at the end of the transcript."""
-        seq = await self.connection.fetchval(_NEXT_SEQ, session.id)
-        row = await self.connection.fetchrow(
-            _INSERT, session.id, session.epoch, seq, "user", message.sender_id, message.text, None, None,
-            NOT_URGENT, message.client_message_id, None, state,
-        )  # fmt: skip
-        assert row is not None
-        return _message(row)
+    async def keep(
+        self, session: Session, message_id: UUID, message: NewMessage, record: ClinicalRecord, *topics: str
+    ) -> Kept | None:
+        """Keep the patient's words at the end of the transcript, with what they made of the record.
 
-    async def reply(self, session: Session, to: UUID | None, reply: NewReply) -> Message:
-        """Append a reply and mark its message as answered; a second current reply is refused by the database."""
-        seq = await self.connection.fetchval(_NEXT_SEQ, session.id)
+        None when the client id is known already. The topics are woken when the transaction commits.
+        """
+        status = session.status if session.status.is_closed else Status.IN_PROGRESS
+        row = await self.connection.fetchrow(
+            _KEEP, message_id, session.id, session.epoch, session.next_seq, message.sender_id, message.text,
+            message.client_message_id, status.value, record_to_json(record), int(record.acuity), record.completeness,
+            record.stage.value, outbox.CHANNEL, topics,
+        )  # fmt: skip
+        if row is None:
+            return None
+        stored = Message(message_id, session.next_seq, "user", message.text, row["created_at"])
+        return Kept(stored, session.with_line(record, status), is_next=row["older"] == 0)
+
+    async def answer(self, session: Session, to: UUID | None, reply: NewReply, new: NewState) -> Message | None:
+        """Append a reply, mark its message as answered and write the session's new state.
+
+        None when the session is not as it was planned on. A second current reply is refused by the database.
+        """
         choices = [{"value": value, "label": label} for value, label in reply.choices]
+        record = new.record
         row = await self.connection.fetchrow(
-            _INSERT, session.id, session.epoch, seq, "model", None, reply.text, reply.agent, choices,
-            reply.is_emergency, None, to, None,
+            _ANSWER, session.id, session.version, new.status.value, record_to_json(record), int(record.acuity),
+            record.completeness, record.stage.value, new.name, new.handover, to, reply.state, reply.text, reply.agent,
+            choices, reply.is_emergency, outbox.CHANNEL, new.topics, new.has_model_failed,
         )  # fmt: skip
-        if to is not None:
-            await self.connection.execute("UPDATE chat_messages SET turn_state = $2 WHERE id = $1", to, reply.state)
-        assert row is not None
-        return _message(row)
-
-    async def oldest_waiting(self, session_id: UUID) -> Message | None:
-        """The message whose turn it is."""
-        row = await self.connection.fetchrow(_OLDEST_WAITING, session_id)
         return None if row is None else _message(row)
-
-    async def save(
-        self,
-        session: Session,
-        record: ClinicalRecord,
-        status: Status,
-        *,
-        name: str | None = None,
-        handover: Mapping[str, Any] | None = None,
-        from_patient: bool = False,
-        replies: int = 0,
-        errors: int = 0,
-    ) -> None:
-        """Write the session's new state over the version it was read at. Raises VersionMoved."""
-        done = await self.connection.execute(
-            _SAVE, session.id, status.value, record_to_json(record), int(record.acuity), record.completeness,
-            record.stage.value, name, handover, from_patient, replies, errors, session.version,
-        )  # fmt: skip
-        if str(done) != "UPDATE 1":
-            raise VersionMoved
 
     async def enqueue(self, *jobs: NewJob) -> None:
         """Leave work that commits with this transaction."""
@@ -207,20 +262,17 @@ class IntakeTransaction:
         """Leave work and take it at once; None when a worker is already at it."""
         return await outbox.enqueue_claimed(self.connection, job)
 
-    async def settle(self, job: Job) -> bool:
-        """Mark the job as done with this transaction; False when somebody else has it by now."""
-        return await outbox.settle(self.connection, job)
-
-    async def announce(self, *topics: str) -> None:
-        """Wake who listens for these topics, when the transaction commits."""
-        for topic in topics:
-            await notify(self.connection, topic)
+    async def settle(self, job: Job, *, has_more: bool = False) -> None:
+        """Mark the job as done with this transaction, or as due again. Raises NotOurs."""
+        if not await outbox.settle(self.connection, job, has_more=has_more):
+            raise NotOurs
 
     async def create(self, connection_id: UUID, record: ClinicalRecord) -> Session:
         """A new session."""
         row = await self.connection.fetchrow(
             "INSERT INTO intake_sessions (connection_id, record) VALUES ($1, $2)"
-            " RETURNING id, connection_id, status::text AS status, record, epoch, version, name",
+            " RETURNING id, connection_id, status::text AS status, record, epoch, version, name, next_seq,"
+            " medical_data",
             connection_id,
             record_to_json(record),
         )
@@ -236,6 +288,25 @@ class IntakeTransaction:
             connection_id,
         )
         return None if found is None else UUID(str(found))
+
+    async def turn(self, session_id: UUID) -> Turn | None:
+        """The message whose turn it is with its session; None when none waits."""
+        row = await self.connection.fetchrow(_TURN, session_id)
+        return None if row is None else _turn(row)
+
+    async def archive(self, session_id: UUID) -> None:
+        """Take the session out of every list; nothing of it is deleted."""
+        await self.connection.execute(_ARCHIVE, session_id)
+
+    async def begin_again(self, session: Session, record: ClinicalRecord, doctor_user_id: UUID) -> Session:
+        """The session in a new epoch with this record, its doctor told of it."""
+        row = await self.connection.fetchrow(
+            _BEGIN_AGAIN, session.id, record_to_json(record), int(record.acuity), record.completeness,
+            record.stage.value,
+        )  # fmt: skip
+        assert row is not None
+        await self.connection.execute(_TELL_OF_RESET, doctor_user_id, session.connection_id, session.id)
+        return _session(row)
 
     async def audit(self, actor: Person, action: str, session_id: UUID, metadata: Mapping[str, object]) -> None:
         """Write one audit line."""
@@ -261,14 +332,14 @@ class PostgresIntakeStore:
 
     async def peek(self, session_id: UUID) -> Session:
         """The session as it is, without a lock."""
-        row = await self.database.fetchrow(_PEEK, session_id)
+        row = await self.database.fetchrow(_SESSION, session_id)
         assert row is not None
         return _session(row)
 
-    async def waiting(self, session_id: UUID) -> Message | None:
-        """The message whose turn it is, without a lock."""
-        row = await self.database.fetchrow(_OLDEST_WAITING, session_id)
-        return None if row is None else _message(row)
+    async def turn(self, session_id: UUID) -> Turn | None:
+        """The message whose turn it is with its session, without a lock; None when none waits."""
+        row = await self.database.fetchrow(_TURN, session_id)
+        return None if row is None else _turn(row)
 
     async def reply_of(self, message_id: UUID) -> Message | None:
         """The current reply to a message."""
@@ -315,13 +386,48 @@ class PostgresIntakeStore:
         """The sessions of a doctor's active connections, newest change first."""
         return [dict(row) for row in await self.database.fetch(_FULL_OF_DOCTOR, doctor_id, status, limit)]
 
+    async def all_of_patient(self, patient_id: UUID, statuses: tuple[str, ...]) -> list[Row]:
+        """Every session of a patient in one of these states, newest first."""
+        return [dict(row) for row in await self.database.fetch(_ALL_OF_PATIENT, patient_id, statuses)]
+
+    async def linkable(self, connection_id: UUID) -> list[Row]:
+        """The sessions of a connection that tell enough to talk about: ready, or half done."""
+        return [dict(row) for row in await self.database.fetch(_LINKABLE, connection_id)]
+
+    async def recommendations(self, connection_id: UUID) -> Row | None:
+        """What the replaced system had stored as guidelines for the latest session of a connection."""
+        row = await self.database.fetchrow(_RECOMMENDATIONS, connection_id)
+        return None if row is None else dict(row)
+
+    async def latest(self, connection_id: UUID) -> UUID | None:
+        """The session of a connection that changed last."""
+        found = await self.database.fetchval(_LATEST, connection_id)
+        return None if found is None else UUID(str(found))
+
     async def transcript(self, session_id: UUID, *, after: int = 0) -> list[Row]:
         """The conversation in order, from the first line after this place."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, after)]
 
+    async def may_leave(self, session_id: UUID) -> bool:
+        """Whether the session's patient agreed that a model outside reads these words."""
+        return bool(await self.database.fetchval(_MAY_LEAVE, session_id))
+
+    async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]:
+        """The last lines of a session's transcript, oldest first."""
+        rows = await self.database.fetch(_LAST_LINES, session_id, most)
+        return tuple(_message(row) for row in reversed(rows))
+
     async def transcript_of_connection(self, connection_id: UUID) -> list[Row]:
         """Every conversation of a connection, in order."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT_OF_CONNECTION, connection_id)]
+
+    async def notes(self, session_id: UUID) -> list[Row]:
+        """What doctors added to a session, in order: never for a patient."""
+        return [dict(row) for row in await self.database.fetch(_NOTES, session_id)]
+
+    async def notes_of_connection(self, connection_id: UUID) -> list[Row]:
+        """What doctors added to every session of a connection, in order: never for a patient."""
+        return [dict(row) for row in await self.database.fetch(_NOTES_OF_CONNECTION, connection_id)]
 
     async def add_note(self, session_id: UUID, author: Person, text: str, key: UUID | None) -> Row:
         """Keep a clinician's note; one client id is one note. Raises Conflict for other words under it."""
@@ -366,7 +472,14 @@ def _session(row: Any) -> Session:
         row["epoch"],
         row["version"],
         row["name"],
+        row["next_seq"],
+        row["medical_data"],
     )
+
+
+def _turn(row: Any) -> Turn:
+    waiting = Message(row["waiting_id"], row["seq"], row["role"], row["content"], row["created_at"])
+    return Turn(_session(row), waiting, has_more=row["waiting"] > 1)
 
 
 def _message(row: Any) -> Message:

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 from anamnesis.clinical.record import ClinicalRecord, NoneReported, Reported, record_from_json
 from anamnesis.clinical.sbar import STRATEGY, next_move, sbar_text
 from anamnesis.clinical.terms import Colour, Sex
@@ -88,7 +90,7 @@ class ChatLine(Output):
     text: str
     images: list[str] | Undefined
     timestamp: datetime
-    grounding_metadata: None
+    grounding_metadata: dict[str, Any] | None
     active_agent: str | None
     choices: list[Choice]
     is_emergency: bool
@@ -194,9 +196,8 @@ _VITALS_KEYS: Final = (
 NEUTRAL_THOUGHT: Final = Thought(differential_diagnosis=[], missing_information=[], strategy="", next_move="")
 
 
-def thought_for_clinician(row: Row) -> Thought:
+def thought_for_clinician(record: ClinicalRecord) -> Thought:
     """What is still missing, computed; a differential is added by a later release, never invented."""
-    record = record_from_json(row["record"])
     return Thought(
         differential_diagnosis=[],
         missing_information=list(record.gaps),
@@ -210,11 +211,12 @@ def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
     handover = None if for_patient or not row["clinical_handover"] else sbar_text(row["clinical_handover"])
     kept = ("id", "connection_id", "name", "status", "completeness", "current_agent", "started_at", "completed_at")
     times = ("reviewed_at", "reviewed_by", "created_at", "updated_at")
+    known = (record_from_json(row["record"]), row["medical_data"], Status(row["status"]))
     return {
         **{name: row[name] for name in (*kept, *times)},
-        "medical_data": patients_medical_data(row) if for_patient else medical_data(row, handover=handover),
+        "medical_data": patients_medical_data(*known) if for_patient else medical_data(*known, handover=handover),
         "clinical_handover": handover,
-        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(row),
+        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(known[0]),
     }
 
 
@@ -230,20 +232,21 @@ def session_row(row: Row, *, for_patient: bool) -> SessionRow:
     )
 
 
-def patients_medical_data(row: Row) -> dict[str, Any]:
+def patients_medical_data(record: ClinicalRecord, stored: Mapping[str, Any], status: Status) -> dict[str, Any]:
     """MedicalData with the keys a patient may see and no other, whatever was stored beside them."""
-    data = medical_data(row, handover=None)
+    data = medical_data(record, stored, status, handover=None)
     vitals = {name: data["vitalsData"][name] for name in _VITALS_KEYS}
     shown = {name: value for name, value in data.items() if name in _PATIENTS_KEYS}
     return {**shown, "vitalsData": {**vitals, "triageFactors": []}, "ucgRecommendations": None}
 
 
-def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]:
+def medical_data(
+    record: ClinicalRecord, stored: Mapping[str, Any], status: Status, *, handover: dict[str, str] | None
+) -> dict[str, Any]:
     """The replaced system's medicalData: what the record knows over what was stored before, which survives beside it.
 
     A fact of an older record is never replaced by nothing.
     """
-    record, stored = record_from_json(row["record"]), row["medical_data"]
     known = {
         "chiefComplaint": _value(record, "chief_complaint"),
         "hpi": _hpi(record),
@@ -259,7 +262,7 @@ def medical_data(row: Row, *, handover: dict[str, str] | None) -> dict[str, Any]
         "socialHistory": _value(record, "social_history"),
         "reviewOfSystems": [],
     }
-    booking = "ready" if Status(row["status"]).is_closed else "collecting"
+    booking = "ready" if status.is_closed else "collecting"
     return {
         "ucgRecommendations": None,
         **_over(known, stored),
@@ -333,6 +336,10 @@ def _hpi(record: ClinicalRecord) -> str | None:
     return "; ".join(parts) or None
 
 
+#: A transcript is made at once: line by line costs twice the time.
+_CHAT_LINES: Final = TypeAdapter(list[ChatLine])
+
+
 def chat_line(row: Row) -> ChatLine:
     """One line of the transcript."""
     return ChatLine(**_line(row))
@@ -352,9 +359,25 @@ def _line(row: Row) -> dict[str, Any]:
         "timestamp": row["created_at"],
         "grounding_metadata": None,
         "active_agent": row["active_agent"],
-        "choices": [Choice(**choice) for choice in row["choices"] or ()],
+        "choices": row["choices"] or [],
         "is_emergency": row["is_emergency"],
     }
+
+
+def note_line(note: Row) -> LayeredLine:
+    """Something a doctor added, as a line of the doctor's own view of a transcript."""
+    return LayeredLine(
+        id=note["id"],
+        role="doctor",
+        text=note["content"],
+        images=note["images"] or UNDEFINED,
+        timestamp=note["created_at"],
+        grounding_metadata={**(note["metadata"] or {}), "messageType": note["kind"]},
+        active_agent=None,
+        choices=[],
+        is_emergency=False,
+        context_layer="doctor-enhancement",
+    )
 
 
 def doctor_of(row: Row) -> DoctorOfSession:
@@ -372,8 +395,8 @@ def patient_in_list(row: Row) -> PatientInList:
     return PatientInList(id=row["patient_id"], user=NamesAndEmail(**_names(row, "patient"), email=row["patient_email"]))
 
 
-def session_view(row: Row, lines: list[Row], *, for_patient: bool) -> SessionView:
-    """A session with its transcript as one of the two sides sees it."""
+def session_view(row: Row, lines: list[Row], *, notes: list[Row] | None) -> SessionView:
+    """A session with its transcript as one of the two sides sees it; notes is None for the patient."""
     connection = ConnectionOfSession(
         id=row["connection_id"],
         status=row["connection_status"],
@@ -383,12 +406,20 @@ def session_view(row: Row, lines: list[Row], *, for_patient: bool) -> SessionVie
         patient=PatientOfSession(id=row["patient_id"], user=Names(**_names(row, "patient"))),
     )
     return SessionView(
-        session=SessionFields(**session_fields(row, for_patient=for_patient)),
-        messages=[chat_line(line) for line in lines],
+        session=SessionFields(**session_fields(row, for_patient=notes is None)),
+        messages=_with_notes(_CHAT_LINES.validate_python([_line(line) for line in lines]), notes),
         connection=connection,
-        user_role="patient" if for_patient else "doctor",
+        user_role="patient" if notes is None else "doctor",
         last_event_id=str(lines[-1]["seq"]) if lines else "0",
     )
+
+
+def _with_notes(lines: list[ChatLine], notes: list[Row] | None) -> list[ChatLine]:
+    """The transcript with the doctor's additions where they were made; the transcript's own order stays."""
+    if not notes:
+        return lines
+    added = [note_line(note) for note in notes]
+    return sorted([*lines, *(ChatLine(**dict(line)) for line in added)], key=lambda line: line.timestamp)
 
 
 def _names(row: Row, who: str) -> dict[str, Any]:

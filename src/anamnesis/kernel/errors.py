@@ -81,9 +81,10 @@ class Conflict(AnamnesisError):
 
 @dataclass(eq=False)
 class TooManyRequests(AnamnesisError):
-    """The caller has used up what it may use for now; retry_after_s is in whole seconds."""
+    """The caller has used up what it may use for now; retry_after_s is in whole seconds, limit in calls a minute."""
 
     retry_after_s: int = 1
+    limit: int = 0
 
     def __str__(self) -> str:
         return f"Too many requests. Please try again in {self.retry_after_s} seconds."

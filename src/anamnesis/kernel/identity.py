@@ -44,7 +44,8 @@ class Person:
     """Somebody we know, as the database knew them when this request began.
 
     is_superuser is set by configuration (``SUPERUSER_IDS``) and opens role-gated procedures; it does
-    not change primary_role, so it opens no patient's record by itself.
+    not change primary_role, so it opens no patient's record by itself. wait_s is how long, in whole seconds, the caller
+    should have waited: more than 0 only for a procedure that lets what is urgent in above its limit.
     """
 
     user_id: UserId
@@ -54,6 +55,7 @@ class Person:
     doctor_id: DoctorId | None = None
     doctor_is_verified: bool = False
     is_superuser: bool = False
+    wait_s: int = 0
 
 
 Actor = Visitor | Person

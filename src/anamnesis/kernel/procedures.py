@@ -81,6 +81,7 @@ class Procedure:
     """A contract. input and output are types the edge can build a schema from; input None means it takes none.
 
     input_optional marks an input that may be left out as a whole; the handler then gets None.
+    is_urgent tells of the services and an input that it must be let in although its caller has called too often.
     A query or mutation's handler is ``async (context, input) -> output``, or ``async (context)`` when it takes
     no input; a subscription's is an async generator of values or of Tracked.
     """
@@ -93,6 +94,7 @@ class Procedure:
     input_optional: bool = False
     output: Any = None
     rest: Rest | None = None
+    is_urgent: Callable[[Any, Any], bool] | None = None
     summary: str = ""
 
 

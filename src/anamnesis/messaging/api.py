@@ -1,14 +1,18 @@
 """The procedures about direct messages: message.*."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
-from anamnesis.kernel.procedures import Context, Procedures, Rest
+from anamnesis.kernel.listening import Listener, News, place_of
+from anamnesis.kernel.procedures import Context, Procedures, Rest, Tracked
 from anamnesis.messaging import actions
 from anamnesis.messaging.actions import MOST_AT_ONCE
+from anamnesis.messaging.model import Heard
 from anamnesis.messaging.ports import MessageStore, Row
 from anamnesis.schema import Input, Maybe, Output, Uuid, number, text
 
@@ -18,8 +22,11 @@ class Messaging:
     """What these handlers work on."""
 
     store: MessageStore
+    listener: Listener
+    hear: Callable[[str], Heard]
 
 
+_LAST = 2**62
 Call = Context[Messaging]
 procedures = Procedures()
 
@@ -53,17 +60,64 @@ class SentMessage(DirectMessage):
 
 
 class Sent(Output):
-    """What was kept, and for whom."""
+    """What was kept, and for whom; emergencyAdvice, when the words sound like one, is to be shown at once."""
 
     message: DirectMessage
     recipient_id: UUID
+    emergency_advice: str | Undefined
 
 
 class Conversation(Output):
-    """One page of messages, oldest first, and where the page before it begins."""
+    """One page of messages, oldest first, and where the page before it begins.
+
+    lastEventId, on the newest page, is where a stream goes on from.
+    """
 
     messages: list[SentMessage]
     next_cursor: str | Undefined
+    last_event_id: str | Undefined
+
+
+class OtherParty(Output):
+    """Who is on the other side."""
+
+    user_id: UUID
+    first_name: str | None
+    last_name: str | None
+    image_url: str | None
+    role: str
+
+
+class LatestMessage(Output):
+    """The last thing that was written."""
+
+    content: str
+    created_at: datetime
+    is_read: bool
+    is_from_me: bool
+
+
+class ConversationSummary(Output):
+    """One conversation in the list."""
+
+    connection_id: UUID
+    other_party: OtherParty
+    latest_message: LatestMessage | None
+    unread_count: int
+
+
+class Conversations(Output):
+    """The caller's conversations, the latest first."""
+
+    conversations: list[ConversationSummary]
+
+
+class ConversationEvent(Output):
+    """Something new: a message, or that the other side has read, up to when."""
+
+    kind: Literal["message", "read"]
+    message: SentMessage | None
+    read_at: datetime | None
 
 
 class Marked(Output):
@@ -94,21 +148,38 @@ class Page(Input):
     cursor: Maybe[Annotated[str, text(1, 100)]] = UNDEFINED
 
 
+class Listen(Input):
+    """Which conversation to listen to, and from where; without a place, to what comes from now on."""
+
+    connection_id: Uuid
+    last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
+
+
 class ConnectionRef(Input):
     """One connection."""
 
     connection_id: Uuid
 
 
+def _is_urgent(messaging: Messaging, body: NewMessage) -> bool:
+    return messaging.hear(body.content).is_flagged
+
+
 @procedures.mutation(
-    "message.send", input=NewMessage, output=Sent, rest=Rest("POST", "/connections/{connectionId}/messages", 201)
+    "message.send",
+    input=NewMessage,
+    output=Sent,
+    rest=Rest("POST", "/connections/{connectionId}/messages", 201),
+    is_urgent=_is_urgent,
 )
 async def send(call: Call, body: NewMessage) -> Sent:
     """Send a message to the other person of a connection, exactly once."""
     key = body.client_message_id or None
-    store = call.services.store
-    row, recipient_id = await actions.send(call.person, body.connection_id, body.content, key, store=store)
-    return Sent(message=DirectMessage(**row), recipient_id=recipient_id)
+    store, hear = call.services.store, call.services.hear
+    row, recipient_id, advice = await actions.send(
+        call.person, body.connection_id, body.content, key, store=store, hear=hear
+    )
+    return Sent(message=DirectMessage(**row), recipient_id=recipient_id, emergency_advice=advice or UNDEFINED)
 
 
 @procedures.query(
@@ -118,7 +189,9 @@ async def conversation(call: Call, body: Page) -> Conversation:
     """Messages of a connection, newest page first."""
     limit, cursor, store = int(body.limit), body.cursor or None, call.services.store
     rows, following = await actions.read(call.person, body.connection_id, limit=limit, cursor=cursor, store=store)
-    return Conversation(messages=[_with_sender(row) for row in rows], next_cursor=following or UNDEFINED)
+    place = str(rows[-1]["seq"] if rows else 0) if cursor is None else UNDEFINED
+    messages = [_with_sender(row) for row in rows]
+    return Conversation(messages=messages, next_cursor=following or UNDEFINED, last_event_id=place)
 
 
 @procedures.mutation(
@@ -134,6 +207,46 @@ async def mark_as_read(call: Call, body: ConnectionRef) -> Marked:
 async def unread_count(call: Call) -> Count:
     """How many messages wait to be read."""
     return Count(count=await call.services.store.unread(call.person))
+
+
+@procedures.query("message.getConversations", output=Conversations, rest=Rest("GET", "/me/conversations"))
+async def conversations(call: Call) -> Conversations:
+    """The caller's active conversations with their latest message and how many wait to be read."""
+    rows = await call.services.store.conversations(call.person)
+    return Conversations(conversations=[_summary(row) for row in rows])
+
+
+@procedures.subscription("message.onConversation", input=Listen, rest=Rest("GET", "/connections/{connectionId}/events"))
+async def on_conversation(call: Call, body: Listen) -> AsyncIterator[Tracked]:
+    """Each new message of a conversation and each reading of the caller's, for as long as the caller may see it."""
+    store, connection_id = call.services.store, body.connection_id
+    async with call.services.listener.subscribe(f"conversation:{connection_id}") as news:
+        place = place_of(body.last_event_id or None)
+        _, state = await actions.news(call.person, connection_id, _LAST, store=store)
+        after, seen_at = state["last"] if place is None else place, state["read_at"]
+        with closing(News(news)) as waiting:
+            while True:
+                rows, state = await actions.news(call.person, connection_id, after, store=store)
+                for row in rows:
+                    after = row["seq"]
+                    yield Tracked(
+                        str(after), ConversationEvent(kind="message", message=_with_sender(row), read_at=None)
+                    )
+                if state["read_at"] != seen_at:
+                    seen_at = state["read_at"]
+                    yield Tracked(str(after), ConversationEvent(kind="read", message=None, read_at=seen_at))
+                if not (rows and after < state["last"]) and await waiting.wait() is None:
+                    return
+
+
+def _summary(row: Row) -> ConversationSummary:
+    latest = None
+    if row["created_at"] is not None:
+        latest = LatestMessage(**{name: row[name] for name in LatestMessage.model_fields})
+    other = OtherParty(**{name: row[name] for name in OtherParty.model_fields})
+    return ConversationSummary(
+        connection_id=row["connection_id"], other_party=other, latest_message=latest, unread_count=row["unread"]
+    )
 
 
 def _with_sender(row: Row) -> SentMessage:

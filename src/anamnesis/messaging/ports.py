@@ -34,6 +34,18 @@ class MessageStore(Protocol):
         """
         ...
 
+    async def after(self, connection_id: UUID, seq: int) -> list[Row]:
+        """The next messages after this place, oldest first; at most a hundred."""
+        ...
+
+    async def state(self, connection_id: UUID, reader: Person) -> Row:
+        """The place of the last message, when the other side read last, and whether the reader's account is active."""
+        ...
+
+    async def conversations(self, reader: Person) -> list[Row]:
+        """The reader's active connections with their latest message, the latest first, those without one last."""
+        ...
+
     async def mark_read(self, connection_id: UUID, reader: Person) -> int:
         """Mark what the other side wrote, and the reader's notifications of it; answers how many messages."""
         ...

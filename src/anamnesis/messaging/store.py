@@ -29,18 +29,19 @@ WITH place AS (
         SELECT FROM direct_messages WHERE connection_id = $1 AND sender_id = $2 AND client_message_id = $4)
     RETURNING next_message_seq - 1 AS seq
 ), message AS (
-    INSERT INTO direct_messages (connection_id, seq, sender_id, content, client_message_id)
-    SELECT $1, seq, $2, $3, $4 FROM place
+    INSERT INTO direct_messages (connection_id, seq, sender_id, content, client_message_id, acuity)
+    SELECT $1, seq, $2, $3, $4, $9 FROM place
     RETURNING id, connection_id, sender_id, content, is_read, read_at, created_at
 ), notice AS (
     INSERT INTO notifications (user_id, type, title, message, data)
-    SELECT $5, 'message', 'New message', 'You have a new message.',
+    SELECT $5, 'message', CASE $9::smallint WHEN 2 THEN 'Urgent message' ELSE 'New message' END,
+           CASE $9::smallint WHEN 2 THEN 'A message sounds like an emergency.' ELSE 'You have a new message.' END,
            jsonb_build_object('connectionId', connection_id, 'messageId', id, 'senderName', '',
                               'senderRole', $6::text, 'preview', '')
     FROM message
 )
 SELECT id, connection_id, sender_id, content, is_read, read_at, created_at,
-       pg_notify($7, 'conversation:' || connection_id) AS told
+       pg_notify($7, 'conversation:' || connection_id) AS told, pg_notify($7, 'inbox:' || $8::uuid) AS told_inbox
 FROM message"""
 
 _SEEN: Final = """
@@ -53,6 +54,31 @@ SELECT m.id, m.connection_id, m.sender_id, m.content, m.is_read, m.read_at, m.cr
 FROM direct_messages m JOIN users u ON u.id = m.sender_id
 WHERE m.connection_id = $1 AND m.seq < $2 ORDER BY m.seq DESC LIMIT $3"""
 
+_AFTER: Final = """
+SELECT m.id, m.connection_id, m.sender_id, m.content, m.is_read, m.read_at, m.created_at, m.seq,
+       u.first_name, u.last_name, u.image_url, u.primary_role::text AS primary_role
+FROM direct_messages m JOIN users u ON u.id = m.sender_id
+WHERE m.connection_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT 100"""
+
+_STATE: Final = """
+SELECT coalesce(max(m.seq), 0) AS last, max(m.read_at) FILTER (WHERE m.sender_id = $2) AS read_at,
+       (SELECT is_active FROM users WHERE id = $2) AS is_active
+FROM direct_messages m WHERE m.connection_id = $1"""
+
+_CONVERSATIONS: Final = """
+SELECT c.id AS connection_id, o.id AS user_id, o.first_name, o.last_name, o.image_url,
+       CASE WHEN c.patient_id = $1 THEN 'doctor' ELSE 'patient' END AS role,
+       l.content, l.created_at, l.is_read, l.sender_id = $3 AS is_from_me,
+       (SELECT count(*) FROM direct_messages m WHERE m.connection_id = c.id AND m.sender_id <> $3 AND NOT m.is_read)
+           AS unread
+FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN users o ON o.id = CASE WHEN c.patient_id = $1 THEN d.user_id ELSE p.user_id END
+LEFT JOIN LATERAL (
+    SELECT content, created_at, is_read, sender_id FROM direct_messages
+    WHERE connection_id = c.id ORDER BY seq DESC LIMIT 1) l ON true
+WHERE c.status = 'active' AND (c.patient_id = $1 OR c.doctor_id = $2)
+ORDER BY l.created_at DESC NULLS LAST, c.id"""
+
 _MARK: Final = """
 WITH marked AS (
     UPDATE direct_messages SET is_read = true, read_at = clock_timestamp()
@@ -61,7 +87,7 @@ WITH marked AS (
     UPDATE notifications SET is_read = true, read_at = clock_timestamp()
     WHERE user_id = $2 AND type = 'message' AND NOT is_read AND data->>'connectionId' = $1::uuid::text
 )
-SELECT count(*) FROM marked"""
+SELECT count(*) AS marked, CASE WHEN count(*) > 0 THEN pg_notify($3, 'conversation:' || $1::uuid) END FROM marked"""
 
 _UNREAD: Final = """
 SELECT count(*) FROM direct_messages m JOIN connections c ON c.id = m.connection_id
@@ -93,11 +119,13 @@ class PostgresMessageStore:
                 draft.recipient_id,
                 draft.access.standing.value,
                 CHANNEL,
+                draft.access.link.doctor_id,
+                int(draft.acuity),
             )
         except asyncpg.UniqueViolationError:
             row = None
         if row is not None:
-            return {name: value for name, value in row.items() if name != "told"}
+            return {name: value for name, value in row.items() if not name.startswith("told")}
         seen = None if key is None else await self.database.fetchrow(_SEEN, connection_id, sender_id, key)
         if seen is None:
             raise NotPermitted("This connection has ended.")
@@ -112,9 +140,22 @@ class PostgresMessageStore:
         shown = rows[:limit]
         return shown[::-1], cursor_of(shown[-1]["seq"]) if len(rows) > limit else None
 
+    async def after(self, connection_id: UUID, seq: int) -> list[Row]:
+        """The next messages after this place, oldest first; at most a hundred."""
+        return [dict(row) for row in await self.database.fetch(_AFTER, connection_id, seq)]
+
+    async def state(self, connection_id: UUID, reader: Person) -> Row:
+        """The place of the last message, when the other side last read, and whether the reader may go on at all."""
+        return dict(await self.database.fetchrow(_STATE, connection_id, reader.user_id) or {})
+
+    async def conversations(self, reader: Person) -> list[Row]:
+        """The reader's active connections with their latest message, the latest first, those without one last."""
+        rows = await self.database.fetch(_CONVERSATIONS, reader.patient_id, verified_doctor(reader), reader.user_id)
+        return [dict(row) for row in rows]
+
     async def mark_read(self, connection_id: UUID, reader: Person) -> int:
         """Mark what the other side wrote as read; answers how many messages that were."""
-        return int(await self.database.fetchval(_MARK, connection_id, reader.user_id))
+        return int(await self.database.fetchval(_MARK, connection_id, reader.user_id, CHANNEL))
 
     async def unread(self, reader: Person) -> int:
         """How many messages wait to be read in active connections the reader may read."""

@@ -1,7 +1,7 @@
 """Writing superjson: plain JSON beside annotations for what JSON cannot say."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from math import isfinite, isnan
 from typing import Any, Final
@@ -24,6 +24,7 @@ from anamnesis.kernel.javascript import (
 
 Tree = Any
 Path = tuple[str, ...]
+_DATE: Final = ["Date"]
 _FORBIDDEN: Final = frozenset({"__proto__", "prototype", "constructor"})
 _INDEX: Final = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 
@@ -93,6 +94,8 @@ class _NotQuick(Exception):
 
 _CONTAINERS: Final = (dict, list, tuple)
 _AS_IT_IS: Final = frozenset({str, bool, type(None)})
+#: No key up to this one in the alphabet is let through quickly: it may be integer-like, or empty.
+_LAST_INDEX: Final = "9999999999"
 
 
 class _Quick:
@@ -104,44 +107,47 @@ class _Quick:
 
     def tree(self, value: object) -> Tree:
         """The JSON of a whole answer; its annotations are in ``notes`` afterwards. Raises _NotQuick."""
-        if isinstance(value, _CONTAINERS):
-            return self._container(value, "")
-        item = self._leaf(value, "")
-        self.notes = self.notes.get("")  # a leaf alone is annotated without a path
+        item = self._member(value, "")
+        if not isinstance(value, _CONTAINERS):
+            self.notes = self.notes.get("")  # a leaf alone is annotated without a path
         return item
 
-    def _container(self, value: Any, prefix: str) -> Tree:
+    def _object(self, value: dict[str, object], prefix: str) -> Tree:
         """The paths of the members begin with prefix."""
+        self._meet(value)
+        made: dict[str, Tree] = {}
+        for key, member in value.items():
+            if key <= _LAST_INDEX or key in _FORBIDDEN:
+                raise _NotQuick  # its members, and their annotations, may have to change places
+            made[key] = member if type(member) in _AS_IT_IS else self._member(member, prefix + _escape(key))
+        return made
+
+    def _list(self, value: Sequence[object], prefix: str) -> Tree:
         if value != ():  # Python has only one empty tuple, so its places say nothing of sharing
             self._meet(value)
-        if isinstance(value, dict):
-            if _may_have_indices(value):
-                raise _NotQuick  # its members, and their annotations, may have to change places
-            return {
-                key: member if type(member) in _AS_IT_IS else self._member(member, prefix + _escape(key))
-                for key, member in _ordered(value)
-            }
-        return [
-            member if type(member) in _AS_IT_IS else self._item(member, f"{prefix}{index}")
-            for index, member in enumerate(value)
-        ]
-
-    def _item(self, value: object, path: str) -> Tree:
-        """A list's item. One annotated by itself would have to go before what lies inside its neighbours."""
-        known = len(self.notes)
-        item = self._member(value, path)
-        if len(self.notes) > known and not isinstance(value, _CONTAINERS):
-            raise _NotQuick
-        return item
+        made, is_annotated = [], False
+        for index, member in enumerate(value):
+            if type(member) in _AS_IT_IS:
+                made.append(member)
+                continue
+            known = len(self.notes)
+            made.append(self._member(member, f"{prefix}{index}"))
+            is_annotated |= len(self.notes) > known and not isinstance(member, _CONTAINERS)
+        if is_annotated:
+            raise _NotQuick  # an item annotated by itself goes before what lies inside its neighbours
+        return made
 
     def _member(self, value: object, path: str) -> Tree:
-        return self._container(value, f"{path}.") if isinstance(value, _CONTAINERS) else self._leaf(value, path)
-
-    def _leaf(self, value: object, path: str) -> Tree:
-        if isinstance(value, datetime):
+        kind = type(value)
+        if kind is UUID:
+            return str(value)
+        if kind is datetime:
             self._meet(value)
-            self.notes[path] = ["Date"]
-            return iso(value)
+            self.notes[path] = _DATE
+            return iso(value)  # type: ignore[arg-type]  # its very type was asked
+        if isinstance(value, _CONTAINERS):
+            prefix = f"{path}." if path else ""
+            return self._object(value, prefix) if isinstance(value, dict) else self._list(value, prefix)
         simple = _primitive(value)
         if simple is None:
             raise _NotQuick
@@ -150,9 +156,10 @@ class _Quick:
         return simple[0]
 
     def _meet(self, value: object) -> None:
-        if id(value) in self._seen:
-            raise _NotQuick
+        before = len(self._seen)
         self._seen.add(id(value))
+        if len(self._seen) == before:
+            raise _NotQuick
 
 
 # -- every kind, and every identity ------------------------------------------------------------------------------

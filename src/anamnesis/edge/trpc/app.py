@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from anamnesis.edge import superjson
 from anamnesis.edge.events import events
+from anamnesis.edge.faults import rate_headers
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.trpc import lines
 from anamnesis.edge.trpc.calls import Calls, ClientGone, Inputs, Receive, Scope, read_calls
@@ -135,7 +136,7 @@ class TrpcApp:
         waits = [wait for error in failures if (wait := getattr(error, "retry_after_s", None)) is not None]
         if waits:
             headers.append((b"retry-after", str(max(waits)).encode()))
-        return headers
+        return [*headers, *rate_headers(failures)]
 
     def _allowed(self, calls: Calls) -> bytes:
         kinds = {call.bound.procedure.kind for call in calls.calls if call.bound}

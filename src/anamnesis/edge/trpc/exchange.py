@@ -60,7 +60,9 @@ class Exchange:
 
     async def _shared_request(self) -> Request:
         """What the calls share is made when the first needs it; its failure is everybody's."""
-        if self.request is None:
+        if self.request is None and len(self.calls.calls) == 1:  # one call alone needs no task to share
+            self.request = await self._service.request_of(self._scope)
+        elif self.request is None:
             if self._making is None:
                 self._making = asyncio.ensure_future(self._service.request_of(self._scope))
             self.request = await self._making

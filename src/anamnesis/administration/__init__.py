@@ -1,0 +1,1 @@
+"""What an operator does about accounts, and what was done."""

@@ -1,0 +1,115 @@
+"""Accounts and the audit trail in PostgreSQL, for operators."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from anamnesis.care.store import audit
+from anamnesis.db.postgres import Connection, Database
+from anamnesis.kernel.errors import BadInput, NotFound
+from anamnesis.kernel.identity import Person
+
+Row = Mapping[str, Any]
+
+_USERS: Final = """
+SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
+       created_at, updated_at, count(*) OVER () AS total
+FROM users
+WHERE ($1::text IS NULL OR primary_role::text = $1)
+  AND ($2::text IS NULL OR email ILIKE $2 OR first_name ILIKE $2 OR last_name ILIKE $2)
+ORDER BY created_at DESC, id LIMIT $3 OFFSET $4"""
+
+_ONE: Final = """
+SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
+       created_at, updated_at
+FROM users WHERE id = $1 FOR UPDATE"""
+
+_LOGS: Final = """
+SELECT a.id, a.user_id, a.action, a.resource_type, a.resource_id, a.metadata, a.created_at,
+       u.first_name, u.last_name, u.email, count(*) OVER () AS total
+FROM audit_logs a LEFT JOIN users u ON u.id = a.user_id
+WHERE ($1::uuid IS NULL OR a.user_id = $1) AND ($2::text IS NULL OR a.action = $2)
+  AND ($3::text IS NULL OR a.resource_type = $3) AND ($4::timestamptz IS NULL OR a.created_at >= $4)
+  AND ($5::timestamptz IS NULL OR a.created_at <= $5)
+ORDER BY a.id DESC LIMIT $6 OFFSET $7"""
+
+_TELL: Final = """
+INSERT INTO notifications (user_id, type, title, message, data) VALUES ($1, 'account_status', 'Your account', $2, $3)"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresAdministrationStore:
+    """Every change is audited in its own transaction."""
+
+    database: Database
+
+    async def users(
+        self, *, role: str | None, search: str | None, limit: int, offset: int
+    ) -> tuple[Sequence[Row], int]:
+        """Accounts of a role whose name or address holds the words, newest first, and how many there are."""
+        pattern = None if search is None else f"%{_escaped(search)}%"
+        rows = [dict(row) for row in await self.database.fetch(_USERS, role, pattern, limit, offset)]
+        return rows, rows[0]["total"] if rows else 0
+
+    async def set_active(self, actor: Person, user_id: UUID, *, is_active: bool, reason: str | None) -> Row:
+        """Open or close an account. Raises NotFound, and BadInput for one's own."""
+        if not is_active and user_id == actor.user_id:
+            raise BadInput("isActive: you cannot deactivate your own account.")
+        async with self.database.transaction() as connection:
+            before = await _locked(connection, user_id)
+            if before["is_active"] != is_active:
+                await connection.execute(
+                    "UPDATE users SET is_active = $2, updated_at = clock_timestamp() WHERE id = $1", user_id, is_active
+                )
+                status = "active" if is_active else "suspended"
+                await connection.execute(_TELL, user_id, f"Your account is now {status}.", {"status": status})
+                action = "user_activated" if is_active else "user_suspended"
+                await audit(connection, actor, action, "user", user_id, {"reason": reason})
+            return await _locked(connection, user_id)
+
+    async def set_role(self, actor: Person, user_id: UUID, role: str) -> Row:
+        """Give an account another role. Raises NotFound, and BadInput for oneself and for the last super_admin.
+
+        A role makes no profile: a doctor joins by making one, and sees nobody before being verified.
+        """
+        if user_id == actor.user_id:
+            raise BadInput("role: you cannot change your own role.")
+        async with self.database.transaction() as connection:
+            # Of two who demote each other at once, the second finds the first's change.
+            await connection.execute("SELECT id FROM users WHERE primary_role = 'super_admin' ORDER BY id FOR UPDATE")
+            before = await _locked(connection, user_id)
+            if before["primary_role"] == role:
+                return before
+            await connection.execute(
+                "UPDATE users SET primary_role = $2::text::user_role, updated_at = clock_timestamp() WHERE id = $1",
+                user_id,
+                role,
+            )
+            if before["primary_role"] == "super_admin":
+                left = await connection.fetchval(
+                    "SELECT count(*) FROM users WHERE primary_role = 'super_admin' AND is_active"
+                )
+                if not left:
+                    raise BadInput("role: this is the last operator; make another one first.")
+            metadata = {"previousRole": before["primary_role"], "newRole": role}
+            await audit(connection, actor, "user_role_changed", "user", user_id, metadata)
+            return await _locked(connection, user_id)
+
+    async def logs(self, wanted: Mapping[str, Any], *, limit: int, offset: int) -> tuple[Sequence[Row], int]:
+        """Audit lines, newest first, and how many there are; wanted narrows by user_id, action, kind, since, until."""
+        narrowed = (wanted.get(name) for name in ("user_id", "action", "resource_type", "start_date", "end_date"))
+        rows = [dict(row) for row in await self.database.fetch(_LOGS, *narrowed, limit, offset)]
+        return rows, rows[0]["total"] if rows else 0
+
+
+async def _locked(connection: Connection, user_id: UUID) -> Row:
+    row = await connection.fetchrow(_ONE, user_id)
+    if row is None:
+        raise NotFound("There is no such user.")
+    return dict(row)
+
+
+def _escaped(words: str) -> str:
+    """The words as they are, in a pattern."""
+    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,144 @@
+"""The list of conversations, and one of them live."""
+
+import asyncio
+
+import pytest
+
+from anamnesis.kernel.errors import NotFound, NotPermitted
+from anamnesis.kernel.javascript import UNDEFINED
+from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
+
+
+@pytest.fixture
+async def app(clinic):
+    async with closing(an_app(clinic.app_dsn)) as app:
+        app.bus.start()
+        await app.bus.connected(5)
+        yield app
+        await app.bus.close()
+
+
+@pytest.fixture
+async def connection_id(app):
+    return (await a_session(app))[0]
+
+
+async def say(app, connection_id, text, who="patient"):
+    return await caller(app, who).call("message.send", connectionId=connection_id, content=text)
+
+
+async def test_the_list_has_the_latest_message_and_what_waits_to_be_read(app, connection_id):
+    other, _ = await a_session(app, doctor="second")
+    await say(app, connection_id, "first")
+    await say(app, connection_id, "second", "doctor")
+    found = (await caller(app, "patient").call("message.getConversations"))["conversations"]
+    assert [str(each["connectionId"]) for each in found] == [connection_id, other]
+    latest = found[0]
+    assert latest["otherParty"]["role"] == "doctor"
+    assert (latest["latestMessage"]["content"], latest["latestMessage"]["isFromMe"]) == ("second", False)
+    assert (latest["unreadCount"], found[1]["latestMessage"]) == (1, None)
+    (doctors,) = (await caller(app, "doctor").call("message.getConversations"))["conversations"]
+    assert (doctors["otherParty"]["role"], doctors["latestMessage"]["isFromMe"]) == ("patient", True)
+
+
+async def test_who_has_parted_or_is_unverified_has_no_conversation(app, connection_id, owner):
+    await say(app, connection_id, "hello")
+    await owner.execute("UPDATE doctors SET verification_status = 'rejected'")
+    assert (await caller(app, "doctor").call("message.getConversations"))["conversations"] == []
+    await owner.execute("UPDATE doctors SET verification_status = 'verified'")
+    await caller(app, "patient").call("connection.disconnect", connectionId=connection_id)
+    for who in ("patient", "doctor"):
+        assert (await caller(app, who).call("message.getConversations"))["conversations"] == []
+
+
+async def test_a_conversation_is_live_with_its_readings_and_resumes_without_a_gap(app, connection_id):
+    await say(app, connection_id, "before")
+    page = await caller(app, "patient").call("message.getConversation", connectionId=connection_id)
+    assert page["lastEventId"] == "1"
+    await say(app, connection_id, "between", "doctor")
+    patient = caller(app, "patient")
+    stream = await patient.call("message.onConversation", connectionId=connection_id, lastEventId="1")
+    first = await asyncio.wait_for(anext(stream), 5)
+    assert (first.id, first.value.kind, first.value.message.content) == ("2", "message", "between")
+    coming = asyncio.ensure_future(anext(stream))
+    await caller(app, "doctor").call("message.markAsRead", connectionId=connection_id)
+    read = await asyncio.wait_for(coming, 5)
+    assert (read.value.kind, read.value.message) == ("read", None)
+    assert read.value.read_at is not None
+    await say(app, connection_id, "after", "doctor")
+    assert (await asyncio.wait_for(anext(stream), 5)).value.message.content == "after"
+    await stream.aclose()
+
+
+async def test_without_a_place_only_what_comes_is_told(app, connection_id):
+    await say(app, connection_id, "old")
+    stream = await caller(app, "doctor").call("message.onConversation", connectionId=connection_id)
+    coming = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.2)
+    await say(app, connection_id, "new")
+    assert (await asyncio.wait_for(coming, 5)).value.message.content == "new"
+    await stream.aclose()
+
+
+async def test_a_stream_ends_when_access_does(app, connection_id):
+    stream = await caller(app, "doctor").call("message.onConversation", connectionId=connection_id)
+    coming = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.2)
+    await caller(app, "patient").call("connection.disconnect", connectionId=connection_id)
+    with pytest.raises(NotPermitted):
+        await asyncio.wait_for(coming, 5)
+
+
+async def test_a_stranger_hears_nothing(app, connection_id):
+    stream = await caller(app, "stranger").call("message.onConversation", connectionId=connection_id)
+    with pytest.raises(NotFound):
+        await anext(stream)
+
+
+async def test_danger_in_a_direct_message_is_heard_answered_and_told_without_its_words(app, connection_id):
+    answer = await say(app, connection_id, "I have crushing chest pain and I am sweating")
+    assert "999" in answer["emergencyAdvice"]
+    (told, *_) = (await caller(app, "doctor").call("notification.getMyNotifications"))["notifications"]
+    assert (told["title"], told["type"]) == ("Urgent message", "message")
+    assert "chest" not in str(told)
+
+
+@pytest.mark.parametrize(("who", "words"), [("patient", "thank you doctor"), ("doctor", "any crushing chest pain?")])
+async def test_other_words_and_a_doctors_words_raise_nothing(app, connection_id, who, words):
+    answer = await say(app, connection_id, words, who)
+    assert answer["emergencyAdvice"] is UNDEFINED
+    (told, *_) = (
+        await caller(app, "doctor" if who == "patient" else "patient").call("notification.getMyNotifications")
+    )["notifications"]
+    assert told["title"] == "New message"
+
+
+async def test_the_doctors_inbox_is_woken_by_a_message(app, connection_id):
+    stream = await caller(app, "doctor").call("intake.onInbox")
+    assert (await anext(stream)).value == {"changed": False}
+    coming = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.1)
+    await say(app, connection_id, "hello")
+    assert (await asyncio.wait_for(coming, 5)).value == {"changed": True}
+    await stream.aclose()
+
+
+async def test_an_unread_emergency_leads_the_inbox_even_of_a_reviewed_case_until_it_is_read(app, connection_id):
+    doctor = caller(app, "doctor")
+    first = (await caller(app, "patient").call("intake.getMyIntakeSessions"))["sessions"][0]
+    await tell(app, str(first["id"]), *WHOLE_INTAKE)
+    await doctor.call("intake.markAsReviewed", sessionId=str(first["id"]))
+    profile, second = await doctor.call("doctor.getMyProfile"), caller(app, "other")
+    joined = await second.call("connection.create", doctorId=str(profile["id"]))
+    other = str((await second.call("intake.create", connectionId=str(joined["id"])))["id"])
+    await tell(app, other, "my eyes are yellow", who="other")
+    assert await inbox(doctor) == [(other, "yellow"), (str(first["id"]), "green")]
+    await say(app, connection_id, "I have crushing chest pain and I am sweating")
+    assert await inbox(doctor) == [(str(first["id"]), "red"), (other, "yellow")]
+    await doctor.call("message.markAsRead", connectionId=connection_id)
+    assert await inbox(doctor) == [(other, "yellow"), (str(first["id"]), "green")]
+
+
+async def inbox(doctor):
+    cases = (await doctor.call("handover.getInbox"))["cases"]
+    return [(str(case["sessionId"]), case["colour"]) for case in cases]
