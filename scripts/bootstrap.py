@@ -177,6 +177,15 @@ def lock(_: list[str]) -> int:
     )
 
 
+def matrix(rest: list[str]) -> int:
+    """Every way a provider fails, with the long cells too; what each cell came to goes to var/matrix.jsonl."""
+    found = ROOT / "var" / "matrix.jsonl"
+    found.parent.mkdir(exist_ok=True)
+    found.unlink(missing_ok=True)
+    os.environ["ANAMNESIS_MATRIX"] = str(found)
+    return tool(*PYTEST, "tests/llm", *rest)
+
+
 TASKS: dict[str, Callable[[list[str]], int]] = {
     "setup": lambda _: 0,
     "run": run,
@@ -186,6 +195,7 @@ TASKS: dict[str, Callable[[list[str]], int]] = {
     "lock": lock,
     "conformance": lambda rest: tool("python", "tests/edge/conformance.py", *rest),
     "bench": lambda rest: tool("python", "tests/bench.py", *rest),
+    "matrix": matrix,
     "eval": lambda rest: tool("anamnesis", "eval", *rest),
 }
 

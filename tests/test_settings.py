@@ -291,3 +291,14 @@ def test_a_publishable_key_that_names_no_host_is_refused_without_being_repeated(
         frontend_host(wrong)
     encoded = wrong.rpartition("_")[2]
     assert not encoded or encoded not in str(refused.value)
+
+
+def test_a_cap_needs_the_price_of_every_model_in_use():
+    environment = {"AI_PROVIDER": "gemini", "GEMINI_API_KEY": "k-Q8fj20dj", "AI_DAILY_USD": "5"}
+    with pytest.raises(SettingsInvalid) as invalid:
+        Settings.from_env(environment)
+    assert [problem.variable for problem in invalid.value.problems] == ["AI_PRICES"]
+    priced = {**environment, "AI_PRICES": "gemini-2.5-flash=0.30/2.50, other=1/2"}
+    assert Settings.from_env(priced).ai.prices[0] == ("gemini-2.5-flash", 0.3, 2.5)
+    with pytest.raises(SettingsInvalid):
+        Settings.from_env({**environment, "AI_PRICES": "gemini-2.5-flash"})

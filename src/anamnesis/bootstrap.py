@@ -1,11 +1,12 @@
 """Settings in, a running system out: the only place that knows every name."""
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -18,10 +19,13 @@ from anamnesis.care.actions import Door
 from anamnesis.care.api import Care
 from anamnesis.care.api import procedures as care_procedures
 from anamnesis.care.store import PostgresCareStore
+from anamnesis.clinical.record import Stage
 from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
+from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
+from anamnesis.db.purging import purge_finished_jobs
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
@@ -39,6 +43,7 @@ from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
 from anamnesis.edge.webhooks import ClerkWebhook
+from anamnesis.handover.additions import procedures as addition_procedures
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
 from anamnesis.handover.store import PostgresHandoverStore
@@ -46,23 +51,29 @@ from anamnesis.intake import actions as intake_actions
 from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.api import Intake
 from anamnesis.intake.api import procedures as intake_procedures
+from anamnesis.intake.prompting import Briefing
 from anamnesis.intake.sessions import procedures as session_procedures
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.journal import procedure_logger
+from anamnesis.kernel.calls import ModelCall
 from anamnesis.kernel.clock import SystemClock
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
 from anamnesis.kernel.procedures import Allow, Registry, Request
-from anamnesis.llm.port import ChatModel
+from anamnesis.llm.port import ChatModel, Prompt, Vendor
 from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
+from anamnesis.messaging.model import Heard
 from anamnesis.messaging.store import PostgresMessageStore
 from anamnesis.notifications.api import Notifications
 from anamnesis.notifications.api import procedures as notification_procedures
 from anamnesis.notifications.store import PostgresNotificationStore
-from anamnesis.settings import Limits, Provider, Settings
+from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from anamnesis.workers.loop import Worker
+
+if TYPE_CHECKING:
+    from anamnesis.llm.relay import Price, Relay
 
 _NAMES: Final = tuple(
     procedure.name
@@ -72,6 +83,7 @@ _NAMES: Final = tuple(
         intake_procedures,
         session_procedures,
         handover_procedures,
+        addition_procedures,
         notification_procedures,
         administration_procedures,
     )
@@ -92,6 +104,7 @@ class App:
     keys: KeySource | None
     request_of: RequestOf
     worker: Worker
+    book: PostgresCallBook
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     observe: Observe
@@ -101,6 +114,7 @@ class App:
     collectors: CollectorRegistry
     drain: Drain
     extra_roads: Sequence[tuple[str, ASGIApp]] = ()
+    relay: "Relay | None" = None
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def asgi(self) -> ASGIApp:
@@ -158,6 +172,7 @@ class App:
             readiness=self.health.report,
             queue=self._queue,
             stuck_turns=self._stuck,
+            asks_consent=self.relay is not None and not self.settings.consent_recorded_elsewhere,
         )
 
     async def _queue(self) -> list[tuple[str, str]]:
@@ -168,19 +183,25 @@ class App:
             ("Given up", str(depth.dead)),
             ("Oldest, seconds", f"{depth.oldest_s:.0f}"),
             ("Connections in use", f"{self.database.in_use} of {self.database.size}"),
+            *([] if self.relay is None else await self.book.lately()),
         ]
 
     async def _stuck(self) -> list[Mapping[str, Any]]:
         rows = await self.intake_store.stuck()
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
-    async def _forget_spent(self) -> None:
-        """Once a minute, drop what is too old to be counted or sent again."""
+    async def forget_spent(self) -> None:
+        """Drop what is too old to be counted, sent again or looked at. Raises Unavailable."""
+        await self.care_store.forget_spent()
+        await self.care_store.forget_events()
+        await purge_finished_jobs(self.database)
+
+    async def _keep_forgetting(self) -> None:
+        """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
         while True:
             await asyncio.sleep(60)
             with suppress(Unavailable):
-                await self.care_store.forget_spent()
-                await self.care_store.forget_events()
+                await self.forget_spent()
 
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
@@ -189,7 +210,7 @@ class App:
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
-        self._tasks.append(asyncio.create_task(self._forget_spent(), name="rates"))
+        self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
         try:
             yield
         finally:
@@ -199,6 +220,8 @@ class App:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self.relay is not None:
+                await self.relay.aclose()
             await self.bus.close()
             await self.database.close()
 
@@ -225,19 +248,39 @@ def build(
     collectors = CollectorRegistry()
     measures = Measures(collectors, procedures=_NAMES)
     measures.watch_pool(in_use=lambda: database.in_use, size=lambda: database.size)
-    interviewer = Interviewer(
-        content, model or ScriptedModel(), settings.ai.timeout_s, is_builtin=model is None, observer=measures
+    book = PostgresCallBook(
+        database,
+        per_minute=settings.limits.per_minute(settings.limits.model_calls),
+        daily_usd=settings.ai.daily_usd,
+        session_usd=settings.ai.session_usd,
     )
+    relay = None if model is not None else _relay(settings, book, measures)
+    chosen = model or relay
+    interviewer = Interviewer(
+        content,
+        chosen or ScriptedModel(),
+        settings.ai.timeout_s,
+        is_builtin=chosen is None,
+        briefing=None if relay is None else _briefing(needs_consent=not settings.consent_recorded_elsewhere),
+        observer=measures,
+    )
+
+    def hear(text: str) -> Heard:
+        screened = intake_actions.listen(text, interviewer)
+        return Heard(screened.record.acuity, bool(screened.new_flags), screened.emergency_text)
+
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
     registry.add(
         messaging_procedures,
-        Messaging(PostgresMessageStore(database), bus, partial(intake_actions.is_dangerous, interviewer=interviewer)),
+        Messaging(PostgresMessageStore(database), bus, hear),
     )
     intake = Intake(intake_store, care_store, interviewer, bus)
     registry.add(intake_procedures, intake)
     registry.add(session_procedures, intake)
-    registry.add(handover_procedures, Handover(handover_store, care_store))
+    handover = Handover(handover_store, care_store)
+    registry.add(handover_procedures, handover)
+    registry.add(addition_procedures, handover)
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)
@@ -257,7 +300,7 @@ def build(
     handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
     worker = Worker(database, handlers, bus=bus, observe=measures.job)
     drain = Drain()
-    others = _other_probes(worker, keys, is_builtin=settings.ai.providers[0] is Provider.BUILTIN)
+    others = _other_probes(worker, keys, book, settings.ai.outside)
     return App(
         settings=settings,
         database=database,
@@ -269,6 +312,7 @@ def build(
         keys=keys,
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
         worker=worker,
+        book=book,
         intake_store=intake_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
@@ -282,6 +326,7 @@ def build(
         measures=measures,
         collectors=collectors,
         extra_roads=extra_roads,
+        relay=relay,
     )
 
 
@@ -297,7 +342,89 @@ def _rates(limits: Limits) -> dict[Allow, int]:
     }
 
 
-def _other_probes(worker: Worker, keys: KeySource | None, *, is_builtin: bool) -> dict[str, Probe]:
+def vendor_of(provider: Provider, ai: Ai) -> Vendor:
+    """The adapter to a vendor's model. Its SDK is imported here and nowhere else, so who names none pays for none."""
+    if provider is Provider.GEMINI:
+        from anamnesis.llm.gemini import Gemini  # noqa: PLC0415 - a second and thirty megabytes
+
+        return Gemini(_revealed(ai.gemini_key), model=ai.model_of(provider), base_url=ai.gemini_base_url)
+    from anamnesis.llm.openai import OpenAi  # noqa: PLC0415 - same
+
+    return OpenAi(_revealed(ai.openai_key), model=ai.model_of(provider), base_url=ai.openai_base_url)
+
+
+def _revealed(key: Secret | None) -> str:
+    assert key is not None, "settings demand the key of each provider named"
+    return key.reveal()
+
+
+def priced(name: str, ai: Ai) -> "Price | None":
+    """What the operator says a model costs; nothing is guessed."""
+    from anamnesis.llm.relay import Price  # noqa: PLC0415 - as for vendors: who names none pays for none
+
+    return next((Price(given, back) for model, given, back in ai.prices if model == name), None)
+
+
+def _relay(settings: Settings, book: PostgresCallBook, measures: Measures) -> "Relay | None":
+    """The vendors' models in order, or None when the built-in interviewer comes first."""
+    ai = settings.ai
+    if not ai.outside:
+        return None
+    from anamnesis.llm.relay import Provider as ModelProvider  # noqa: PLC0415 - as for vendors
+    from anamnesis.llm.relay import Relay  # noqa: PLC0415 - same
+
+    vendors = [(provider, vendor_of(provider, ai)) for provider in ai.outside]
+    providers = [
+        ModelProvider(provider.value, vendor, vendor.model, priced(vendor.model, ai)) for provider, vendor in vendors
+    ]
+    return Relay(providers, book, measures)
+
+
+async def ask_once(provider: Provider, ai: Ai) -> ModelCall:
+    """One call with a question of our own and nothing of a patient. Raises ModelFailed."""
+    from anamnesis.llm.drafts import read_draft  # noqa: PLC0415 - as for vendors
+    from anamnesis.llm.relay import cost_microusd  # noqa: PLC0415 - same
+
+    vendor = vendor_of(provider, ai)
+    question = "How old are you?"
+    prompt = Prompt(
+        "who",
+        question,
+        Stage.VITALS.value,
+        "en",
+        question=question,
+        instructions=_briefing().agents[Stage.VITALS].text.replace("{language}", "English"),
+        case=json.dumps({"question": question, "record": {}, "may_propose": [], "conversation": []}),
+    )
+    started = time.monotonic()
+    try:
+        said = await vendor.complete(prompt, deadline_s=ai.timeout_s)
+        read_draft(prompt, said)
+    finally:
+        await vendor.aclose()
+    return ModelCall(
+        provider.value,
+        said.model or vendor.model,
+        "check",
+        None,
+        1,
+        "answered",
+        input_tokens=said.usage.input_tokens,
+        output_tokens=said.usage.output_tokens,
+        cost_microusd=cost_microusd(priced(vendor.model, ai), said),
+        latency_ms=round((time.monotonic() - started) * 1000),
+    )
+
+
+def _briefing(*, needs_consent: bool = True) -> Briefing:
+    from anamnesis.content.prompts import load_agents  # noqa: PLC0415 - as for vendors
+
+    return Briefing(load_agents(), needs_consent=needs_consent)
+
+
+def _other_probes(
+    worker: Worker, keys: KeySource | None, book: PostgresCallBook, outside: Sequence[Provider]
+) -> dict[str, Probe]:
     """The parts beside the database. The built-in interviewer is always there."""
 
     async def working() -> Condition:
@@ -307,8 +434,9 @@ def _other_probes(worker: Worker, keys: KeySource | None, *, is_builtin: bool) -
         return Condition.DOWN if keys is None else Condition(keys.state.value)
 
     async def wording() -> Condition:
-        # Vendors' models are not built yet: a deployment that names one is served by the built-in interviewer.
-        return Condition.OK if is_builtin else Condition.DEGRADED
+        # Shut, or open by a hair for one caller: patients meet the next provider, or the built-in interviewer.
+        is_shut = bool(outside) and outside[0].value in await book.shut()
+        return Condition.DEGRADED if is_shut else Condition.OK
 
     return {"worker": working, "auth": authenticating, "ai": wording}
 

@@ -289,6 +289,22 @@ Nothing = Annotated[Undefined, _Check(_nothing, {"type": "null"})]
 Anything = Annotated[object, _Check(lambda value: value, {})]
 
 
+_MOST_KEYS: Final = 50
+
+
+def _record(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise Refused(wrong_type("object", value))
+    if len(value) > _MOST_KEYS:
+        message = f"Object must contain at most {_MOST_KEYS} keys"
+        raise Refused(Issue(message, (), (("code", "custom"), ("message", message), _PATH)))
+    return {clean(key): clean(member) if isinstance(member, str) else member for key, member in value.items()}
+
+
+#: An object of a few names and whatever JSON says of them.
+Record = Annotated[dict[str, Any], _Check(_record, {"type": "object"})]
+
+
 def number(
     *, whole: bool = False, above: float | None = None, at_least: float | None = None, at_most: float | None = None
 ) -> Any:

@@ -296,3 +296,19 @@ async def test_who_has_no_doctor_profile_shares_none(app, owner):
         given = {"bio": "x"} if name == "doctor.updateProfile" else {}
         with pytest.raises(NotFound):
             await caller(app, "patient").call(name, **given)
+
+
+async def test_a_consent_stands_once_until_it_is_taken_back_and_every_step_is_on_record(app, owner):
+    patient = caller(app, "patient")
+    for version in ("1", "1", "2"):
+        given = await patient.call("user.giveConsent", purpose="outside_model", version=version)
+    assert [(each["purpose"], each["version"]) for each in given["consents"]] == [("outside_model", "2")]
+    assert await patient.call("user.getConsents") == given
+    assert (await caller(app, "other").call("user.getConsents"))["consents"] == []
+    for _ in range(2):
+        left = await patient.call("user.withdrawConsent", purpose="outside_model", version="2")
+    assert left["consents"] == []
+    kept = await owner.fetch("SELECT version FROM consents WHERE withdrawn_at IS NOT NULL ORDER BY id")
+    assert [row["version"] for row in kept] == ["1", "2"]
+    noted = await owner.fetch("SELECT action FROM audit_logs WHERE action LIKE 'consent%' ORDER BY created_at")
+    assert [row["action"] for row in noted] == ["consent_given", "consent_given", "consent_withdrawn"]

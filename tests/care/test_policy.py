@@ -51,6 +51,7 @@ def test_the_two_people_of_a_connection(status, verified, writing, patient_gets,
 
 @pytest.mark.parametrize("stranger", [a_patient(), a_doctor(), a_person(), *(a_person(role) for role in Role)])
 @pytest.mark.parametrize(("status", "writing"), list(product(ConnectionStatus, (True, False))))
+@pytest.mark.proves("I29")
 def test_a_stranger_meets_the_same_words_as_for_what_does_not_exist(stranger, status, writing):
     said = []
     for link in (a_link(a_patient(), a_doctor(), status), None):

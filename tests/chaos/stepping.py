@@ -1,6 +1,7 @@
 """Runs one send and stops it dead at its k-th await, for every k: a child each, killed with SIGKILL.
 
-usage: python stepping.py DSN MODE   (MODE: kill or cancel). Prints one JSON object: steps and what went wrong.
+usage: python stepping.py DSN OWNER_DSN MODE WHAT
+MODE is kill or cancel, WHAT one of WORDS or ready. Prints one JSON object: how many were stopped and what went wrong.
 """
 
 import asyncio
@@ -8,19 +9,22 @@ import json
 import os
 import signal
 import sys
+import time
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import asyncpg
 
-from anamnesis.kernel.jobs import JobKind
-from build import a_session, an_app, caller
-from checker import broken
+from anamnesis.workers.loop import Worker
+from build import WHOLE_INTAKE, a_session, an_app, caller, tell
+from checker import Told, broken
 
-WORDS = "It is about me"
+#: What is sent: the procedure, and whether it has a reply to wait for.
+SENDS = {"intake": ("intake.sendMessage", "sessionId"), "direct": ("message.send", "connectionId")}
+WORDS = {"first": "It is about me", "emergency": "I have crushing chest pain and I am sweating", "direct": "hello"}
 
 
 class Stepper:
@@ -28,6 +32,10 @@ class Stepper:
 
     def __init__(self, coroutine, at, happen):
         self._coroutine, self._at, self._happen, self.steps = coroutine, at, happen, 0
+
+    async def run(self):
+        """To its end, in the task that is to be cancelled."""
+        return await self
 
     def __await__(self):
         resume = partial(self._coroutine.send, None)
@@ -47,21 +55,25 @@ class Stepper:
                 resume = partial(self._coroutine.send, None)
 
 
-def send(app, session_id, key):
-    return caller(app, "patient").call("intake.sendMessage", sessionId=session_id, content=WORDS, clientMessageId=key)
+def words_of(what):
+    return WHOLE_INTAKE[-1] if what == "ready" else WORDS[what]
 
 
-async def step(dsn, session_id, key, at, happen):
+def send(app, what, place, key):
+    procedure, of = SENDS["direct" if what == "direct" else "intake"]
+    return caller(app, "patient").call(procedure, content=words_of(what), clientMessageId=key, **{of: place})
+
+
+async def step(dsn, what, place, key, at, happen):
     app = an_app(dsn)
     await caller(app, "patient").call("user.getMe")  # the pool is open, so that only the send's own steps count
-    stepper = Stepper(send(app, session_id, key), at, happen)
     try:
-        await stepper
+        await asyncio.create_task(Stepper(send(app, what, place, key), at, happen).run())
     except asyncio.CancelledError:
+        return "stopped"
+    finally:
         await app.database.close()
-        return -1
-    await app.database.close()
-    return stepper.steps
+    return "ended"
 
 
 def kill():
@@ -72,33 +84,44 @@ def cancel():
     asyncio.current_task().cancel()
 
 
-async def recover(dsn, owner_dsn, session_id, key):
-    """Time passes, a worker looks, the client tries again: what is wrong then."""
-    owner = await asyncpg.connect(owner_dsn)
-    app = an_app(dsn)
+async def recover(dsn, owner_dsn, what, place, key):
+    """Another process starts: its worker finds what is left, then the client tries again. What is wrong then."""
+    owner, app = await asyncpg.connect(owner_dsn), an_app(dsn)
     try:
+        # The dead process renews nothing: its lease, fifteen seconds, is over.
         await owner.execute("UPDATE jobs SET lease_until = clock_timestamp() WHERE state = 'running'")
-        stored = await owner.fetchval("SELECT count(*) FROM chat_messages WHERE client_message_id = $1", key)
-        wrong = [] if stored in (0, 1) else [f"stored {stored} times"]
-        if stored:
-            from anamnesis.db import outbox
-
-            job = await outbox.claim_one(app.database, JobKind.TAKE_TURN, session_id)
-            if job is not None:
-                await app.worker.handlers[JobKind.TAKE_TURN](job)
-        answer = await send(app, session_id, key)
-        if answer["aiMessage"] is None:
-            wrong.append("no reply after recovery")
-        idle = await owner.fetchval(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
+        await work_until_rest(app, owner)
+        # Without any help of the client, whatever was stored has been answered, and nothing is held.
+        wrong = await broken(owner, at_rest=True, history=[Told(UUID(key), words_of(what), acked=False)])
+        idle = (
+            "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in trans%' AND datname = current_database()"
         )
-        count = await owner.fetchval("SELECT count(*) FROM chat_messages WHERE client_message_id = $1", key)
-        return [*wrong, *(["idle in transaction"] if idle else []), *([] if count == 1 else [f"{count} rows"]),
-                *await broken(owner)]  # fmt: skip
+        wrong += ["idle in transaction"] if await owner.fetchval(idle) else []
+        answers = [await send(app, what, place, key) for _ in range(2)]
+        await work_until_rest(app, owner)
+        return wrong + await broken(owner, at_rest=True, history=[told_by(answer, what, key) for answer in answers])
     finally:
         await owner.close()
         await app.database.close()
+
+
+def told_by(answer, what, key):
+    if what == "direct":
+        return Told(UUID(key), words_of(what), message_id=answer["message"]["id"])
+    return Told(UUID(key), words_of(what), message_id=answer["userMessage"]["id"], reply_id=answer["aiMessage"]["id"])
+
+
+async def work_until_rest(app, owner):
+    """The worker of a service that has just started, until it has nothing left to do."""
+    worker = Worker(app.database, app.worker.handlers, poll_s=0.02)
+    running = asyncio.create_task(worker.run())
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if not await owner.fetchval("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')"):
+            break
+        await asyncio.sleep(0.02)
+    worker.stop()
+    await running
 
 
 async def prepare(dsn):
@@ -108,43 +131,47 @@ async def prepare(dsn):
     return connection_id
 
 
-async def new_session(dsn, connection_id):
+async def new_place(dsn, connection_id, what):
+    """Where the next message goes: the conversation, or a session of its own, nearly finished for "ready"."""
+    if what == "direct":
+        return connection_id
     app = an_app(dsn)
     session = await caller(app, "patient").call("intake.createNewSession", connectionId=connection_id)
+    if what == "ready":
+        await tell(app, str(session["id"]), *WHOLE_INTAKE[:-1])
     await app.database.close()
     return str(session["id"])
 
 
-def run_child(dsn, session_id, key, at, mode):
-    """Fork, run the send, answer (was it stopped, how many steps it had)."""
-    reading, writing = os.pipe()
+def run_child(dsn, what, place, key, at, mode):
+    """Fork, run the send in the child; whether it was stopped: by SIGKILL, or by its cancellation."""
     pid = os.fork()
     if pid == 0:
-        steps = asyncio.run(step(dsn, session_id, key, at, kill if mode == "kill" else cancel))
-        os.write(writing, str(steps).encode())
-        os._exit(0)
-    os.close(writing)
+        ended = asyncio.run(step(dsn, what, place, key, at, kill if mode == "kill" else cancel))
+        os._exit(0 if ended == "ended" else 3)
     _, status = os.waitpid(pid, 0)
-    said = os.read(reading, 20).decode()
-    os.close(reading)
-    return os.WIFSIGNALED(status) or said == "-1", said
+    if os.WIFSIGNALED(status):
+        assert mode == "kill"
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) in ((0,) if mode == "kill" else (0, 3)), status
+    return os.WEXITSTATUS(status) == 3
 
 
-def main(dsn, owner_dsn, mode, stride):
+def main(dsn, owner_dsn, mode, what):
     connection_id = asyncio.run(prepare(dsn))
-    wrong, at, stopped = {}, 1, 0
-    while at < 500:
-        session_id, key = asyncio.run(new_session(dsn, connection_id)), str(uuid4())
-        was_stopped, _ = run_child(dsn, session_id, key, at, mode)
-        found = asyncio.run(recover(dsn, owner_dsn, session_id, key))
+    wrong, stopped = {}, 0
+    for at in range(1, 500):
+        place, key = asyncio.run(new_place(dsn, connection_id, what)), str(uuid4())
+        was_stopped = run_child(dsn, what, place, key, at, mode)
+        found = asyncio.run(recover(dsn, owner_dsn, what, place, key))
         if found:
             wrong[at] = found
         if not was_stopped:
             break
         stopped += 1
-        at += stride
-    print(json.dumps({"stopped": stopped, "last": at, "wrong": wrong}))
+    print(json.dumps({"stopped": stopped, "wrong": wrong}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(*sys.argv[1:5])

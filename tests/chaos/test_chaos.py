@@ -45,14 +45,17 @@ def answer_of(process, within_s=110):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("what", "least"), [("first", 10), ("emergency", 8), ("ready", 10), ("direct", 3)])
 @pytest.mark.parametrize("mode", ["kill", "cancel"])
-def test_a_send_stopped_at_any_await_ends_as_one_message_with_one_reply(clinic, mode):
-    found = answer_of(script("stepping.py", clinic.app_dsn, clinic.owner_dsn, mode, 1))
+@pytest.mark.proves("I1", "I2", "I7", "I8", "I9", "I11")
+def test_a_send_stopped_at_any_await_ends_as_one_message_with_one_reply(clinic, mode, what, least):
+    found = answer_of(script("stepping.py", clinic.app_dsn, clinic.owner_dsn, mode, what))
     assert found["wrong"] == {}
-    assert found["stopped"] > 15
+    assert found["stopped"] >= least
 
 
 @pytest.mark.slow
+@pytest.mark.proves("I3")
 async def test_sixteen_sends_of_one_id_over_two_processes_are_one_message_and_one_reply(clinic):
     async with closing(an_app(clinic.app_dsn)) as app:
         _, session_id = await a_session(app)
@@ -87,6 +90,7 @@ async def test_no_connection_is_held_while_words_are_being_found(clinic):
         assert all(answer["aiMessage"] for answer in answers)
 
 
+@pytest.mark.proves("I7", "I13", "I14")
 async def test_a_second_message_during_a_turn_is_kept_and_answered_next(clinic):
     async with closing(an_app(clinic.app_dsn, model=StubModel(latency_s=0.3))) as app:
         _, session_id = await a_session(app)
@@ -101,6 +105,7 @@ async def test_a_second_message_during_a_turn_is_kept_and_answered_next(clinic):
         await owner.close()
 
 
+@pytest.mark.proves("I20")
 async def test_a_model_that_fails_or_says_too_much_costs_only_polish(clinic):
     for model in (StubModel(text="You have malaria. Take 500 mg of paracetamol."), StubModel(text=" ")):
         async with closing(an_app(clinic.app_dsn, model=model)) as app:
@@ -110,6 +115,7 @@ async def test_a_model_that_fails_or_says_too_much_costs_only_polish(clinic):
             assert "What is your name" in answer["aiMessage"]["text"] or "old" in answer["aiMessage"]["text"]
 
 
+@pytest.mark.proves("I31")
 async def test_the_database_itself_refuses_to_go_back(clinic, owner):
     async with closing(an_app(clinic.app_dsn)) as app:
         _, session_id = await a_session(app)
@@ -125,6 +131,7 @@ async def test_the_database_itself_refuses_to_go_back(clinic, owner):
 
 
 @pytest.mark.slow
+@pytest.mark.proves("I1", "I37")
 def test_a_database_killed_under_load_loses_nothing_acknowledged(tmp_path):
     server = start_embedded(tmp_path / "pg")
     try:

@@ -19,6 +19,7 @@ async def settled(database, job):
         return await outbox.settle(connection, job)
 
 
+@pytest.mark.proves("I11")
 async def test_a_job_left_in_a_transaction_that_fails_never_was(database):
     async def left_and_failed():
         async with database.transaction() as connection:
@@ -42,6 +43,7 @@ async def test_many_workers_claim_a_job_once(database):
     assert sum(claim is not None for claim in claims) == 1
 
 
+@pytest.mark.proves("I8")
 async def test_a_lease_that_ran_out_is_taken_over_and_the_old_fence_is_refused(database):
     await left(database, NewJob(TURN, uuid4()))
     slow = await outbox.claim(database, [TURN], lease_s=0.01)

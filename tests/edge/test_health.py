@@ -51,6 +51,7 @@ async def test_an_unhealthy_service_says_which_part(down, reason):
     assert isinstance(body["uptime"], int)
 
 
+@pytest.mark.proves("I35")
 async def test_an_outage_of_the_models_makes_nothing_unhealthy_and_is_told():
     health = a_health(ai=DOWN, worker=DEGRADED)
     assert (await asked(health, "/api/health"))[0] == 200
@@ -71,6 +72,7 @@ def test_only_a_service_with_every_part_whole_is_ready():
         assert verdict({**dict.fromkeys(PARTS, OK), part: DEGRADED}) == "degraded"
 
 
+@pytest.mark.proves("I35")
 async def test_a_draining_service_is_unready_and_alive():
     health = a_health(is_draining=lambda: True)
     assert (await asked(health, "/readyz"))[:2][0] == 503
@@ -128,6 +130,7 @@ async def test_an_unhealthy_answer_is_logged_by_part():
     assert [(line["event"], line["error_code"]) for line in lines] == [("health.check", "database")]
 
 
+@pytest.mark.proves("I12")
 async def test_a_fast_test_database_is_reached_and_migrated_and_refused_for_its_durability(database):
     health = Health({**{name: saying(OK) for name in PARTS}, **database_probes(database)})
     status, body, _ = await asked(health, "/readyz")
@@ -141,6 +144,7 @@ async def test_a_database_that_was_never_migrated_is_unready(database, owner):
     assert (await health.conditions("migrations"))["migrations"] is DOWN
 
 
+@pytest.mark.proves("I35")
 async def test_health_is_answered_within_a_second_while_the_database_is_frozen(server, signal_server):
     database = Database(server.app_dsn)
     health = Health({**{name: saying(OK) for name in PARTS}, **database_probes(database)})

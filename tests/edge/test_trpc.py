@@ -94,6 +94,7 @@ test_thousands_of_queries_are_answered_without_a_server_error = pytest.mark.slow
 
 
 @pytest.mark.parametrize("depth", [200, 100_000])
+@pytest.mark.proves("I40")
 def test_json_nested_too_deeply_is_refused_at_once(depth):
     body = '{"json":' + "[" * depth + "]" * depth + "}"
     status, _, text = ask(SERVED, "POST", "/api/trpc/anyMut", headers=JSON, body=body)
@@ -113,6 +114,7 @@ def test_a_batch_is_counted_before_its_paths_are_looked_up():
     assert (status, message_of(text)) == (400, "Batch call exceeds maximum size")
 
 
+@pytest.mark.proves("I40")
 def test_an_address_is_bounded():
     status, _, text = ask(SERVED, "GET", "/api/trpc/ping?x=" + "x" * 33_000)
     assert (status, len(text) < 300) == (400, True)
@@ -137,6 +139,7 @@ async def sent_in_pieces(app, pieces, *, path="touch", then=()):
     return sent, len(taken)
 
 
+@pytest.mark.proves("I40")
 async def test_a_body_is_counted_and_reading_stops_at_the_limit():
     sent, taken = await sent_in_pieces(an_app(max_body_bytes=100), [b"x" * 60] * 50, path="anyMut")
     assert (sent[0]["status"], taken) == (413, 2)

@@ -106,6 +106,7 @@ def cuts(seen):
     return {outcome: number for outcome, number in seen.items() if outcome.startswith("cut")}
 
 
+@pytest.mark.proves("I38")
 async def test_a_stop_under_load_cuts_no_request_and_takes_less_than_ten_seconds():
     with served() as (process, port):
         seen = await load(port, process, callers=16, signal_after_s=0.5, seconds=4)

@@ -81,6 +81,7 @@ async def test_advice_is_given_once_after_ready(app):
 
 
 @pytest.mark.parametrize("text", ["What is your name?\x00", "word " * 1000], ids=["nul", "endless"])
+@pytest.mark.proves("I40")
 async def test_whatever_a_model_says_the_patient_gets_an_answer_of_bounded_length(clinic, text):
     async with an_app_with(clinic, StubModel(text=text)) as app:
         _, session_id = await a_session(app)
@@ -164,6 +165,7 @@ async def take_one_turn(app):
     await app.worker.handlers[JobKind.TAKE_TURN](await outbox.claim(app.database, [JobKind.TAKE_TURN]))
 
 
+@pytest.mark.proves("I7")
 async def test_a_message_that_waits_while_the_interview_ends_is_answered_whatever_the_doctor_does(app, owner):
     _, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE[:-1])
@@ -180,6 +182,7 @@ async def test_a_message_that_waits_while_the_interview_ends_is_answered_whateve
     assert await broken(owner) == []
 
 
+@pytest.mark.proves("I7", "I10")
 async def test_eight_messages_at_once_are_all_answered(clinic, owner):
     async with an_app_with(clinic, StubModel(latency_s=0.01)) as app:
         _, session_id = await a_session(app)
@@ -226,6 +229,7 @@ async def test_a_review_answers_the_whole_row(app):
     assert {"medicalData", "clinicalHandover", "doctorThought", "aiMessageCount"} <= row.keys()
 
 
+@pytest.mark.proves("I10")
 async def test_the_counter_of_replies_equals_a_recount(app, owner):
     _, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE, "one more", "two more")
@@ -247,6 +251,7 @@ class Broken(StubModel):
         raise ZeroDivisionError
 
 
+@pytest.mark.proves("I7")
 async def test_a_turn_that_keeps_failing_is_answered_by_fixed_text(clinic, owner):
     async with an_app_with(clinic, Broken()) as app:
         _, session_id = await a_session(app)

@@ -16,6 +16,7 @@ async def app(clinic):
         yield app
 
 
+@pytest.mark.proves("I19")
 async def test_a_whole_intake_ends_in_a_hand_over_the_doctor_reads_and_reviews(app):
     connection_id, session_id = await a_session(app)
     last = await tell(app, session_id, *WHOLE_INTAKE)
@@ -43,6 +44,7 @@ async def test_every_statement_of_the_stored_note_quotes_a_message_of_this_sessi
     assert all(item["quote"] in texts[item["messageId"]] for item in items if item["messageId"] != "profile")
 
 
+@pytest.mark.proves("I20")
 async def test_an_emergency_is_answered_by_fixed_text_and_leads_the_inbox(app):
     profile = await a_doctor(app)
     sessions = {}
@@ -59,6 +61,7 @@ async def test_an_emergency_is_answered_by_fixed_text_and_leads_the_inbox(app):
     assert [case["colour"] for case in inbox] == ["red", "unknown"]
 
 
+@pytest.mark.proves("I3", "I4")
 async def test_the_same_message_id_is_one_message_and_other_words_are_refused(app):
     _, session_id = await a_session(app)
     key = str(uuid4())
@@ -72,6 +75,7 @@ async def test_the_same_message_id_is_one_message_and_other_words_are_refused(ap
         await patient.call("intake.sendMessage", content="something else", **send)
 
 
+@pytest.mark.proves("I5")
 async def test_equal_words_under_two_ids_are_two_messages(app):
     _, session_id = await a_session(app)
     await tell(app, session_id, "no", "no")
@@ -89,6 +93,7 @@ async def test_twenty_creates_at_once_open_one_session(app):
     assert other["id"] != made[0]["id"]
 
 
+@pytest.mark.proves("I27")
 async def test_a_doctors_note_is_never_the_patients_to_see(app):
     connection_id, session_id = await a_session(app)
     await tell(app, session_id, "It is about me")
@@ -106,6 +111,7 @@ async def test_a_doctors_note_is_never_the_patients_to_see(app):
     assert [each["text"] for each in case["notes"]] == ["CANARY-NOTE-7"]
 
 
+@pytest.mark.proves("I27")
 async def test_the_patient_gets_the_neutral_thought_and_no_hand_over(app):
     _, session_id = await a_session(app)
     last = await tell(app, session_id, *WHOLE_INTAKE)
@@ -127,6 +133,7 @@ SESSION_CALLS = [
 
 
 @pytest.mark.parametrize(("name", "more"), SESSION_CALLS)
+@pytest.mark.proves("I26", "I29")
 async def test_a_stranger_cannot_tell_a_foreign_session_from_none(app, name, more):
     _, session_id = await a_session(app)
     await a_doctor(app, "stranger")
@@ -138,6 +145,7 @@ async def test_a_stranger_cannot_tell_a_foreign_session_from_none(app, name, mor
     assert said[0] == said[1]
 
 
+@pytest.mark.proves("I26")
 async def test_after_a_disconnect_the_patient_still_reads_and_the_doctor_does_not(app):
     connection_id, session_id = await a_session(app)
     await caller(app, "patient").call("connection.disconnect", connectionId=connection_id)
@@ -155,6 +163,7 @@ async def test_after_a_disconnect_the_patient_still_reads_and_the_doctor_does_no
         await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
 
 
+@pytest.mark.proves("I26")
 async def test_an_unverified_doctor_sees_nobody(app):
     _, session_id = await a_session(app)
     await app.database.execute("UPDATE doctors SET verification_status = 'pending'")
@@ -225,3 +234,23 @@ async def test_health_says_which_part_and_metrics_name_no_caller(app):
     status, _, text = await http(asgi, "GET", "/metrics")
     assert 'anamnesis_procedures_total{outcome="' in text or "anamnesis_procedures_total" in text
     assert "patient@" not in text
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "UPDATE users SET is_active = false WHERE clerk_id = 'doctor'",
+        "UPDATE doctors SET verification_status = 'rejected'",
+    ],
+)
+async def test_nothing_is_taken_for_a_doctor_who_would_not_read_it(app, owner, left):
+    connection_id, session_id = await a_session(app)
+    await owner.execute(left)
+    patient = caller(app, "patient")
+    with pytest.raises(NotPermitted, match="999"):
+        await patient.call("intake.sendMessage", sessionId=session_id, content="hello?")
+    with pytest.raises(NotPermitted):
+        await patient.call("message.send", connectionId=connection_id, content="hello?")
+    with pytest.raises(NotPermitted):
+        await patient.call("intake.createNewSession", connectionId=connection_id)
+    assert len((await patient.call("intake.getSession", sessionId=session_id))["messages"]) == 1

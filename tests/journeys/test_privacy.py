@@ -2,6 +2,9 @@
 
 import json
 import re
+from collections import defaultdict
+
+import pytest
 
 from anamnesis import journal
 from build import a_session, an_app, caller, closing, http, tell
@@ -9,6 +12,7 @@ from build import a_session, an_app, caller, closing, http, tell
 CANARY = "zebrafever7731"
 
 
+@pytest.mark.proves("I32")
 async def test_marked_health_data_reaches_no_log_line(clinic, capsys):
     journal.configure(development=True, level="DEBUG")
     async with closing(an_app(clinic.app_dsn)) as app:
@@ -30,6 +34,16 @@ async def test_marked_health_data_reaches_no_log_line(clinic, capsys):
                 else:
                     query = "input=" + json.dumps({"json": marked}).replace(" ", "")
                     await http(asgi, "GET", path, who=who, query=query)
+                if procedure.rest is not None:
+                    given = procedure.rest.path.format_map(defaultdict(lambda: CANARY, marked))
+                    body = None if procedure.rest.method in ("GET", "DELETE") else marked
+                    rest = f"/api/v1{given}"
+                    await http(asgi, procedure.rest.method, rest, who=who, body=body, query=f"cursor={CANARY}")
+        for path in (f"/s/{session_id}", f"/connect/{CANARY}", f"/doctor/case/{session_id}/note", f"/{CANARY}"):
+            for who in ("patient", "doctor", "stranger"):
+                form = {"content-type": "application/x-www-form-urlencoded"}
+                await http(asgi, "POST", path, who=who, body=f"content={CANARY}".encode(), headers=form)
+        await http(asgi, "POST", "/api/auth/webhook", body=CANARY.encode(), headers={"svix-id": CANARY})
         for path in ("/", f"/s/{session_id}", f"/connect/{CANARY}", f"/{CANARY}", f"/doctor/case/{session_id}", "/ops"):
             for who in ("patient", "doctor", "operator"):
                 await http(asgi, "GET", path, who=who)
@@ -43,6 +57,7 @@ async def test_marked_health_data_reaches_no_log_line(clinic, capsys):
     assert all(isinstance(json.loads(line), dict) for line in lines)
 
 
+@pytest.mark.proves("I32", "I37")
 async def test_no_error_body_carries_driver_text(clinic):
     async with closing(an_app(clinic.app_dsn)) as app:
         await a_session(app)

@@ -47,6 +47,7 @@ async def test_what_the_framework_refuses_is_a_problem_document_too(clinic, meth
 
 
 @pytest.mark.slow
+@pytest.mark.proves("I40")
 def test_nothing_generated_from_the_document_makes_a_server_error(clinic):
     app = an_app(clinic.app_dsn)
     headers = {"authorization": f"Bearer {ISSUER_OF_TESTS.token(claims('patient'))}"}

@@ -7,9 +7,13 @@ import pytest
 from anamnesis.care.model import ConnectionStatus
 from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.messaging import actions
-from anamnesis.messaging.model import Draft
+from anamnesis.messaging.model import Draft, Heard
 from care.in_memory import a_doctor, a_link, a_patient, a_person
 from messaging.in_memory import InMemoryMessageStore
+
+
+def quiet(_):
+    return Heard()
 
 
 def a_conversation(*, verified=True):
@@ -20,7 +24,7 @@ def a_conversation(*, verified=True):
 
 def doings(who, connection_id, store):
     return (
-        lambda: actions.send(who, connection_id, "hello", None, store=store),
+        lambda: actions.send(who, connection_id, "hello", None, store=store, hear=quiet),
         lambda: actions.read(who, connection_id, limit=50, cursor=None, store=store),
         lambda: actions.mark_as_read(who, connection_id, store=store),
     )
@@ -28,14 +32,15 @@ def doings(who, connection_id, store):
 
 async def test_a_message_is_for_the_other_of_the_two():
     patient, doctor, connection_id, store = a_conversation()
-    _, recipient = await actions.send(patient, connection_id, "hello", None, store=store)
+    _, recipient, _ = await actions.send(patient, connection_id, "hello", None, store=store, hear=quiet)
     assert recipient == doctor.user_id
-    _, recipient = await actions.send(doctor, connection_id, "hello", None, store=store)
+    _, recipient, _ = await actions.send(doctor, connection_id, "hello", None, store=store, hear=quiet)
     assert recipient == patient.user_id
     assert [notice["user_id"] for notice in store.notices] == [doctor.user_id, patient.user_id]
 
 
 @pytest.mark.parametrize("stranger", [a_patient(), a_doctor(), a_person("super_admin")])
+@pytest.mark.proves("I29")
 async def test_a_stranger_is_told_there_is_no_such_connection_and_nothing_is_read(stranger):
     _, _, connection_id, store = a_conversation()
     for wanted in (connection_id, uuid4()):
@@ -48,7 +53,7 @@ async def test_a_stranger_is_told_there_is_no_such_connection_and_nothing_is_rea
 @pytest.mark.parametrize("status", [ConnectionStatus.DISCONNECTED, ConnectionStatus.BLOCKED])
 async def test_after_the_end_the_patient_reads_and_nobody_writes(status):
     patient, doctor, connection_id, store = a_conversation()
-    await actions.send(doctor, connection_id, "hello", None, store=store)
+    await actions.send(doctor, connection_id, "hello", None, store=store, hear=quiet)
     store.end(connection_id, status)
     for do in doings(doctor, connection_id, store):
         with pytest.raises(NotPermitted):
@@ -71,7 +76,7 @@ async def test_an_unverified_doctor_does_nothing_here():
 async def test_more_than_fifty_may_be_asked_for_and_fifty_are_given(asked, given):
     patient, _, connection_id, store = a_conversation()
     for number in range(60):
-        await actions.send(patient, connection_id, str(number), None, store=store)
+        await actions.send(patient, connection_id, str(number), None, store=store, hear=quiet)
     rows, _ = await actions.read(patient, connection_id, limit=asked, cursor=None, store=store)
     assert len(rows) == given
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from anamnesis.kernel.errors import NotFound, NotPermitted
-from build import a_session, an_app, caller, closing
+from anamnesis.kernel.javascript import UNDEFINED
+from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
 
 
 @pytest.fixture
@@ -92,3 +93,52 @@ async def test_a_stranger_hears_nothing(app, connection_id):
     stream = await caller(app, "stranger").call("message.onConversation", connectionId=connection_id)
     with pytest.raises(NotFound):
         await anext(stream)
+
+
+async def test_danger_in_a_direct_message_is_heard_answered_and_told_without_its_words(app, connection_id):
+    answer = await say(app, connection_id, "I have crushing chest pain and I am sweating")
+    assert "999" in answer["emergencyAdvice"]
+    (told, *_) = (await caller(app, "doctor").call("notification.getMyNotifications"))["notifications"]
+    assert (told["title"], told["type"]) == ("Urgent message", "message")
+    assert "chest" not in str(told)
+
+
+@pytest.mark.parametrize(("who", "words"), [("patient", "thank you doctor"), ("doctor", "any crushing chest pain?")])
+async def test_other_words_and_a_doctors_words_raise_nothing(app, connection_id, who, words):
+    answer = await say(app, connection_id, words, who)
+    assert answer["emergencyAdvice"] is UNDEFINED
+    (told, *_) = (
+        await caller(app, "doctor" if who == "patient" else "patient").call("notification.getMyNotifications")
+    )["notifications"]
+    assert told["title"] == "New message"
+
+
+async def test_the_doctors_inbox_is_woken_by_a_message(app, connection_id):
+    stream = await caller(app, "doctor").call("intake.onInbox")
+    assert (await anext(stream)).value == {"changed": False}
+    coming = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.1)
+    await say(app, connection_id, "hello")
+    assert (await asyncio.wait_for(coming, 5)).value == {"changed": True}
+    await stream.aclose()
+
+
+async def test_an_unread_emergency_leads_the_inbox_even_of_a_reviewed_case_until_it_is_read(app, connection_id):
+    doctor = caller(app, "doctor")
+    first = (await caller(app, "patient").call("intake.getMyIntakeSessions"))["sessions"][0]
+    await tell(app, str(first["id"]), *WHOLE_INTAKE)
+    await doctor.call("intake.markAsReviewed", sessionId=str(first["id"]))
+    profile, second = await doctor.call("doctor.getMyProfile"), caller(app, "other")
+    joined = await second.call("connection.create", doctorId=str(profile["id"]))
+    other = str((await second.call("intake.create", connectionId=str(joined["id"])))["id"])
+    await tell(app, other, "my eyes are yellow", who="other")
+    assert await inbox(doctor) == [(other, "yellow"), (str(first["id"]), "green")]
+    await say(app, connection_id, "I have crushing chest pain and I am sweating")
+    assert await inbox(doctor) == [(str(first["id"]), "red"), (other, "yellow")]
+    await doctor.call("message.markAsRead", connectionId=connection_id)
+    assert await inbox(doctor) == [(other, "yellow"), (str(first["id"]), "green")]
+
+
+async def inbox(doctor):
+    cases = (await doctor.call("handover.getInbox"))["cases"]
+    return [(str(case["sessionId"]), case["colour"]) for case in cases]

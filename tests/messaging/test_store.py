@@ -85,6 +85,7 @@ async def test_the_same_id_and_words_are_the_same_message(scene):
     assert await scene.all_pages(50) == ["hello"]
 
 
+@pytest.mark.proves("I4")
 async def test_the_same_id_with_other_words_is_refused_and_leaves_nothing(scene):
     key = uuid4()
     await scene.store.send(scene.draft("hello", key))
@@ -101,12 +102,14 @@ async def test_an_id_belongs_to_its_sender(scene):
     assert await scene.all_pages(50) == ["mine", "mine too"]
 
 
+@pytest.mark.proves("I5")
 async def test_equal_words_without_an_id_are_two_messages(scene):
     await scene.say("no", "no")
     assert await scene.all_pages(50) == ["no", "no"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 20])
+@pytest.mark.proves("I16")
 async def test_walking_all_pages_gives_each_message_once_in_order(scene, limit):
     words = [str(number) for number in range(13)]
     await scene.say(*words)
@@ -182,6 +185,7 @@ async def test_a_message_its_notice_and_its_event_are_one(real, owner):
     assert "chest" not in repr(list(notice.values()))
 
 
+@pytest.mark.proves("I11")
 async def test_a_message_whose_notice_cannot_be_kept_is_not_kept_either(real, owner):
     await owner.execute("ALTER TABLE notifications ADD CONSTRAINT none_today CHECK (type <> 'message')")
     with pytest.raises(Exception, match="none_today"):
@@ -219,6 +223,7 @@ async def dense(owner):
     )
 
 
+@pytest.mark.proves("I3")
 async def test_sixteen_sends_of_one_id_over_two_pools_are_one_message_and_sixteen_answers(real, two_stores, owner):
     for _ in range(5):
         draft = real.draft("hello", uuid4())
@@ -235,6 +240,7 @@ async def test_sixteen_who_mark_at_once_mark_each_message_once(real, two_stores)
     assert sum(await asyncio.gather(*marks)) == 25
 
 
+@pytest.mark.proves("I13")
 async def test_numbers_stay_dense_whoever_sends_repeats_or_is_refused(real, two_stores, owner):
     keys = [uuid4() for _ in range(4)]
     people = (real.patient, real.doctor)
@@ -249,6 +255,7 @@ async def test_numbers_stay_dense_whoever_sends_repeats_or_is_refused(real, two_
     assert await dense(owner)
 
 
+@pytest.mark.proves("I16")
 async def test_paging_loses_nothing_while_others_write(real, two_stores):
     before = [f"old {number}" for number in range(40)]
     await real.say(*before)
@@ -306,7 +313,7 @@ async def test_every_statement_has_its_index(owner, name):
         "_CONVERSATIONS": (one, two, three),
         "_MARK": (one, two, "anamnesis"),
         "_SEEN": (one, two, three),
-        "_SEND": (one, two, "words", three, two, "patient", "anamnesis"),
+        "_SEND": (one, two, "words", three, two, "patient", "anamnesis", three, 0),
     }[name]
     await owner.execute("SET enable_seqscan = off")
     rows = await owner.fetch(f"EXPLAIN {getattr(statements, name)}", *arguments)

@@ -106,6 +106,7 @@ async def test_a_worker_killed_in_the_middle_loses_the_job_to_another_after_its_
     assert await effects.fetchval("SELECT count(*) FROM effects WHERE worker = 'heir'") == 1
 
 
+@pytest.mark.proves("I8")
 async def test_the_late_write_of_a_worker_that_lost_its_lease_never_was(database, effects):
     subject = await leave(database)
     slow = await outbox.claim(database, [TURN], lease_s=0.01)

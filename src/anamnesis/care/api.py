@@ -1,6 +1,6 @@
 """The procedures about people: user.*, patient.*, doctor.*, connection.*, admin.*."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -61,6 +61,24 @@ class NameFields(Input):
     first_name: Maybe[Annotated[str, text(1, 100)]] = UNDEFINED
     last_name: Maybe[Annotated[str, text(1, 100)]] = UNDEFINED
     image_url: Maybe[Picture] = UNDEFINED
+
+
+class Purpose(Input):
+    """What a consent is about: the patient's words may be read by a model outside this system."""
+
+    purpose: Annotated[Literal["outside_model"], ONE_OF]
+
+
+class NewConsent(Purpose):
+    """A consent, to this version of the words it was asked with."""
+
+    version: Annotated[str, text(1, 50)]
+
+
+class Withdrawal(Purpose):
+    """The end of a consent, whichever version it was given to."""
+
+    version: Maybe[Annotated[str, text(0, 50)]] = UNDEFINED
 
 
 class Slug(Input):
@@ -144,6 +162,33 @@ async def get_me(call: Call) -> views.User:
 async def update_user(call: Call, body: NameFields) -> views.User:
     """Change the caller's names or picture."""
     return views.User(**await call.services.store.update_user(call.person, given(body)))
+
+
+@procedures.query("user.getConsents", output=views.Consents, rest=Rest("GET", "/me/consents"))
+async def get_consents(call: Call) -> views.Consents:
+    """The caller's consents that stand."""
+    return _consents(await call.services.store.consents(call.person.user_id))
+
+
+@procedures.mutation("user.giveConsent", input=NewConsent, output=views.Consents, rest=Rest("POST", "/me/consents"))
+async def give_consent(call: Call, body: NewConsent) -> views.Consents:
+    """Agree to a purpose; the same again changes nothing."""
+    return _consents(await call.services.store.give_consent(call.person, body.purpose, body.version))
+
+
+@procedures.mutation(
+    "user.withdrawConsent",
+    input=Withdrawal,
+    output=views.Consents,
+    rest=Rest("POST", "/me/consents/withdrawal"),
+)
+async def withdraw_consent(call: Call, body: Withdrawal) -> views.Consents:
+    """Take a consent back; it holds from the next message on."""
+    return _consents(await call.services.store.withdraw_consent(call.person, body.purpose))
+
+
+def _consents(rows: Sequence[Mapping[str, Any]]) -> views.Consents:
+    return views.Consents(consents=[views.Consent(**row) for row in rows])
 
 
 @procedures.query(

@@ -25,7 +25,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CareLink:
-    """One connection with what access to it depends on, read in the request that asks."""
+    """One connection with what access to it depends on, read in the request that asks.
+
+    doctor_is_there says whether anybody would read what the patient writes: a verified doctor with an open account.
+    """
 
     connection_id: ConnectionId
     patient_id: PatientId
@@ -34,6 +37,7 @@ class CareLink:
     patient_user_id: UserId
     doctor_user_id: UserId
     doctor_is_verified: bool
+    doctor_is_there: bool = True
 
 
 @dataclass(frozen=True, slots=True)

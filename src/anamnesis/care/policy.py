@@ -6,6 +6,10 @@ from anamnesis.care.model import Access, CareLink, ConnectionStatus, KnownDoctor
 from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.kernel.identity import DoctorId, Person, Role
 
+_GONE: Final = (
+    "This doctor cannot be reached here any more, so nothing was sent. If it is urgent, go to the nearest hospital or"
+    " call 999 or 112."
+)
 _ENDED: Final = "This connection has ended. What was written can still be read by the patient."
 
 
@@ -26,6 +30,8 @@ def access_connection(
     is_active = link.status is ConnectionStatus.ACTIVE
     if not is_active and (writing or standing is Standing.DOCTOR):
         raise NotPermitted(_ENDED)
+    if writing and standing is Standing.PATIENT and not link.doctor_is_there:
+        raise NotPermitted(_GONE)
     return Access(link, standing)
 
 

@@ -46,8 +46,10 @@ WHERE u.clerk_id = $1"""
 
 _LINK: Final = """
 SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
-       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
+       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
+       d.verification_status = 'verified' AND u.is_active AS is_there
 FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN users u ON u.id = d.user_id
 WHERE c.id = $1"""
 
 _USER: Final = """
@@ -114,6 +116,17 @@ INSERT INTO audit_logs (user_id, action, resource_type, resource_id, metadata) V
 
 _NOTIFY: Final = """
 INSERT INTO notifications (user_id, type, title, message, data) VALUES ($1, $2, $3, $4, $5)"""
+
+_GIVE_CONSENT: Final = """
+INSERT INTO consents (user_id, purpose, version) VALUES ($1, $2, $3)
+ON CONFLICT (user_id, purpose) WHERE withdrawn_at IS NULL DO NOTHING"""
+
+_WITHDRAW_CONSENT: Final = """
+UPDATE consents SET withdrawn_at = clock_timestamp()
+WHERE user_id = $1 AND purpose = $2 AND withdrawn_at IS NULL AND ($3::text IS NULL OR version <> $3)"""
+
+_CONSENTS: Final = """
+SELECT purpose, version, given_at FROM consents WHERE user_id = $1 AND withdrawn_at IS NULL ORDER BY purpose"""
 
 _UPDATE_PATIENT: Final = """
 UPDATE patients SET date_of_birth = coalesce($2, date_of_birth), gender = coalesce($3, gender),
@@ -321,6 +334,27 @@ class PostgresCareStore:
             await audit(connection, actor, "user_updated", "user", actor.user_id, metadata)
             return dict(await connection.fetchrow(_USER, actor.user_id) or {})
 
+    async def give_consent(self, actor: Person, purpose: str, version: str) -> list[Row]:
+        """Note the consent, in place of one to another version; the same again changes nothing. What stands now."""
+        async with self.database.transaction() as connection:
+            await connection.execute(_WITHDRAW_CONSENT, actor.user_id, purpose, version)
+            given = await connection.execute(_GIVE_CONSENT, actor.user_id, purpose, version)
+            if given == "INSERT 0 1":
+                metadata = {"purpose": purpose, "version": version}
+                await audit(connection, actor, "consent_given", "user", actor.user_id, metadata)
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id)]
+
+    async def withdraw_consent(self, actor: Person, purpose: str) -> list[Row]:
+        """Take the consent back; without one nothing changes. What stands now."""
+        async with self.database.transaction() as connection:
+            if await connection.execute(_WITHDRAW_CONSENT, actor.user_id, purpose, None) != "UPDATE 0":
+                await audit(connection, actor, "consent_withdrawn", "user", actor.user_id, {"purpose": purpose})
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id)]
+
+    async def consents(self, user_id: UserId) -> list[Row]:
+        """The consents that stand."""
+        return [dict(row) for row in await self.database.fetch(_CONSENTS, user_id)]
+
     async def patient(self, user_id: UserId) -> Row | None:
         """The user's patient profile."""
         row = await self.database.fetchrow(_PATIENT, user_id)
@@ -453,6 +487,7 @@ def link_of(row: Row) -> CareLink:
         UserId(row["patient_user_id"]),
         UserId(row["doctor_user_id"]),
         doctor_is_verified=bool(row["is_verified"]),
+        doctor_is_there=bool(row.get("is_there", True)),  # only who lets patients write needs to know
     )
 
 

@@ -18,6 +18,20 @@ Row = Mapping[str, Any]
 _DOTS: Final = 8
 
 
+class Consent(Output):
+    """A consent that stands."""
+
+    purpose: str
+    version: str
+    given_at: datetime
+
+
+class Consents(Output):
+    """The consents that stand; one that is not listed was not given, or was taken back."""
+
+    consents: list[Consent]
+
+
 class User(Output):
     """An account."""
 

@@ -7,14 +7,13 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from importlib.util import find_spec
 from typing import Any, Final
 
 import asyncpg
 
 from anamnesis.db import binaries
 from anamnesis.db.migrating import durability_problems, pending, role_problems
-from anamnesis.settings import VARIABLES, Secret, Settings, SettingsInvalid, Variable
+from anamnesis.settings import VARIABLES, Ai, Provider, Secret, Settings, SettingsInvalid, Variable
 
 SUMMARY: Final = "check the configuration and the environment"
 _CONNECT_S: Final = 3.0
@@ -67,7 +66,7 @@ async def check(environment: Mapping[str, str], *, is_live: bool = False) -> lis
     findings = [Finding("settings", Outcome.OK, "every variable can be used")]
     findings += [Finding(problem.variable, Outcome.WARNING, problem.advice) for problem in settings.warnings]
     findings += _content(settings)
-    findings += _models(settings)
+    findings += [finding async for finding in _models(settings, is_live=is_live)]
     findings += [finding async for finding in _database(settings)]
     findings += [finding async for finding in _identity(settings, is_live=is_live)]
     return findings
@@ -88,15 +87,37 @@ def _content(settings: Settings) -> Iterator[Finding]:
         yield Finding("content", Outcome.OK, f"{said}{', draft: no clinician has signed it' * content.is_draft}")
 
 
-def _models(settings: Settings) -> Iterator[Finding]:
-    """Which model words the questions; whatever happens to it, the built-in interviewer answers."""
-    for provider in settings.ai.providers:
-        if provider == "builtin":
-            yield Finding("ai", Outcome.OK, "the built-in interviewer, which needs no model")
-        elif find_spec(f"anamnesis.llm.{provider}") is None:
-            yield Finding("ai", Outcome.WARNING, f"this build cannot speak to {provider} yet; built-in rules answer")
+async def _models(settings: Settings, *, is_live: bool) -> AsyncIterator[Finding]:
+    """Which models word the questions; whatever happens to them, the built-in interviewer answers."""
+    ai = settings.ai
+    if not ai.outside:
+        yield Finding("ai", Outcome.OK, "the built-in interviewer, which needs no model")
+    for provider in ai.outside:
+        if is_live:
+            yield await _asked(provider, ai)
         else:
-            yield Finding("ai", Outcome.OK, f"{provider}: a key is set; it was not called")
+            yield Finding("ai", Outcome.OK, f"{provider}: a key is set; it was not called (--live calls it)")
+    if ai.outside and not settings.consent_recorded_elsewhere:
+        yield Finding(
+            "ai", Outcome.OK, "a patient's words go to a model only after user.giveConsent; until then built-in"
+        )
+
+
+async def _asked(provider: Provider, ai: Ai) -> Finding:
+    """One real call with a question of our own and nothing of a patient: its model, how long it took, what it cost."""
+    from anamnesis.bootstrap import ask_once  # noqa: PLC0415 - only a live check goes out
+    from anamnesis.llm.port import ModelFailed  # noqa: PLC0415 - same
+
+    try:
+        call = await ask_once(provider, ai)
+    except ModelFailed as failed:
+        why = f"{type(failed).__name__.removeprefix('Model').lower()}{f' ({failed.detail})' if failed.detail else ''}"
+        return Finding("ai", Outcome.WARNING, f"{provider}: the call failed: {why}; the built-in interviewer answers")
+    cost = "its cost is not known (AI_PRICES)" if call.cost_microusd is None else f"${call.cost_microusd / 1e6:.6f}"
+    tokens = "unknown" if call.input_tokens is None else f"{call.input_tokens} in, {call.output_tokens} out"
+    return Finding(
+        "ai", Outcome.OK, f"{provider}: {call.model} answered in {call.latency_ms} ms, tokens {tokens}, {cost}"
+    )
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:

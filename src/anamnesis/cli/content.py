@@ -6,6 +6,7 @@ from typing import Final
 
 from anamnesis.content import ContentInvalid, load_content
 from anamnesis.content.loading import failing_examples
+from anamnesis.content.prompts import AgentsInvalid, load_agents
 
 SUMMARY: Final = "check the clinical content: shapes, references, and that every example does what it says"
 
@@ -19,13 +20,15 @@ def run(_: argparse.Namespace) -> int:
     """Exit 0 when everything fits, 1 with a line for each problem."""
     try:
         content = load_content()
+        agents = load_agents()
         problems = failing_examples(content)
-    except ContentInvalid as invalid:
+    except (ContentInvalid, AgentsInvalid) as invalid:
         problems = invalid.problems
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems:
         print(
-            f"{len(content.rules)} rules, {len(content.lexicon.concepts)} findings, version {content.version}: all fit"
+            f"{len(content.rules)} rules, {len(content.lexicon.concepts)} findings, {len(agents)} agents,"
+            f" version {content.version}: all fit"
         )
     return 1 if problems else 0

@@ -171,6 +171,11 @@ def check_reply(text: str, *, after_flag: bool, language: str = "en", told: Sequ
     return Approved() if fault is None else Refused(fault)
 
 
+def terms(text: str) -> frozenset[str]:
+    """The illnesses and medicines a text names, folded."""
+    return frozenset(match.group() for match in _TERM.finditer(_plain(text, ())))
+
+
 def _plain(text: str, told: Sequence[str]) -> str:
     """The text as it is judged: without invisible and formatting characters, the patient's own words and fixed advice."""
     without = _QUOTED.sub(lambda match: " " if any(match.group(1) in words for words in told) else match.group(), text)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from anamnesis.clinical.terms import Acuity
 from anamnesis.edge.faults import fault_of
 from anamnesis.edge.running import Observe
+from anamnesis.kernel.calls import ModelCall
 from anamnesis.kernel.jobs import JobKind
 from anamnesis.kernel.procedures import Request
 
@@ -23,8 +24,12 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 #: The states a patient's message comes to rest in (intake's turn_state), and what a worker reports of a job.
 TURN_OUTCOMES: Final = frozenset({"answered_ai", "answered_fallback", "answered_fixed"})
 JOB_OUTCOMES: Final = frozenset({"done", "retry", "dead", "lost", "released"})
+MODEL_OUTCOMES: Final = frozenset(
+    {"answered", "busy", "refused", "broken", "guarded", "timed_out", "misconfigured", "unavailable"}
+)
+MODEL_PROVIDERS: Final = frozenset({"gemini", "openai"})
 FALLBACK_REASONS: Final = frozenset(
-    {"unavailable", "timed_out", "rate_limited", "unusable", "over_budget", "breaker_open"}
+    {"unavailable", "timed_out", "rate_limited", "unusable", "over_budget", "breaker_open", "no_consent"}
 )
 
 #: A path's class: the first prefix that fits.
@@ -80,6 +85,19 @@ class Measures:
         self._fallbacks = Counter(
             "anamnesis_fallbacks", "Turns the built-in interviewer took over.", ("reason",), registry=registry
         )
+        self._model_calls = Counter(
+            "anamnesis_model_calls", "Calls to models by outcome.", ("provider", "outcome"), registry=registry
+        )
+        self._model_seconds = _histogram(registry, "anamnesis_model_call_duration_seconds", "One call.", "provider")
+        self._model_tokens = Counter(
+            "anamnesis_model_tokens", "Tokens as providers tell them.", ("provider", "direction"), registry=registry
+        )
+        self._model_cost = Counter(
+            "anamnesis_model_cost_usd", "Cost of calls whose model has a price.", ("provider",), registry=registry
+        )
+        self._model_facts = Counter(
+            "anamnesis_model_facts", "Facts models proposed.", ("provider", "fate"), registry=registry
+        )
         self._flags = Counter("anamnesis_red_flags", "Red flags raised.", ("acuity",), registry=registry)
         self._pool_in_use = Gauge("anamnesis_pool_in_use", "Database connections in use.", registry=registry)
         self._pool_size = Gauge("anamnesis_pool_size", "Database connections open.", registry=registry)
@@ -113,6 +131,18 @@ class Measures:
     def fallback(self, reason: str) -> None:
         """Count one turn a model could not take; reason is one of FALLBACK_REASONS."""
         self._child(self._fallbacks, _bounded(reason, FALLBACK_REASONS)).inc()
+
+    def model_call(self, call: ModelCall) -> None:
+        """Count one call to a model; what nobody told is not counted."""
+        provider = _bounded(call.provider, MODEL_PROVIDERS)
+        self._child(self._model_calls, provider, _bounded(call.outcome, MODEL_OUTCOMES)).inc()
+        self._child(self._model_seconds, provider).observe(call.latency_ms / 1000)
+        amounts = (("in", call.input_tokens), ("out", call.output_tokens))
+        for direction, tokens in amounts:
+            self._child(self._model_tokens, provider, direction).inc(max(0, tokens or 0))
+        self._child(self._model_cost, provider).inc(max(0, call.cost_microusd or 0) / 1_000_000)
+        for fate, facts in (("kept", call.facts_kept), ("dropped", call.facts_dropped)):
+            self._child(self._model_facts, provider, fate).inc(facts)
 
     def red_flag(self, acuity: Acuity) -> None:
         """Count one red flag that was raised."""

@@ -29,7 +29,8 @@ class Site:
     """What the pages need to know of the deployment they are served by.
 
     sign_in_url is where a visitor goes to sign in, or None when that is done by a link printed elsewhere.
-    readiness, queue and stuck_turns feed the operator's page.
+    readiness, queue and stuck_turns feed the operator's page. With asks_consent the chat asks whether a model outside
+    may read along.
     """
 
     registry: Registry
@@ -42,6 +43,11 @@ class Site:
     stuck_turns: Callable[[], Awaitable[list[Mapping[str, Any]]]]
     sign_in_url: str | None = None
     observe: Observe = unobserved
+    asks_consent: bool = False
+
+
+#: Names the words of chat.html that a patient agrees to; new words need a new consent.
+_CONSENT_VERSION: Final = "2026-11-25"
 
 
 def pages_app(site: Site) -> Starlette:
@@ -54,6 +60,7 @@ def pages_app(site: Site) -> Starlette:
         Route("/intake", pages.start_intake, methods=["POST"]),
         Route("/s/{session_id}", pages.chat, methods=["GET"]),
         Route("/s/{session_id}", pages.send, methods=["POST"]),
+        Route("/s/{session_id}/consent", pages.consent, methods=["POST"]),
     ]
     doctor = [
         Route("/doctor", pages.inbox),
@@ -183,6 +190,23 @@ class Pages:
             )
         return RedirectResponse(f"/s/{session_id}#latest", 303)
 
+    async def consent(self, http: HttpRequest) -> Response:
+        """Agree that a model outside reads along, or take it back; the conversation goes on either way."""
+        caller = await self._caller(http)
+        purpose = {"purpose": "outside_model"}
+        if (await _fields(http)).get("answer") == "yes":
+            await caller.call("user.giveConsent", **purpose, version=_CONSENT_VERSION)
+        else:
+            await caller.call("user.withdrawConsent", **purpose)
+        return RedirectResponse(f"/s/{http.path_params['session_id']}#latest", 303)
+
+    async def _consent(self, caller: Caller) -> str:
+        """What the chat says about models outside: nothing where none is asked, a question, or how to take it back."""
+        if not self._site.asks_consent:
+            return ""
+        standing = (await caller.call("user.getConsents"))["consents"]
+        return "given" if standing else "asked"
+
     async def _show_chat(self, caller: Caller, session_id: str, *, problem: str = "", draft: str = "") -> Response:
         found = await caller.call("intake.getSession", sessionId=session_id)
         session, connection = found["session"], found["connection"]
@@ -207,6 +231,7 @@ class Pages:
             emergency_reason=vitals.get("triageReason") or "This may be an emergency.",
             choices=_choices(found["messages"]),
             can_write=connection["status"] == "active",
+            consent=await self._consent(caller),
             problem=problem,
             draft=draft,
         )

@@ -65,8 +65,8 @@ def doctor_about(doctor: Wire) -> str:
 
 
 def transcript(messages: Iterable[Wire], *, doctor: str, patient: str = "You") -> list[dict[str, object]]:
-    """The interview's messages as bubbles, in order."""
-    return [_bubble(message, doctor=doctor, patient=patient) for message in messages]
+    """The interview's messages as bubbles, in order; a doctor's own additions stand elsewhere on the page."""
+    return [_bubble(message, doctor=doctor, patient=patient) for message in messages if message["role"] != "doctor"]
 
 
 def _bubble(message: Wire, *, doctor: str, patient: str) -> dict[str, object]:

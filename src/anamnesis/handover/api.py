@@ -1,6 +1,6 @@
 """The procedures of the doctor's side: the note, the inbox, one case, the review."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from anamnesis.care.policy import access_as_clinician, verified_doctor
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
 from anamnesis.clinical.sbar import HEADINGS, STRATEGY, describe, next_move, sbar_text
+from anamnesis.clinical.terms import Colour
 from anamnesis.handover.store import PostgresHandoverStore
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest
@@ -177,10 +178,25 @@ async def _case(call: Call, session_id: UUID) -> Row:
     "intake.getSBAR", input=ConnectionRef, output=SbarAnswer, rest=Rest("GET", "/connections/{connectionId}/sbar")
 )
 async def get_sbar(call: Call, body: ConnectionRef) -> SbarAnswer:
-    """The note of a connection's latest session, for its doctor."""
+    """The note of a connection's latest session with what its doctor has added, for its doctor."""
     row = await _latest(call, body.connection_id)
-    note = row["clinical_handover"] if row else None
-    return SbarAnswer(sbar=Sbar(**sbar_text(note)) if note else None)
+    if row is None:
+        return SbarAnswer(sbar=None)
+    return SbarAnswer(sbar=sbar_with(row["clinical_handover"], await call.services.store.notes(row["id"])))
+
+
+_ADDED_AS = {"text": "Note", "test-result": "Test result", "exam-finding": "Examination", "image": "Picture"}
+
+
+def sbar_with(note: Mapping[str, Any] | None, added: Sequence[Row]) -> Sbar | None:
+    """The written note with the doctor's additions under its assessment; None while no note was written."""
+    if not note:
+        return None
+    sections = sbar_text(note)
+    lines = [
+        f"{_ADDED_AS[each['kind']]} by the doctor, {each['created_at']:%Y-%m-%d}: {each['content']}" for each in added
+    ]
+    return Sbar(**{**sections, "assessment": "\n".join([sections["assessment"], *lines])})
 
 
 @procedures.query(
@@ -214,19 +230,23 @@ async def get_inbox(call: Call) -> Inbox:
     return Inbox(cases=[_inbox_case(row) for row in rows])
 
 
+_HEARD = {1: Colour.YELLOW, 2: Colour.RED}
+_UNREAD_REASONS = {1: ["an unread message sounds urgent"], 2: ["an unread message sounds like an emergency"]}
+
+
 def _inbox_case(row: Row) -> InboxCase:
     record = record_from_json(row["record"])
     complaint = record.answer("chief_complaint")
     return InboxCase(
         session_id=row["id"],
         status=row["status"],
-        colour=record.colour.value,
+        colour=(_HEARD[row["unread_acuity"]] if row["unread_acuity"] > record.acuity else record.colour).value,
         patient=PersonName(first_name=row["first_name"], last_name=row["last_name"]),
         about=_about(record),
         waiting_since=row["last_patient_at"],
         unread_count=row["unread"],
         chief_complaint=getattr(complaint, "value", None),
-        reason=", ".join(record.reasons[:3]),
+        reason=", ".join([*_UNREAD_REASONS.get(row["unread_acuity"], ()), *record.reasons[:3]]),
         completeness=record.completeness,
         gaps=list(record.gaps[:4]),
     )

@@ -6,9 +6,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from anamnesis.care.model import CareLink
-from anamnesis.care.store import link_of
+from anamnesis.care.store import audit, link_of
 from anamnesis.db.bus import notify
 from anamnesis.db.postgres import Database
+from anamnesis.kernel.errors import Conflict
+from anamnesis.kernel.identity import Person
 
 Row = Mapping[str, Any]
 
@@ -25,17 +27,35 @@ SELECT id, record, clinical_handover FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
 
 _INBOX: Final = """
-SELECT s.id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name,
-       (SELECT count(*) FROM direct_messages m
-        WHERE m.connection_id = s.connection_id AND m.sender_id <> $2 AND NOT m.is_read) AS unread
+SELECT s.id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name, unread.count AS unread,
+       unread.acuity AS unread_acuity
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
+CROSS JOIN LATERAL (
+    SELECT count(*), coalesce(max(m.acuity), 0) AS acuity FROM direct_messages m
+    WHERE m.connection_id = s.connection_id AND m.sender_id <> $2 AND NOT m.is_read) unread
 WHERE c.doctor_id = $1 AND c.status = 'active' AND s.archived_at IS NULL
-  AND (s.status <> 'not_started' OR s.acuity > 0)
-ORDER BY (s.status = 'reviewed' AND coalesce(s.last_patient_at <= coalesce(s.seen_at, s.reviewed_at), true)),
-         s.acuity DESC, coalesce(s.last_patient_at, s.created_at), s.id LIMIT $3"""
+  AND (s.status <> 'not_started' OR s.acuity > 0 OR unread.acuity > 0)
+ORDER BY (s.status = 'reviewed' AND unread.acuity = 0
+          AND coalesce(s.last_patient_at <= coalesce(s.seen_at, s.reviewed_at), true)),
+         greatest(s.acuity, unread.acuity) DESC, coalesce(s.last_patient_at, s.created_at), s.id LIMIT $3"""
 
-_NOTES: Final = "SELECT content, created_at FROM clinician_notes WHERE session_id = $1 ORDER BY created_at, id"
+_NOTES: Final = """
+SELECT content, created_at, kind FROM clinician_notes WHERE session_id = $1 ORDER BY created_at, id"""
+
+_LATEST_CHANGED: Final = """
+SELECT id, clinical_handover FROM intake_sessions
+WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
+
+_ADD: Final = """
+INSERT INTO clinician_notes (session_id, author_id, content, client_message_id, kind, metadata, images)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (session_id, author_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
+RETURNING id, content, created_at, kind, metadata, images"""
+
+_ADDED: Final = """
+SELECT id, content, created_at, kind, metadata, images FROM clinician_notes
+WHERE session_id = $1 AND author_id = $2 AND client_message_id = $3"""
 
 # One notification about a session, however often the job runs; of an emergency, one since the latest was told.
 _ANNOUNCE: Final = """
@@ -46,6 +66,17 @@ WHERE s.id = $1 AND NOT EXISTS (
     SELECT 1 FROM notifications n WHERE n.user_id = d.user_id AND n.type = $2 AND n.data->>'sessionId' = s.id::text
     AND ($2 <> 'intake_emergency' OR n.created_at >= (
         SELECT max(m.created_at) FROM chat_messages m WHERE m.session_id = s.id AND m.is_emergency)))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What a doctor adds: of kind text, test-result, exam-finding or image. key makes sending it again harmless."""
+
+    text: str
+    kind: str
+    metadata: Mapping[str, Any] | None = None
+    images: Sequence[str] | None = None
+    key: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +104,28 @@ class PostgresHandoverStore:
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""
         return [dict(row) for row in await self.database.fetch(_NOTES, session_id)]
+
+    async def latest_changed(self, connection_id: UUID) -> Row | None:
+        """The connection's session that changed last."""
+        row = await self.database.fetchrow(_LATEST_CHANGED, connection_id)
+        return None if row is None else dict(row)
+
+    async def add(self, session_id: UUID, connection_id: UUID, author: Person, addition: Addition) -> Row:
+        """Keep what a doctor adds, with its audit line; one client id is one addition. Raises Conflict."""
+        kept = (addition.kind, addition.metadata, addition.images)
+        async with self.database.transaction() as connection:
+            row = await connection.fetchrow(_ADD, session_id, author.user_id, addition.text, addition.key, *kept)
+            if row is not None:
+                told = {
+                    "connectionId": str(connection_id), "sessionId": str(session_id), "messageType": addition.kind,
+                    "contextLayer": "doctor-enhancement",
+                }  # fmt: skip
+                await audit(connection, author, "message_sent", "intake_session", session_id, told)
+                return dict(row)
+            seen = await connection.fetchrow(_ADDED, session_id, author.user_id, addition.key)
+            if seen is None or seen["content"] != addition.text:
+                raise Conflict("This message id was used for other words. Nothing was stored.")
+            return dict(seen)
 
     async def announce(self, session_id: UUID, kind: str, title: str, message: str) -> bool:
         """Notify the session's doctor once; False when there is no such session."""

@@ -21,6 +21,7 @@ from anamnesis.intake import interview
 from anamnesis.intake.interview import Inbound, Screened, TurnPlan
 from anamnesis.intake.model import Answered, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs
+from anamnesis.intake.prompting import LAST_LINES, Briefing, compose_prompt, with_facts
 from anamnesis.kernel.errors import BadInput, Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
@@ -75,6 +76,7 @@ class Interviewer:
     model: ChatModel
     deadline_s: float = 25.0
     is_builtin: bool = True
+    briefing: Briefing | None = None
     observer: Observer = field(default_factory=Unobserved)
 
 
@@ -90,6 +92,16 @@ class Received:
     answered: Answered | None = None
     job: Job | None = None
     turn: Turn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A turn with the words for it; has_failed is None when no model was asked."""
+
+    plan: TurnPlan
+    text: str
+    state: str
+    has_failed: bool | None = None
 
 
 async def receive_message(
@@ -201,9 +213,14 @@ def _with_emergency(reply: NewReply, text: str | None) -> NewReply:
     return NewReply(f"{text}\n\n{reply.text}", reply.agent, reply.state, is_emergency=True)
 
 
+def listen(text: str, interviewer: Interviewer) -> Screened:
+    """What is heard in words by themselves, whoever says them."""
+    return interview.screen(interview.new_record(), Inbound("", text, 0), interviewer.content)
+
+
 def is_dangerous(text: str, interviewer: Interviewer) -> bool:
-    """Whether words raise a flag by themselves, whoever says them: such words are let in above every limit."""
-    return bool(interview.screen(interview.new_record(), Inbound("", text, 0), interviewer.content).new_flags)
+    """Whether words raise a flag by themselves: such words are let in above every limit."""
+    return bool(listen(text, interviewer).new_flags)
 
 
 async def answer(received: Received, session_id: UUID, *, store: IntakeStore, interviewer: Interviewer) -> Answered:
@@ -258,10 +275,13 @@ async def take_turn(
     plan, is_fixed = _plan(turn, job, interviewer)
     deadline_s = interviewer.deadline_s if within_s is None else min(within_s, interviewer.deadline_s)
     is_ours = is_fixed or plan.question_id in _OUR_WORDS_ONLY or bool(turn.session.record.advice_due)
-    words, state = (plan.reply, _state(is_fixed)) if is_ours else await _find_words(plan, interviewer, deadline_s)
+    found = Worded(plan, plan.reply, _state(is_fixed))
+    if not is_ours and await _may_be_worded(turn, plan, store, interviewer):
+        found = await _find_words(turn, plan, deadline_s, store=store, interviewer=interviewer)
+    state = found.state
     try:
         async with store.begin() as tx:
-            answered = await _write(tx, job, turn, plan, words, state, interviewer)
+            answered = await _write(tx, job, turn, found, interviewer)
         if answered is None:
             answered, state = await _answer_under_lock(job, store, interviewer)
     except NotOurs:
@@ -283,7 +303,8 @@ async def _answer_under_lock(job: Job, store: IntakeStore, interviewer: Intervie
             await tx.settle(job)
             return None, ""
         plan, is_fixed = _plan(turn, job, interviewer)
-        return await _write(tx, job, turn, plan, plan.reply, _state(is_fixed), interviewer), _state(is_fixed)
+        found = Worded(plan, plan.reply, _state(is_fixed))
+        return await _write(tx, job, turn, found, interviewer), found.state
 
 
 async def _let_go(job: Job, store: IntakeStore) -> None:
@@ -307,33 +328,63 @@ def _state(is_fixed: bool) -> str:  # noqa: FBT001 - one of two names
     return "answered_fixed" if is_fixed else "answered_fallback"
 
 
-async def _find_words(plan: TurnPlan, interviewer: Interviewer, deadline_s: float) -> tuple[str, str]:
-    """A model's wording of what code decided, or the scripted words when it fails or says what it may not."""
-    prompt = Prompt(plan.question_id, plan.reply, plan.record.stage.value, plan.record.language)
+async def _may_be_worded(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: Interviewer) -> bool:
+    briefing = interviewer.briefing
+    if briefing is None:
+        return True
+    if not briefing.speaks(plan):
+        return False
+    if briefing.needs_consent and not await store.may_leave(turn.session.id):
+        interviewer.observer.fallback("no_consent")
+        return False
+    return True
+
+
+async def _find_words(
+    turn: Turn, plan: TurnPlan, deadline_s: float, *, store: IntakeStore, interviewer: Interviewer
+) -> Worded:
+    """A model's wording of what code decided, or the scripted words when it fails or says what it may not.
+
+    The plan comes back with what the model read besides; a reply that is not sent brings no facts with it either.
+    """
+    end = time.monotonic() + deadline_s
+    prompt = await _prompt(turn, plan, store, interviewer)
     try:
         # The deadline is ours to keep: a model that hangs does not ask for our patience.
-        async with asyncio.timeout(deadline_s):
-            completion = await interviewer.model.complete(prompt, deadline_s=deadline_s)
-    except (ModelFailed, TimeoutError):
-        interviewer.observer.fallback("unavailable")
-        return plan.reply, "answered_fallback"
-    text = _usable(completion, after_flag=bool(plan.record.flags))
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + end - time.monotonic()):
+            completion = await interviewer.model.complete(prompt, deadline_s=end - time.monotonic())
+    except (ModelFailed, TimeoutError) as failed:
+        interviewer.observer.fallback(failed.reason if isinstance(failed, ModelFailed) else "timed_out")
+        return Worded(plan, plan.reply, "answered_fallback", has_failed=True)
+    text = _usable(completion, prompt)
     if text is None:
         interviewer.observer.fallback("unusable")
-        return plan.reply, "answered_fallback"
-    return text, "answered_fallback" if interviewer.is_builtin else "answered_ai"
+        return Worded(plan, plan.reply, "answered_fallback", has_failed=True)
+    record = with_facts(plan.record, completion.facts, interviewer.content.interview.agenda)
+    state = "answered_fallback" if interviewer.is_builtin else "answered_ai"
+    return Worded(replace(plan, record=record), text, state, has_failed=False)
 
 
-def _usable(completion: Completion, *, after_flag: bool) -> str | None:
+async def _prompt(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: Interviewer) -> Prompt:
+    if interviewer.briefing is None:
+        record = plan.record
+        return Prompt(plan.question_id, plan.reply, record.stage.value, record.language, is_flagged=bool(record.flags))
+    lines = await store.last_lines(turn.session.id, LAST_LINES)
+    agenda = interviewer.content.interview.agenda
+    return compose_prompt(plan, turn.session.id, lines, interviewer.briefing, agenda)
+
+
+def _usable(completion: Completion, prompt: Prompt) -> str | None:
     """The model's words, cleaned as people's are; None when they are cut off, empty, endless or refused."""
     text = clean(completion.text).strip()
     if completion.finish_reason != "stop" or not 0 < len(text) <= _LONGEST_REPLY:
         return None
-    return None if isinstance(check_reply(text, after_flag=after_flag), Refused) else text
+    verdict = check_reply(text, after_flag=prompt.is_flagged, language=prompt.language, told=prompt.told)
+    return None if isinstance(verdict, Refused) else text
 
 
 async def _write(
-    tx: IntakeTransaction, job: Job, turn: Turn, plan: TurnPlan, words: str, state: str, interviewer: Interviewer
+    tx: IntakeTransaction, job: Job, turn: Turn, found: Worded, interviewer: Interviewer
 ) -> Answered | None:
     """Transaction B: append the reply; None, with nothing written, when the session has moved since it was planned.
 
@@ -341,8 +392,9 @@ async def _write(
     Raises NotOurs.
     """
     session = turn.session
-    reply, new = _reply(session, plan, words, state, interviewer)
-    appended = await tx.answer(session, turn.waiting.id, reply, new)
+    plan = found.plan
+    reply, new = _reply(session, plan, found.text, found.state, interviewer)
+    appended = await tx.answer(session, turn.waiting.id, reply, replace(new, has_model_failed=found.has_failed))
     if appended is None:
         return None
     await tx.settle(job, has_more=turn.has_more)

@@ -30,6 +30,7 @@ from anamnesis.intake.views import (
     doctor_of,
     layered_line,
     medical_data,
+    note_line,
     patient_in_list,
     patients_medical_data,
     session_fields,
@@ -218,7 +219,7 @@ async def create_new(call: Call, body: ConnectionRef) -> SessionRow:
     "intake.getSession", input=SessionRef, output=SessionView, rest=Rest("GET", "/intake-sessions/{sessionId}")
 )
 async def get_session(call: Call, body: SessionRef) -> SessionView:
-    """A session with its transcript."""
+    """A session with its transcript; a doctor's view has the doctor's additions in it."""
     store = call.services.store
     row = await store.full(body.session_id)
     access = access_connection(
@@ -230,7 +231,8 @@ async def get_session(call: Call, body: SessionRef) -> SessionView:
     )
     assert row is not None
     lines = await store.transcript(body.session_id)
-    return session_view(row, lines, for_patient=access.standing is Standing.PATIENT)
+    notes = None if access.standing is Standing.PATIENT else await store.notes(body.session_id)
+    return session_view(row, lines, notes=notes)
 
 
 def _link(row: Any) -> Any:
@@ -372,11 +374,15 @@ async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) ->
     "intake.getMessages", input=ConnectionRef, output=Lines, rest=Rest("GET", "/connections/{connectionId}/transcript")
 )
 async def get_messages(call: Call, body: ConnectionRef) -> Lines:
-    """The transcript over all sessions of a connection; clinicians' notes are not in it."""
+    """The transcript over all sessions of a connection; a doctor's view has the doctor's additions after it."""
+    store = call.services.store
     link = await call.services.care.link_of_connection(body.connection_id)
-    access_connection(call.person, link, writing=False, oversight=True)
-    rows = await call.services.store.transcript_of_connection(body.connection_id)
-    return Lines(messages=[layered_line(row) for row in rows])
+    access = access_connection(call.person, link, writing=False, oversight=True)
+    lines = [layered_line(row) for row in await store.transcript_of_connection(body.connection_id)]
+    if access.standing is not Standing.PATIENT:
+        lines += [note_line(note) for note in await store.notes_of_connection(body.connection_id)]
+        lines.sort(key=lambda line: line.timestamp)
+    return Lines(messages=lines)
 
 
 @procedures.mutation(

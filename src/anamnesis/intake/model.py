@@ -84,13 +84,17 @@ class NewReply:
 
 @dataclass(frozen=True, slots=True)
 class NewState:
-    """What a session becomes with a reply. name and handover change nothing when they are None; topics are woken."""
+    """What a session becomes with a reply. What is None changes nothing; topics are woken.
+
+    has_model_failed counts failures of models in a row; a success ends the count.
+    """
 
     record: ClinicalRecord
     status: Status
     name: str | None = None
     handover: Mapping[str, Any] | None = None
     topics: tuple[str, ...] = ()
+    has_model_failed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

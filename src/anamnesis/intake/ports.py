@@ -48,6 +48,8 @@ class IntakeStore(Protocol):
     async def peek(self, session_id: UUID) -> Session: ...  # noqa: D102
     async def turn(self, session_id: UUID) -> Turn | None: ...  # noqa: D102
     async def reply_of(self, message_id: UUID) -> Message | None: ...  # noqa: D102
+    async def may_leave(self, session_id: UUID) -> bool: ...  # noqa: D102
+    async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]: ...  # noqa: D102
     async def claim_turn(self, session_id: UUID) -> Job | None: ...  # noqa: D102
     def held(self, job: Job) -> AbstractAsyncContextManager[None]: ...  # noqa: D102
     async def give_back(self, job: Job, error_type: str) -> None: ...  # noqa: D102

@@ -23,9 +23,10 @@ Row = Mapping[str, Any]
 
 _LINK: Final = """
 SELECT s.id AS session_id, s.status::text AS session_status, c.id, c.patient_id, c.doctor_id, c.status::text AS status,
-       p.user_id AS patient_user_id, d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
+       p.user_id AS patient_user_id, d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
+       d.verification_status = 'verified' AND u.is_active AS is_there
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
-JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
 WHERE s.id = $1 AND s.archived_at IS NULL"""
 
 _SESSION: Final = """
@@ -79,7 +80,9 @@ WITH moved AS (
         name = CASE WHEN is_named THEN name ELSE $8::text END, is_named = is_named OR $8::text IS NOT NULL,
         clinical_handover = coalesce($9, clinical_handover),
         completed_at = coalesce(completed_at, CASE WHEN $3 = 'ready' THEN clock_timestamp() END),
-        ai_message_count = ai_message_count + CASE WHEN $10::uuid IS NULL THEN 0 ELSE 1 END, consecutive_errors = 0,
+        ai_message_count = ai_message_count + CASE WHEN $10::uuid IS NULL THEN 0 ELSE 1 END,
+        consecutive_errors = CASE WHEN $18::boolean THEN consecutive_errors + 1
+                                  WHEN NOT $18::boolean THEN 0 ELSE consecutive_errors END,
         next_seq = next_seq + 1, version = version + 1, updated_at = clock_timestamp()
     WHERE id = $1 AND version = $2
     RETURNING id, epoch, next_seq - 1 AS seq),
@@ -154,9 +157,25 @@ FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id AND s.epoch =
 WHERE m.superseded_at IS NULL
 """
 _TRANSCRIPT: Final = _LINES + "AND m.session_id = $1 AND m.seq > $2 ORDER BY m.seq"
+_MAY_LEAVE: Final = """
+SELECT EXISTS (
+    SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
+    JOIN consents a ON a.user_id = p.user_id AND a.purpose = 'outside_model' AND a.withdrawn_at IS NULL
+    WHERE s.id = $1)"""
+
+_LAST_LINES: Final = _LINES + "AND m.session_id = $1 ORDER BY m.seq DESC LIMIT $2"
 _TRANSCRIPT_OF_CONNECTION: Final = (
     _LINES + "AND s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at, s.id, m.seq"
 )
+
+_NOTES: Final = """
+SELECT n.id, n.content, n.created_at, n.kind, n.metadata, n.images FROM clinician_notes n
+WHERE n.session_id = $1 ORDER BY n.created_at, n.id"""
+
+_NOTES_OF_CONNECTION: Final = """
+SELECT n.id, n.content, n.created_at, n.kind, n.metadata, n.images
+FROM clinician_notes n JOIN intake_sessions s ON s.id = n.session_id
+WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY n.created_at, n.id"""
 
 _NOTE_SEEN: Final = """
 SELECT id, content, created_at FROM clinician_notes
@@ -231,7 +250,7 @@ class IntakeTransaction:
         row = await self.connection.fetchrow(
             _ANSWER, session.id, session.version, new.status.value, record_to_json(record), int(record.acuity),
             record.completeness, record.stage.value, new.name, new.handover, to, reply.state, reply.text, reply.agent,
-            choices, reply.is_emergency, outbox.CHANNEL, new.topics,
+            choices, reply.is_emergency, outbox.CHANNEL, new.topics, new.has_model_failed,
         )  # fmt: skip
         return None if row is None else _message(row)
 
@@ -389,9 +408,26 @@ class PostgresIntakeStore:
         """The conversation in order, from the first line after this place."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, after)]
 
+    async def may_leave(self, session_id: UUID) -> bool:
+        """Whether the session's patient agreed that a model outside reads these words."""
+        return bool(await self.database.fetchval(_MAY_LEAVE, session_id))
+
+    async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]:
+        """The last lines of a session's transcript, oldest first."""
+        rows = await self.database.fetch(_LAST_LINES, session_id, most)
+        return tuple(_message(row) for row in reversed(rows))
+
     async def transcript_of_connection(self, connection_id: UUID) -> list[Row]:
         """Every conversation of a connection, in order."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT_OF_CONNECTION, connection_id)]
+
+    async def notes(self, session_id: UUID) -> list[Row]:
+        """What doctors added to a session, in order: never for a patient."""
+        return [dict(row) for row in await self.database.fetch(_NOTES, session_id)]
+
+    async def notes_of_connection(self, connection_id: UUID) -> list[Row]:
+        """What doctors added to every session of a connection, in order: never for a patient."""
+        return [dict(row) for row in await self.database.fetch(_NOTES_OF_CONNECTION, connection_id)]
 
     async def add_note(self, session_id: UUID, author: Person, text: str, key: UUID | None) -> Row:
         """Keep a clinician's note; one client id is one note. Raises Conflict for other words under it."""

@@ -90,7 +90,7 @@ class ChatLine(Output):
     text: str
     images: list[str] | Undefined
     timestamp: datetime
-    grounding_metadata: None
+    grounding_metadata: dict[str, Any] | None
     active_agent: str | None
     choices: list[Choice]
     is_emergency: bool
@@ -364,6 +364,22 @@ def _line(row: Row) -> dict[str, Any]:
     }
 
 
+def note_line(note: Row) -> LayeredLine:
+    """Something a doctor added, as a line of the doctor's own view of a transcript."""
+    return LayeredLine(
+        id=note["id"],
+        role="doctor",
+        text=note["content"],
+        images=note["images"] or UNDEFINED,
+        timestamp=note["created_at"],
+        grounding_metadata={**(note["metadata"] or {}), "messageType": note["kind"]},
+        active_agent=None,
+        choices=[],
+        is_emergency=False,
+        context_layer="doctor-enhancement",
+    )
+
+
 def doctor_of(row: Row) -> DoctorOfSession:
     """The doctor of a session's row."""
     return DoctorOfSession(
@@ -379,8 +395,8 @@ def patient_in_list(row: Row) -> PatientInList:
     return PatientInList(id=row["patient_id"], user=NamesAndEmail(**_names(row, "patient"), email=row["patient_email"]))
 
 
-def session_view(row: Row, lines: list[Row], *, for_patient: bool) -> SessionView:
-    """A session with its transcript as one of the two sides sees it."""
+def session_view(row: Row, lines: list[Row], *, notes: list[Row] | None) -> SessionView:
+    """A session with its transcript as one of the two sides sees it; notes is None for the patient."""
     connection = ConnectionOfSession(
         id=row["connection_id"],
         status=row["connection_status"],
@@ -390,12 +406,20 @@ def session_view(row: Row, lines: list[Row], *, for_patient: bool) -> SessionVie
         patient=PatientOfSession(id=row["patient_id"], user=Names(**_names(row, "patient"))),
     )
     return SessionView(
-        session=SessionFields(**session_fields(row, for_patient=for_patient)),
-        messages=_CHAT_LINES.validate_python([_line(line) for line in lines]),
+        session=SessionFields(**session_fields(row, for_patient=notes is None)),
+        messages=_with_notes(_CHAT_LINES.validate_python([_line(line) for line in lines]), notes),
         connection=connection,
-        user_role="patient" if for_patient else "doctor",
+        user_role="patient" if notes is None else "doctor",
         last_event_id=str(lines[-1]["seq"]) if lines else "0",
     )
+
+
+def _with_notes(lines: list[ChatLine], notes: list[Row] | None) -> list[ChatLine]:
+    """The transcript with the doctor's additions where they were made; the transcript's own order stays."""
+    if not notes:
+        return lines
+    added = [note_line(note) for note in notes]
+    return sorted([*lines, *(ChatLine(**dict(line)) for line in added)], key=lambda line: line.timestamp)
 
 
 def _names(row: Row, who: str) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """What two people do with each other's words: send, read, mark as read."""
 
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from anamnesis.care.model import Standing
 from anamnesis.care.policy import access_connection
 from anamnesis.kernel.errors import NotPermitted
 from anamnesis.kernel.identity import Person
-from anamnesis.messaging.model import Draft
+from anamnesis.messaging.model import Draft, Heard
 from anamnesis.messaging.ports import MessageStore, Row
 
 #: More may be asked for and is not given: a client of the replaced system asks for up to 100 and gets 50.
@@ -14,15 +16,23 @@ MOST_AT_ONCE: Final = 50
 
 
 async def send(
-    sender: Person, connection_id: UUID, content: str, client_message_id: UUID | None, *, store: MessageStore
-) -> tuple[Row, UUID]:
-    """Send once what may be sent often; answers the message and whose account it is for.
+    sender: Person,
+    connection_id: UUID,
+    content: str,
+    client_message_id: UUID | None,
+    *,
+    store: MessageStore,
+    hear: Callable[[str], Heard],
+) -> tuple[Row, UUID, str | None]:
+    """Send once what may be sent often; answers the message, whose account it is for, and fixed advice for a danger.
 
-    Raises NotFound for a stranger, NotPermitted when the connection has ended, Conflict for other words under one id.
+    A patient's words are screened before anything else, here as everywhere. Raises NotFound for a stranger,
+    NotPermitted when the connection has ended, Conflict for other words under one id.
     """
     access = access_connection(sender, await store.link(connection_id), writing=True)
-    draft = Draft(access, sender, content, client_message_id)
-    return await store.send(draft), draft.recipient_id
+    heard = hear(content) if access.standing is Standing.PATIENT else Heard()
+    draft = Draft(access, sender, content, client_message_id, heard.acuity)
+    return await store.send(draft), draft.recipient_id, heard.advice
 
 
 async def read(

@@ -12,6 +12,7 @@ from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Context, Procedures, Rest, Tracked
 from anamnesis.messaging import actions
 from anamnesis.messaging.actions import MOST_AT_ONCE
+from anamnesis.messaging.model import Heard
 from anamnesis.messaging.ports import MessageStore, Row
 from anamnesis.schema import Input, Maybe, Output, Uuid, number, text
 
@@ -22,7 +23,7 @@ class Messaging:
 
     store: MessageStore
     listener: Listener
-    is_dangerous: Callable[[str], bool]
+    hear: Callable[[str], Heard]
 
 
 _LAST = 2**62
@@ -59,10 +60,11 @@ class SentMessage(DirectMessage):
 
 
 class Sent(Output):
-    """What was kept, and for whom."""
+    """What was kept, and for whom; emergencyAdvice, when the words sound like one, is to be shown at once."""
 
     message: DirectMessage
     recipient_id: UUID
+    emergency_advice: str | Undefined
 
 
 class Conversation(Output):
@@ -160,7 +162,7 @@ class ConnectionRef(Input):
 
 
 def _is_urgent(messaging: Messaging, body: NewMessage) -> bool:
-    return messaging.is_dangerous(body.content)
+    return messaging.hear(body.content).is_flagged
 
 
 @procedures.mutation(
@@ -173,9 +175,11 @@ def _is_urgent(messaging: Messaging, body: NewMessage) -> bool:
 async def send(call: Call, body: NewMessage) -> Sent:
     """Send a message to the other person of a connection, exactly once."""
     key = body.client_message_id or None
-    store = call.services.store
-    row, recipient_id = await actions.send(call.person, body.connection_id, body.content, key, store=store)
-    return Sent(message=DirectMessage(**row), recipient_id=recipient_id)
+    store, hear = call.services.store, call.services.hear
+    row, recipient_id, advice = await actions.send(
+        call.person, body.connection_id, body.content, key, store=store, hear=hear
+    )
+    return Sent(message=DirectMessage(**row), recipient_id=recipient_id, emergency_advice=advice or UNDEFINED)
 
 
 @procedures.query(

@@ -4,7 +4,17 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from anamnesis.care.model import Access
+from anamnesis.clinical.terms import Acuity
 from anamnesis.kernel.identity import Person
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What code heard in a patient's words: how urgent they sound, whether they raise a flag, and fixed advice."""
+
+    acuity: Acuity = Acuity.ROUTINE
+    is_flagged: bool = False
+    advice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +28,7 @@ class Draft:
     sender: Person
     content: str = field(repr=False)
     client_message_id: UUID | None = None
+    acuity: Acuity = Acuity.ROUTINE
 
     @property
     def recipient_id(self) -> UUID:

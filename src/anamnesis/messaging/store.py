@@ -29,18 +29,19 @@ WITH place AS (
         SELECT FROM direct_messages WHERE connection_id = $1 AND sender_id = $2 AND client_message_id = $4)
     RETURNING next_message_seq - 1 AS seq
 ), message AS (
-    INSERT INTO direct_messages (connection_id, seq, sender_id, content, client_message_id)
-    SELECT $1, seq, $2, $3, $4 FROM place
+    INSERT INTO direct_messages (connection_id, seq, sender_id, content, client_message_id, acuity)
+    SELECT $1, seq, $2, $3, $4, $9 FROM place
     RETURNING id, connection_id, sender_id, content, is_read, read_at, created_at
 ), notice AS (
     INSERT INTO notifications (user_id, type, title, message, data)
-    SELECT $5, 'message', 'New message', 'You have a new message.',
+    SELECT $5, 'message', CASE $9::smallint WHEN 2 THEN 'Urgent message' ELSE 'New message' END,
+           CASE $9::smallint WHEN 2 THEN 'A message sounds like an emergency.' ELSE 'You have a new message.' END,
            jsonb_build_object('connectionId', connection_id, 'messageId', id, 'senderName', '',
                               'senderRole', $6::text, 'preview', '')
     FROM message
 )
 SELECT id, connection_id, sender_id, content, is_read, read_at, created_at,
-       pg_notify($7, 'conversation:' || connection_id) AS told
+       pg_notify($7, 'conversation:' || connection_id) AS told, pg_notify($7, 'inbox:' || $8::uuid) AS told_inbox
 FROM message"""
 
 _SEEN: Final = """
@@ -118,11 +119,13 @@ class PostgresMessageStore:
                 draft.recipient_id,
                 draft.access.standing.value,
                 CHANNEL,
+                draft.access.link.doctor_id,
+                int(draft.acuity),
             )
         except asyncpg.UniqueViolationError:
             row = None
         if row is not None:
-            return {name: value for name, value in row.items() if name != "told"}
+            return {name: value for name, value in row.items() if not name.startswith("told")}
         seen = None if key is None else await self.database.fetchrow(_SEEN, connection_id, sender_id, key)
         if seen is None:
             raise NotPermitted("This connection has ended.")

@@ -1,5 +1,6 @@
 """What an operator may set, read once at the start. Nothing else in the system looks at the environment."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -26,6 +27,10 @@ class Provider(StrEnum):
     BUILTIN = "builtin"
     GEMINI = "gemini"
     OPENAI = "openai"
+
+
+#: What is asked when no model is named.
+DEFAULT_MODELS: Final = {Provider.GEMINI: "gemini-2.5-flash", Provider.OPENAI: "gpt-4o-mini"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,11 @@ VARIABLES: Final = (
     Variable("GEMINI_BASE_URL", "another address of Gemini's API"),
     Variable("OPENAI_BASE_URL", "another address of OpenAI's API"),
     Variable("AI_TIMEOUT_S", "seconds a reply may take before the built-in interviewer answers", "25"),
+    Variable("AI_PRICES", "MODEL=IN/OUT, US dollars for a million tokens, for the ledger", "costs are not known"),
+    Variable(
+        "AI_DAILY_USD", "the most all models may cost a day, UTC; past it the built-in interviewer asks", "no cap"
+    ),
+    Variable("AI_SESSION_USD", "the most one interview's models may cost a day", "no cap"),
     Variable("TRUSTED_PROXIES", "address blocks whose X-Forwarded-For is believed", "nobody"),
     Variable("CONTENT_STATUS", "draft or signed: which clinical content may be served", "draft"),
     Variable("CONSENT_RECORDED_ELSEWHERE", "true when the client asks for consent itself", "false"),
@@ -128,6 +138,19 @@ class Ai:
     gemini_base_url: str | None = None
     openai_base_url: str | None = None
     timeout_s: float = 25.0
+    prices: tuple[tuple[str, float, float], ...] = ()
+    daily_usd: float | None = None
+    session_usd: float | None = None
+
+    def model_of(self, provider: Provider) -> str:
+        """The name of the model to ask a vendor for."""
+        named = self.gemini_model if provider is Provider.GEMINI else self.openai_model
+        return named or DEFAULT_MODELS[provider]
+
+    @property
+    def outside(self) -> tuple[Provider, ...]:
+        """The vendors' models to ask, in order: those before the built-in interviewer, who always answers."""
+        return tuple(itertools.takewhile(lambda each: each is not Provider.BUILTIN, self.providers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +274,7 @@ def _ai(reader: Reader) -> Ai:
         if provider is not Provider.BUILTIN:
             reader.require(f"{provider.upper()}_API_KEY", f"AI_PROVIDER or AI_FALLBACK names {provider}.")
     model = reader.take("AI_MODEL", reading.text, None)
-    return Ai(
+    ai = Ai(
         providers=providers,
         gemini_key=reader.take("GEMINI_API_KEY", reading.secret, None),
         openai_key=reader.take("OPENAI_API_KEY", reading.secret, None),
@@ -260,7 +283,14 @@ def _ai(reader: Reader) -> Ai:
         gemini_base_url=reader.take("GEMINI_BASE_URL", reading.web_url, None),
         openai_base_url=reader.take("OPENAI_BASE_URL", reading.web_url, None),
         timeout_s=reader.take("AI_TIMEOUT_S", reading.number(0.1, 29), 25.0),
+        prices=reader.take("AI_PRICES", reading.several(reading.price), ()),
+        daily_usd=reader.take("AI_DAILY_USD", reading.number(0, 1_000_000), None),
+        session_usd=reader.take("AI_SESSION_USD", reading.number(0, 1_000_000), None),
     )
+    is_capped = ai.daily_usd is not None or ai.session_usd is not None
+    if is_capped and not {ai.model_of(each) for each in ai.outside} <= {name for name, _, _ in ai.prices}:
+        reader.refuse("AI_PRICES", "must price every model in use, or AI_DAILY_USD and AI_SESSION_USD cannot be kept.")
+    return ai
 
 
 def _purpose(name: str) -> str:

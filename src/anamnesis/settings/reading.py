@@ -181,6 +181,14 @@ def number(lowest: float, highest: float) -> Callable[[str], float]:
     return parse
 
 
+def price(value: str) -> tuple[str, float, float]:
+    """A model's price, MODEL=IN/OUT: US dollars for a million tokens in and out."""
+    found = re.fullmatch(r"([\w.:/@-]{1,120})=(\d{1,6}(?:\.\d{1,6})?)/(\d{1,6}(?:\.\d{1,6})?)", value)
+    if found is None:
+        raise Refused("must look like MODEL=0.30/2.50: US dollars for a million tokens in and out.")
+    return found.group(1), float(found.group(2)), float(found.group(3))
+
+
 def truth(value: str) -> bool:
     """Yes or no."""
     words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}

@@ -15,7 +15,7 @@ class TrpcOptions:
     """The defaults are the service's; the conformance tests set the others. Times are in seconds, sizes in bytes.
 
     expose_errors sends an unexpected exception's own words; the service never does. plain leaves superjson out.
-    check_outputs validates what handlers answer; the service's handlers build their outputs as checked models.
+    check_outputs validates what handlers answer; a model of the declared kind passes by its type.
     """
 
     prefix: str = "/api/trpc"
@@ -24,7 +24,7 @@ class TrpcOptions:
     allow_method_override: bool = False
     expose_errors: bool = False
     include_stack: bool = False
-    check_outputs: bool = False
+    check_outputs: bool = True
     plain: bool = False
     with_zod_error: bool = True
     max_body_bytes: int = 1 << 20

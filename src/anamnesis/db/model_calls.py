@@ -1,0 +1,129 @@
+"""The ledger of calls to models and the breaker all processes share, in PostgreSQL. Holds no content."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from anamnesis.db.postgres import Database
+from anamnesis.kernel.calls import Admission, ModelCall, Sign
+
+# One statement, so one moment for all processes: of those who meet a pause that is over, one wins the row and asks.
+# A session whose last calls all failed rests too, whoever was asked: its patient has waited often enough.
+_ADMIT: Final = """
+WITH probe AS (
+    UPDATE model_breakers SET shut_until = clock_timestamp() + $3::interval
+    WHERE provider = $1 AND shut_until <= clock_timestamp() RETURNING provider),
+mine AS (
+    SELECT called_at, outcome, cost_microusd FROM model_calls
+    WHERE session_id = $2 AND called_at > clock_timestamp() - interval '1 day'),
+latest AS (SELECT outcome FROM mine WHERE called_at > clock_timestamp() - $4::interval ORDER BY called_at DESC LIMIT $5)
+SELECT EXISTS (SELECT FROM probe) AS is_probe,
+       (EXISTS (SELECT FROM probe)
+        OR NOT EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until IS NOT NULL))
+       AND (SELECT count(*) FILTER (WHERE outcome <> 'answered') < $5 FROM latest) AS is_open,
+       (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') AS recent,
+       (SELECT coalesce(sum(cost_microusd), 0) FROM mine)::bigint AS spent_on_session,
+       coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) AS spent_today"""
+
+_NOTE: Final = """
+INSERT INTO model_calls (provider, model, prompt_version, session_id, attempt, outcome, detail, guard, facts_kept,
+                         facts_dropped, input_tokens, output_tokens, cost_microusd, latency_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"""
+
+_SPEND: Final = """
+INSERT INTO model_spend AS spent (day, cost_microusd) VALUES (current_date, $1)
+ON CONFLICT (day) DO UPDATE SET cost_microusd = spent.cost_microusd + excluded.cost_microusd"""
+
+_NOTE_GOOD: Final = f"""
+WITH noted AS ({_NOTE})
+UPDATE model_breakers SET failures = 0, shut_until = NULL, updated_at = clock_timestamp()
+WHERE provider = $1 AND (failures > 0 OR shut_until IS NOT NULL)"""  # noqa: S608 - two texts of our own
+
+# A provider that asks for a pause gets it at once; another is shut after so many failures without a success between.
+_NOTE_BAD: Final = f"""
+WITH noted AS ({_NOTE})
+INSERT INTO model_breakers AS known (provider, failures, shut_until)
+VALUES ($1, 1, clock_timestamp() + $15::interval)
+ON CONFLICT (provider) DO UPDATE SET
+    failures = known.failures + 1,
+    shut_until = CASE WHEN $15::interval IS NOT NULL
+                      THEN greatest(known.shut_until, clock_timestamp() + $15::interval)
+                      WHEN known.failures + 1 >= $16
+                      THEN greatest(known.shut_until, clock_timestamp() + $17::interval)
+                      ELSE known.shut_until END,
+    updated_at = clock_timestamp()"""  # noqa: S608 - same
+
+_SHUT: Final = "SELECT provider FROM model_breakers WHERE shut_until IS NOT NULL ORDER BY provider"
+
+_LATELY: Final = """
+SELECT count(*) AS calls, count(*) FILTER (WHERE outcome <> 'answered') AS failed,
+       (SELECT string_agg(provider, ', ' ORDER BY provider) FROM model_breakers WHERE shut_until IS NOT NULL) AS shut,
+       coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) AS spent_today
+FROM model_calls WHERE called_at > clock_timestamp() - interval '1 hour'"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresCallBook:
+    """A CallBook for all processes on one database."""
+
+    database: Database
+    per_minute: int = 20
+    failures: int = 3
+    pause_s: float = 15.0
+    rest_s: float = 600.0
+    daily_usd: float | None = None
+    session_usd: float | None = None
+
+    async def admit(self, provider: str, session_id: UUID | None) -> Admission:
+        """Whether to ask now. Raises Unavailable."""
+        pause, rest = timedelta(seconds=self.pause_s), timedelta(seconds=self.rest_s)
+        row = await self.database.fetchrow(_ADMIT, provider, session_id, pause, rest, self.failures)
+        assert row is not None
+        is_over = row["recent"] >= self.per_minute
+        if (
+            is_over
+            or _is_spent(row["spent_today"], self.daily_usd)
+            or _is_spent(row["spent_on_session"], self.session_usd)
+        ):
+            return Admission.OVER_BUDGET
+        if not row["is_open"]:
+            return Admission.SHUT
+        return Admission.PROBE if row["is_probe"] else Admission.OPEN
+
+    async def record(self, call: ModelCall) -> None:
+        """Write the call down. Raises Unavailable."""
+        noted = (
+            call.provider, call.model, call.prompt_version, call.session_id, call.attempt, call.outcome, call.detail,
+            call.guard, call.facts_kept, call.facts_dropped, call.input_tokens, call.output_tokens,
+            call.cost_microusd, call.latency_ms,
+        )  # fmt: skip
+        match call.sign:
+            case Sign.GOOD:
+                await self.database.execute(_NOTE_GOOD, *noted)
+            case Sign.NEITHER:
+                await self.database.execute(_NOTE, *noted)
+            case Sign.BAD:
+                shut_for = None if call.shut_for_s is None else timedelta(seconds=call.shut_for_s)
+                pause = timedelta(seconds=self.pause_s)
+                await self.database.execute(_NOTE_BAD, *noted, shut_for, self.failures, pause)
+        if call.cost_microusd:
+            await self.database.execute(_SPEND, call.cost_microusd)
+
+    async def lately(self) -> list[tuple[str, str]]:
+        """What an operator wants to know of models, as words and figures. Raises Unavailable."""
+        row = await self.database.fetchrow(_LATELY)
+        assert row is not None
+        return [
+            ("Models not asked now", row["shut"] or "none"),
+            ("Calls to models, last hour", f"{row['calls']}, {row['failed']} failed"),
+            ("Spent on models today", f"${row['spent_today'] / 1_000_000:.2f}"),
+        ]
+
+    async def shut(self) -> frozenset[str]:
+        """The providers that are not asked now, or only by one caller at a time. Raises Unavailable."""
+        return frozenset(row["provider"] for row in await self.database.fetch(_SHUT))
+
+
+def _is_spent(microusd: int, cap_usd: float | None) -> bool:
+    return cap_usd is not None and microusd >= cap_usd * 1_000_000

@@ -1,0 +1,81 @@
+"""The procedures of a doctor's own layer: what is added to a case and never shown to its patient."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from anamnesis.care.policy import access_as_clinician, verified_doctor
+from anamnesis.handover.api import Call, Sbar, sbar_with
+from anamnesis.handover.store import Addition
+from anamnesis.kernel.errors import NotFound
+from anamnesis.kernel.javascript import UNDEFINED, Undefined
+from anamnesis.kernel.procedures import Allow, Procedures, Rest
+from anamnesis.schema import ONE_OF, Input, Maybe, Output, Record, Uuid, text
+
+procedures = Procedures()
+
+
+class AddedLine(Output):
+    """What was added, as a line of the doctor's view."""
+
+    id: UUID
+    role: str
+    text: str
+    images: list[str] | Undefined
+    timestamp: datetime
+    grounding_metadata: dict[str, Any] | None
+    context_layer: str
+
+
+class Added(Output):
+    """What was added, and the note with it; sbar is null until the interview is complete."""
+
+    message: AddedLine
+    sbar: Sbar | None
+
+
+class NewAddition(Input):
+    """What to add. The same client message id means the same addition."""
+
+    connection_id: Uuid
+    content: Annotated[str, text(1, 5000)]
+    message_type: Annotated[Literal["text", "test-result", "exam-finding"], ONE_OF] = "text"
+    metadata: Maybe[Record] = UNDEFINED
+    client_message_id: Maybe[Uuid] = UNDEFINED
+
+
+@procedures.mutation(
+    "intake.addMessage",
+    allow=Allow.DOCTOR,
+    input=NewAddition,
+    output=Added,
+    rest=Rest("POST", "/connections/{connectionId}/additions", 201),
+)
+async def add_message(call: Call, body: NewAddition) -> Added:
+    """Add a note, a result or a finding to a connection's case that changed last; its patient never sees it."""
+    metadata = body.metadata or None
+    addition = Addition(body.content, body.message_type, metadata, key=body.client_message_id or None)
+    return await _add(call, body.connection_id, addition)
+
+
+async def _add(call: Call, connection_id: UUID, addition: Addition) -> Added:
+    handover = call.services
+    if verified_doctor(call.person) is None:
+        raise NotFound("You have no verified doctor profile.")
+    link = await handover.care.link_of_connection(connection_id)
+    access_as_clinician(call.person, link, writing=True, what="connection")
+    session = await handover.store.latest_changed(connection_id)
+    if session is None:
+        raise NotFound("This connection has no session yet.")
+    row = await handover.store.add(session["id"], connection_id, call.person, addition)
+    message = AddedLine(
+        id=row["id"],
+        role="doctor",
+        text=row["content"],
+        images=row["images"] or UNDEFINED,
+        timestamp=row["created_at"],
+        grounding_metadata={**(row["metadata"] or {}), "messageType": row["kind"]},
+        context_layer="doctor-enhancement",
+    )
+    added = await handover.store.notes(session["id"])
+    return Added(message=message, sbar=sbar_with(session["clinical_handover"], added))

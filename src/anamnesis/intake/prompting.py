@@ -1,0 +1,175 @@
+"""What a model is told about one turn, and what becomes of the facts it proposes.
+
+Pure: the plan and the last lines of this session's own transcript in, a prompt out. Nothing else is at hand here: no
+clinician's note, no hand-over, no other session. Names, telephone numbers and e-mail addresses go out as tokens.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from anamnesis.clinical.agenda import Agenda, measured
+from anamnesis.clinical.record import NONE_NOW, ClinicalRecord, NotAsked, Reported, Stage
+from anamnesis.clinical.terms import Evidence, Speaker
+from anamnesis.intake.interview import TurnPlan
+from anamnesis.intake.model import Message
+from anamnesis.llm.port import FIELDS, Prompt, ProposedFact, Said
+
+if TYPE_CHECKING:
+    from anamnesis.content.prompts import Agent
+
+#: How many lines of the transcript a model sees, and of how many characters each.
+LAST_LINES: Final = 12
+_LONGEST_LINE: Final = 1000
+_LONGEST_VALUE: Final = 200
+_SHORTEST_NAME: Final = 2
+_LANGUAGES: Final = {"en": "English"}
+
+_EMAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
+#: Nine digits or more, together or after a plus or a nought: anything else is readings, dates and doses.
+_PHONE: Final = re.compile(r"(?<![\w/.])(?:(?:\+|0)\d?(?:[ ()-]{0,2}\d){8,14}|\d{9,15})(?!\w)")
+
+#: Lists whose question is asked all the same, for the rest of the list.
+_STILL_ASKED: Final = frozenset({"medicines", "past_history"})
+#: A list grows by what is proposed after it was asked.
+_GROWING: Final = frozenset({"medicines", "allergies", "past_history", "family_history", "social_history"})
+#: A question that must be asked, whatever a model says the patient told.
+_ALWAYS_ASKED: Final = frozenset({"allergies"})
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """Who speaks at which stage. A stage without an agent is left to the scripted words.
+
+    With needs_consent nothing of a patient goes out before that patient has agreed to it.
+    """
+
+    agents: "Mapping[Stage, Agent]"
+    needs_consent: bool = True
+
+    def speaks(self, plan: TurnPlan) -> bool:
+        """Whether a model may word this turn.
+
+        Only in English, for which the guards over its words are reviewed, and only a plain question: a list of danger
+        signs, or how to measure, must reach the patient whole.
+        """
+        is_plain = bool(plan.question_id) and "?" in plan.question and "\n" not in plan.question
+        return is_plain and plan.record.stage in self.agents and plan.record.language in _LANGUAGES
+
+
+def compose_prompt(
+    plan: TurnPlan, session_id: UUID, lines: Sequence[Message], briefing: Briefing, agenda: Agenda
+) -> Prompt:
+    """The prompt for one turn. lines are the session's own, oldest first, the message to answer among them."""
+    record, agent = plan.record, briefing.agents[plan.record.stage]
+    said = tuple(Said(str(line.id), line.text) for line in lines[-LAST_LINES:] if line.role == "user")
+    fields = _open_fields(plan, agenda)
+    case = _case(plan, lines[-LAST_LINES:], fields)
+    hidden = _hidden(record, case)
+    return Prompt(
+        plan.question_id,
+        plan.reply,
+        record.stage.value,
+        record.language,
+        question=plan.question,
+        instructions=agent.text.replace("{language}", _LANGUAGES[record.language]),
+        case=_tokenised(case, hidden),
+        version=agent.version,
+        session_id=session_id,
+        said=said,
+        fields=fields,
+        told=tuple(each.text for each in said),
+        is_flagged=bool(record.flags),
+        hidden=tuple((token, meant) for meant, token in hidden.items()),
+    )
+
+
+def _open_fields(plan: TurnPlan, agenda: Agenda) -> tuple[str, ...]:
+    """What facts may be proposed for: nothing when the patient is spoken of, and nothing that is just being asked."""
+    if plan.record.person.speaker is not Speaker.SELF:
+        return ()
+    asked = agenda.question(plan.question_id)
+    being_asked = () if asked is None else asked.slots
+    return tuple(slot for slot in FIELDS if slot not in being_asked and _is_open(plan.record, slot))
+
+
+def _is_open(record: ClinicalRecord, slot: str) -> bool:
+    old = record.answer(slot)
+    if isinstance(old, NotAsked):
+        return slot not in _ALWAYS_ASKED
+    is_growing = isinstance(old, Reported) and not old.is_conflicting and old.value != NONE_NOW
+    return is_growing and slot in _GROWING
+
+
+def _case(plan: TurnPlan, lines: Sequence[Message], fields: Sequence[str]) -> str:
+    told = {
+        slot: answer.value[:_LONGEST_VALUE]
+        for slot, answer in plan.record.answers.items()
+        if isinstance(answer, Reported) and slot != "name"
+    }
+    conversation = [
+        {"from": "patient" if line.role == "user" else "interviewer", "text": line.text[:_LONGEST_LINE]}
+        for line in lines
+    ]
+    about = {Speaker.SELF: "the patient", Speaker.PARENT: "the parent of the patient", Speaker.OTHER: "a carer"}
+    case = {
+        "question": plan.question,
+        "writer": about[plan.record.person.speaker],
+        "record": told,
+        "may_propose": list(fields),
+        "conversation": conversation,
+    }
+    return json.dumps(case, ensure_ascii=False, indent=1)
+
+
+# -- what is private ---------------------------------------------------------------------------------------------
+
+
+def _hidden(record: ClinicalRecord, case: str) -> dict[str, str]:
+    """What stands in the case that nobody outside needs, with the token for it; each spelling has its own."""
+    found: dict[str, str] = {}
+    for kind, pattern in (("EMAIL", _EMAIL), ("PHONE", _PHONE), *(("NAME", name) for name in _names(record))):
+        for match in pattern.finditer(case):
+            count = sum(token.startswith(f"[{kind}_") for token in found.values())
+            found.setdefault(match.group(), f"[{kind}_{count + 1}]")
+    return found
+
+
+def _names(record: ClinicalRecord) -> Iterator[re.Pattern[str]]:
+    answer = record.answer("name")
+    told = [record.name or "", answer.value if isinstance(answer, Reported) else ""]
+    words = {word for name in told for word in re.findall(r"[^\W\d_][\w'’-]+", name) if len(word) >= _SHORTEST_NAME}
+    for word in sorted(words, key=len, reverse=True):
+        yield re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+
+
+def _tokenised(text: str, hidden: Mapping[str, str]) -> str:
+    if not hidden:
+        return text
+    longest_first = sorted(hidden, key=len, reverse=True)
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(each)}(?!\w)" for each in longest_first))
+    return pattern.sub(lambda match: hidden[match.group()], text)
+
+
+# -- what is proposed --------------------------------------------------------------------------------------------
+
+
+def with_facts(record: ClinicalRecord, facts: Sequence[ProposedFact], agenda: Agenda) -> ClinicalRecord:
+    """The record with the facts that stood every check, each with its evidence. What code has read is never replaced.
+
+    Neither findings nor urgency, vital signs or the person are touched: a model adds words to the record, no danger
+    and no safety.
+    """
+    for fact in facts:
+        if not _is_open(record, fact.field):
+            continue
+        answer = Reported(fact.value, Evidence(fact.message_id, fact.quote))
+        if isinstance(record.answer(fact.field), NotAsked):
+            still_asked = (fact.field,) if fact.field in _STILL_ASKED else ()
+            record = replace(record.with_answer(fact.field, answer), volunteered=(*record.volunteered, *still_asked))
+        else:
+            record = record.with_item(fact.field, answer)
+    return measured(record, agenda) if facts else record

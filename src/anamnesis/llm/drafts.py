@@ -1,0 +1,241 @@
+"""What a model returned, read as hostile input: a draft reply and proposed facts, each checked or dropped.
+
+Pure. Nothing is salvaged from prose, nothing outside the allow-list is looked at, and no check can be talked to.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from anamnesis.clinical.findings import fold
+from anamnesis.clinical.guardrails import Refused, check_reply, terms
+from anamnesis.kernel.text import clean
+from anamnesis.llm.port import FIELDS, Completion, ModelBroken, Prompt, ProposedFact, ReplyRefused, Said
+
+#: The shape asked of every provider.
+SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["reply", "facts", "reasoning"],
+    "properties": {
+        "reply": {"type": "string", "description": "What is said to the patient next."},
+        "facts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["field", "value", "quote"],
+                "properties": {
+                    "field": {"type": "string", "enum": list(FIELDS)},
+                    "value": {"type": "string"},
+                    "quote": {"type": "string", "description": "The patient's words, copied exactly."},
+                },
+            },
+        },
+        "reasoning": {"type": "string", "description": "For the doctor only."},
+    },
+}
+
+_LONGEST_TEXT: Final = 64 * 1024
+_LONGEST_REPLY: Final = 1200
+_LONGEST_REASONING: Final = 4000
+_LONGEST_VALUE: Final = 200
+_SHORTEST_QUOTE: Final = 2
+_MOST_FACTS: Final = 20
+_MOST_QUESTIONS: Final = 4
+_HIGHEST_SEVERITY: Final = 10
+
+_TOKEN: Final = re.compile(r"\[[A-Z]{3,8}(?:_\d{1,3})?\]")
+_MARKUP: Final = re.compile(r"[<>{}|`\\]|\*\*|__|^\s*#|\]\(|&\w+;", re.MULTILINE)
+_ODD: Final = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]")
+_CLAUSE: Final = re.compile(r"[^.!?;\n]*[.!?;\n]?")
+_NEGATED: Final = re.compile(
+    r"\b(?:no|not|never|none|nothing|nobody|without|neither|nor|denies|stopped|cannot|\w+n't|dont|doesnt|didnt|"
+    r"hapana|hakuna|sina|si|nedda|tewali|sirina)\b"
+)
+_UNSURE: Final = re.compile(r"\b(?:maybe|perhaps|might|may|if|think|afraid|worried|wonder|could)\b")
+_OTHERS: Final = re.compile(
+    r"\b(?:mother|mum|mom|father|dad|brother|sister|aunt|uncle|cousin|grand\w+|husband|wife|neighbou?r|friend|"
+    r"son|daughter|family|somebody|someone|people|he|she|they|his|her|their)\b"
+)
+_TIMES: Final = re.compile(
+    r"\d|\b(?:today|yesterday|ago|since|last|this|morning|night|evening|noon|minutes?|hours?|days?|weeks?|months?|"
+    r"years?|mon|tues?|wed(?:nes)?|thurs?|fri|sat(?:ur)?|sun)(?:day)?\b"
+)
+_GRADES: Final = re.compile(r"\b(?:mild|moderate|severe|bad|terrible|worst|unbearable|slight|little|strong)\b")
+_WORD: Final = re.compile(r"[\w']+")
+#: Words that carry no topic.
+_COMMON: Final = frozenset(
+    """the and for are you your does did has have had was were any what which when where how who can could would will
+    that this these those with from into about also tell please there them they she her his him its one other others
+    child patient anything something come""".split()  # noqa: SIM905 - a list of words is read as a whole
+)
+#: What is said to have been told must have been told: the sentence may hold no other topic.
+_CLAIMED: Final = re.compile(
+    r"\byou (?:have |had |just |also )*(?:told|said|wrote|mentioned|described|reported)\b[^.?!\n]*"
+)
+_CLAIMING: Final = frozenset({"told", "said", "wrote", "menti", "descr", "repor", "just", "that", "thank"})
+_LEAST_SHARED: Final = 0.4
+_SHORTEST_TOPIC: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A reply that may be said and the facts that stand; dropped names why the others did not, one word each."""
+
+    reply: str
+    facts: tuple[ProposedFact, ...]
+    reasoning: str
+    dropped: tuple[str, ...]
+
+
+def read_draft(prompt: Prompt, completion: Completion) -> Draft:
+    """The draft, checked. Raises ModelBroken for what is not one, ReplyRefused for a reply that may not be said."""
+    if completion.finish_reason != "stop":
+        raise ModelBroken("cut_off")
+    raw = _object(completion.text)
+    reply, proposed, reasoning = raw.get("reply"), raw.get("facts", []), raw.get("reasoning", "")
+    if not isinstance(reply, str) or not isinstance(proposed, list) or not isinstance(reasoning, str):
+        raise ModelBroken("schema")
+    facts, dropped = _facts(prompt, proposed)
+    foreign = tuple("foreign" for key in raw if key not in SCHEMA["properties"])
+    text = _restored(clean(reply).strip(), prompt)
+    fault = next(_faults(text, prompt), None)
+    if fault is not None:
+        raise ReplyRefused(fault)
+    private = _restored(clean(reasoning).strip(), prompt)[:_LONGEST_REASONING]
+    return Draft(text, facts, private, (*dropped, *foreign))
+
+
+def _object(text: str) -> dict[str, Any]:
+    if len(text) > _LONGEST_TEXT:
+        raise ModelBroken("too_long")
+    try:
+        found = json.loads(text, object_pairs_hook=_once, parse_constant=_never)
+    except (ValueError, RecursionError):
+        raise ModelBroken("not_json") from None
+    if not isinstance(found, dict):
+        raise ModelBroken("schema")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _never(_: str) -> float:
+    raise ValueError("not a number of JSON")
+
+
+# -- facts -------------------------------------------------------------------------------------------------------
+
+
+def _facts(prompt: Prompt, proposed: list[Any]) -> tuple[tuple[ProposedFact, ...], tuple[str, ...]]:
+    kept: dict[tuple[str, str], ProposedFact] = {}
+    dropped = ["too_many"] * max(0, len(proposed) - _MOST_FACTS)
+    for each in proposed[:_MOST_FACTS]:
+        fact = _fact(prompt, each)
+        if isinstance(fact, str):
+            dropped.append(fact)
+        else:
+            kept.setdefault((fact.field, fact.quote), fact)
+    return tuple(kept.values()), tuple(dropped)
+
+
+def _fact(prompt: Prompt, raw: Any) -> ProposedFact | str:
+    """The fact, or the word for why it is dropped."""
+    if not isinstance(raw, dict) or not all(isinstance(raw.get(key), str) for key in ("field", "value", "quote")):
+        return "schema"
+    name, value, quote = (_restored(clean(raw[key]).strip(), prompt) for key in ("field", "value", "quote"))
+    if name not in prompt.fields or name not in FIELDS:
+        return "field"
+    if not 0 < len(value) <= _LONGEST_VALUE or len(quote) < _SHORTEST_QUOTE:
+        return "length"
+    source = next((said for said in prompt.said if quote in said.text), None)
+    if source is None:
+        return "quote"
+    fault = _fault_of_fact(name, value, quote, source)
+    return fault or ProposedFact(name, value, quote, source.message_id)
+
+
+def _fault_of_fact(name: str, value: str, quote: str, source: Said) -> str | None:
+    words = set(_WORD.findall(fold(quote)))
+    if not set(_WORD.findall(fold(value))) <= words or not words:
+        return "ungrounded"
+    around = _around(quote, source.text)
+    if _NEGATED.search(around) or _UNSURE.search(around) or "?" in around:
+        return "not_affirmed"
+    if name != "family_history" and _OTHERS.search(around):
+        return "somebody_else"
+    return None if _is_of_kind(name, value) else "range"
+
+
+def _around(quote: str, text: str) -> str:
+    """The clauses the quote stands in, folded: a quote may not be cut out of a sentence that denies it."""
+    start = text.index(quote)
+    end = start + len(quote)
+    clauses = (match for match in _CLAUSE.finditer(text) if match.end() > start and match.start() < end)
+    return fold(" ".join(match.group() for match in clauses))
+
+
+def _is_of_kind(name: str, value: str) -> bool:
+    folded = fold(value)
+    if name == "severity":
+        numbers = [int(number) for number in re.findall(r"\d{1,4}", folded)]
+        return all(number <= _HIGHEST_SEVERITY for number in numbers) if numbers else bool(_GRADES.search(folded))
+    return name != "onset" or _TIMES.search(folded) is not None
+
+
+# -- the reply ---------------------------------------------------------------------------------------------------
+
+
+def _restored(text: str, prompt: Prompt) -> str:
+    for token, meant in prompt.hidden:
+        text = text.replace(token, meant)
+    return text
+
+
+def _faults(text: str, prompt: Prompt) -> Iterator[str]:
+    """Why the reply may not be sent; the first is enough."""
+    if not 0 < len(text) <= _LONGEST_REPLY:
+        yield "length"
+    if _TOKEN.search(text):
+        yield "token"
+    if _MARKUP.search(text) or _ODD.search(text):
+        yield "markup"
+    is_asking = text.endswith("?") or ("?" in text and not prompt.question.endswith("?"))
+    if not is_asking or text.count("?") > _MOST_QUESTIONS:
+        yield "no_question"
+    verdict = check_reply(text, after_flag=prompt.is_flagged, language=prompt.language, told=prompt.told)
+    if isinstance(verdict, Refused):
+        yield verdict.reason
+    if not _still_asks(text, prompt.question):
+        yield "off_topic"
+    own = "\n".join((prompt.question, *prompt.told))
+    if terms(text) - terms(own):
+        yield "foreign_term"
+    if not all(_topics(claim) <= _topics(own) | _CLAIMING for claim in _CLAIMED.findall(fold(text))):
+        yield "not_told"
+
+
+def _still_asks(text: str, question: str) -> bool:
+    """Whether the wording still asks the question: it shares words that carry its topic, some of every sentence.
+
+    The patient's next message is read as the answer to that question, so a wording that asks another is a wrong fact.
+    """
+    said, wanted = _topics(text), _topics(question)
+    sentences = (_topics(sentence) for sentence in _CLAUSE.findall(question))
+    is_whole = all(sentence & said for sentence in sentences if sentence)
+    return is_whole and len(wanted & said) >= _LEAST_SHARED * len(wanted)
+
+
+def _topics(text: str) -> frozenset[str]:
+    """The words that carry the topic, by their first five letters."""
+    return frozenset(
+        word[:5] for word in _WORD.findall(fold(text)) if len(word) >= _SHORTEST_TOPIC and word not in _COMMON
+    )

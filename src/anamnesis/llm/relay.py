@@ -1,0 +1,334 @@
+"""A ChatModel made of ChatModels: one deadline over all of them, at most two calls a turn, a breaker shared by all.
+
+What to do after a failure is decided by ``after``, which is pure; the class around it asks, waits and writes down.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol, assert_never
+
+from anamnesis.journal import log
+from anamnesis.kernel.calls import Admission, CallBook, ModelCall, Sign
+from anamnesis.kernel.errors import Unavailable
+from anamnesis.llm.drafts import Draft, read_draft
+from anamnesis.llm.port import (
+    ChatModel,
+    Completion,
+    ModelBroken,
+    ModelBusy,
+    ModelFailed,
+    ModelMisconfigured,
+    ModelOverBudget,
+    ModelRefused,
+    ModelShut,
+    ModelTimedOut,
+    ModelUnavailable,
+    Prompt,
+    ReplyRefused,
+)
+
+#: Calls in one turn: the first, and one more to mend its answer, to try again, or to the next provider.
+MOST_CALLS: Final = 2
+#: With another provider to go to, the first may use this share of what is left of the deadline.
+_FIRST_SHARE: Final = 0.6
+#: Share of what is left of the deadline that the book may take to say whether a provider may be asked.
+_BOOK_SHARE: Final = 0.25
+#: Nothing worth reading comes back sooner.
+_LEAST_S: Final = 0.1
+#: Kept from the deadline, so that a failure has its name before whoever set it loses patience.
+_MARGIN_S: Final = 0.05
+#: What one patient waits at most so that all others learn whether a provider is back.
+_PROBE_S: Final = 5.0
+_PAUSE_S: Final = 0.2
+_WHEN_BUSY_S: Final = 5.0
+_LONGEST_SHUT_S: Final = 3600.0
+_MISCONFIGURED_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens in and out, which is millionths of a dollar for one."""
+
+    input_usd: float
+    output_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One model to ask. Without a price its cost is not known, and not guessed."""
+
+    name: str
+    model: ChatModel
+    model_name: str = ""
+    price: Price | None = None
+
+
+class CallObserver(Protocol):
+    """Counts calls; learns nothing of what was said."""
+
+    def model_call(self, call: ModelCall) -> None:
+        """A call came to its end."""
+        ...
+
+
+class Unobserved:
+    """Counts nothing."""
+
+    def model_call(self, call: ModelCall) -> None:
+        """Take no note."""
+
+
+# -- policy ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Ask the same provider once more after wait_s; with mending, say what was wrong with its answer."""
+
+    wait_s: float = 0.0
+    is_mending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Ask the next provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The built-in interviewer speaks."""
+
+
+def after(failed: ModelFailed, *, has_next: bool, left_s: float) -> Again | GoOn | GiveUp:
+    """What to do after a failed call, with left_s seconds of the deadline left.
+
+    Another provider beats a second try at the same one. Alone, a broken answer is mended, a dropped connection is tried
+    again, a busy server is waited for when the wait it names fits; a refusal, a time-out or a wrong key is final.
+    """
+    if left_s < _LEAST_S:
+        return GiveUp()
+    if has_next:
+        return GoOn()
+    match failed:
+        case ModelBusy(retry_after_s=float() | int() as wait) if wait + _LEAST_S <= left_s:
+            return Again(wait)
+        case ModelBroken():
+            return Again(is_mending=True)
+        case ModelBusy() | ModelRefused() | ModelTimedOut() | ModelMisconfigured():
+            return GiveUp()
+        case ModelUnavailable() if left_s >= _PAUSE_S + _LEAST_S:
+            return Again(_PAUSE_S)
+        case _:
+            return GiveUp()
+
+
+def time_for(left_s: float, *, has_next: bool) -> float:
+    """How long one call may take out of left_s seconds."""
+    return left_s * _FIRST_SHARE if has_next else left_s
+
+
+def sign_of(failed: ModelFailed | None) -> tuple[Sign, float | None]:
+    """What a call says of its provider, and for how many seconds it should be left alone whatever came before.
+
+    An answer that is refused for what it says is the answer's fault, not the provider's health.
+    """
+    match failed:
+        case None:
+            return Sign.GOOD, None
+        case ReplyRefused() | ModelRefused():
+            return Sign.NEITHER, None
+        case ModelBusy():
+            wait = _WHEN_BUSY_S if failed.retry_after_s is None else failed.retry_after_s
+            return Sign.BAD, min(max(wait, 1.0), _LONGEST_SHUT_S)
+        case ModelMisconfigured():
+            return Sign.BAD, _MISCONFIGURED_S
+        case _:
+            return Sign.BAD, None
+
+
+# -- the shell ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Relay:
+    """Asks the providers in order and reads what they say; raises ModelFailed when nobody said anything usable."""
+
+    providers: Sequence[Provider]
+    book: CallBook
+    observer: CallObserver = field(default_factory=Unobserved)
+    most_in_flight: int = 256
+    _in_flight: int = 0
+    _writing: set["asyncio.Task[None]"] = field(default_factory=set, repr=False)
+
+    async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
+        """A reply that passed every check, and facts that did. Raises ModelFailed within the deadline."""
+        if self._in_flight >= self.most_in_flight:
+            raise ModelOverBudget("in_flight")
+        self._in_flight += 1
+        try:
+            return await self._turn(prompt, time.monotonic() + deadline_s - _MARGIN_S)
+        finally:
+            self._in_flight -= 1
+
+    async def aclose(self) -> None:
+        """Write down what is still to be written, and close every provider's connections."""
+        await self.written()
+        for provider in self.providers:
+            close = getattr(provider.model, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def written(self) -> None:
+        """Wait until every call that ended is written down."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
+
+    async def _turn(self, prompt: Prompt, end: float) -> Completion:
+        failed: ModelFailed = ModelShut()
+        place, calls, longest_s = 0, 0, None
+        while place < len(self.providers) and calls < MOST_CALLS:
+            provider = self.providers[place]
+            if longest_s is None:
+                admitted = await self._admitted(provider, prompt, end)
+                if isinstance(admitted, ModelFailed):
+                    failed, place = admitted if calls == 0 else failed, place + 1
+                    continue
+                longest_s = admitted
+            calls += 1
+            has_next = place + 1 < len(self.providers) and calls < MOST_CALLS
+            within_s = min(longest_s, time_for(end - time.monotonic(), has_next=has_next))
+            try:
+                return await self._ask(provider, prompt, calls, within_s)
+            except ModelFailed as failure:
+                failed = failure
+            step = after(failed, has_next=has_next, left_s=end - time.monotonic())
+            if isinstance(step, GiveUp) or calls == MOST_CALLS:
+                break
+            if isinstance(step, GoOn):
+                place, longest_s = place + 1, None
+                continue
+            prompt = replace(prompt, mending=failed.detail if step.is_mending else "")
+            await asyncio.sleep(step.wait_s * random.uniform(1.0, 1.1))  # noqa: S311 - jitter, never before it is due
+        raise failed
+
+    async def _admitted(self, provider: Provider, prompt: Prompt, end: float) -> float | ModelFailed:
+        """How many seconds the provider may be asked for, or why not; a book that cannot be read is a reason."""
+        try:
+            async with asyncio.timeout(max(0.0, _BOOK_SHARE * (end - time.monotonic()))):
+                admission = await self.book.admit(provider.name, prompt.session_id)
+        except (Unavailable, TimeoutError):
+            return ModelUnavailable("book")
+        match admission:
+            case Admission.SHUT:
+                return ModelShut("shut")
+            case Admission.OVER_BUDGET:
+                return ModelOverBudget("per_minute")
+            case Admission.PROBE:
+                return _PROBE_S
+            case Admission.OPEN:
+                return math.inf
+            case _:
+                assert_never(admission)
+
+    async def _ask(self, provider: Provider, prompt: Prompt, attempt: int, within_s: float) -> Completion:
+        started = time.monotonic()
+        said: Completion | None = None
+        draft: Draft | None = None
+        failed: ModelFailed | None = ModelTimedOut("left")  # what stands if whoever waits for us goes away
+        try:
+            async with asyncio.timeout(max(0.0, within_s)):
+                said = await provider.model.complete(prompt, deadline_s=within_s)
+            draft, failed = read_draft(prompt, said), None
+        except TimeoutError:
+            failed = ModelTimedOut("timed_out")
+            raise failed from None
+        except ModelFailed as failure:
+            failed = failure
+            raise
+        finally:
+            seconds = time.monotonic() - started
+            self._write_down(_call(provider, prompt, attempt, said, draft, failed, seconds))
+        return replace(said, text=draft.reply, facts=draft.facts, reasoning=draft.reasoning)
+
+    def _write_down(self, call: ModelCall) -> None:
+        self.observer.model_call(call)
+        _tell(call)
+        self._in_background(self._recorded(call))
+
+    async def _recorded(self, call: ModelCall) -> None:
+        try:
+            await self.book.record(call)
+        except Unavailable as away:
+            log.warning("model.ledger", provider=call.provider, phase="error", exc_info=away)
+
+    def _in_background(self, writing: Coroutine[Any, Any, None]) -> None:
+        # The patient's reply does not wait for the ledger.
+        task = asyncio.create_task(writing, name="model ledger")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+
+def _call(
+    provider: Provider,
+    prompt: Prompt,
+    attempt: int,
+    said: Completion | None,
+    draft: Draft | None,
+    failed: ModelFailed | None,
+    seconds: float,
+) -> ModelCall:
+    sign, shut_for_s = sign_of(failed)
+    usage = None if said is None else said.usage
+    is_refused = isinstance(failed, ReplyRefused)
+    return ModelCall(
+        provider=provider.name,
+        model=(said.model if said is not None else "") or provider.model_name,
+        prompt_version=prompt.version,
+        session_id=prompt.session_id,
+        attempt=attempt,
+        outcome="answered" if failed is None else _OUTCOMES.get(type(failed), "unavailable"),
+        detail="" if failed is None or is_refused else failed.detail,
+        guard=failed.detail if isinstance(failed, ReplyRefused) else "passed" if draft is not None else "",
+        facts_kept=0 if draft is None else len(draft.facts),
+        facts_dropped=0 if draft is None else len(draft.dropped),
+        input_tokens=None if usage is None else usage.input_tokens,
+        output_tokens=None if usage is None else usage.output_tokens,
+        cost_microusd=cost_microusd(provider.price, said),
+        latency_ms=round(seconds * 1000),
+        sign=sign,
+        shut_for_s=shut_for_s,
+    )
+
+
+_OUTCOMES: Final[dict[type[ModelFailed], str]] = {
+    ModelBusy: "busy",
+    ModelRefused: "refused",
+    ModelBroken: "broken",
+    ReplyRefused: "guarded",
+    ModelTimedOut: "timed_out",
+    ModelMisconfigured: "misconfigured",
+}
+
+
+def cost_microusd(price: Price | None, said: Completion | None) -> int | None:
+    """What a call cost; None when no price is set or the provider told no tokens."""
+    if price is None or said is None or said.usage.input_tokens is None or said.usage.output_tokens is None:
+        return None
+    return round(said.usage.input_tokens * price.input_usd + said.usage.output_tokens * price.output_usd)
+
+
+def _tell(call: ModelCall) -> None:
+    """A wrong key or an unknown model needs a person; everything else the service copes with."""
+    write = log.error if call.outcome == "misconfigured" else log.info if call.outcome == "answered" else log.warning
+    write(
+        "model.call",
+        provider=call.provider,
+        outcome=call.outcome,
+        error_code=call.detail or None,
+        session_id=call.session_id,
+        attempt=call.attempt,
+        duration_ms=call.latency_ms,
+    )

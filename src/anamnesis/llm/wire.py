@@ -1,0 +1,106 @@
+"""What every provider's adapter shares: a bounded HTTP client, the times in headers, failures by status."""
+
+import email.utils
+import math
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+import httpx2
+
+from anamnesis.llm.port import ModelBusy, ModelFailed, ModelMisconfigured, ModelUnavailable
+
+#: No answer to one question is longer; what is, is cut off and unusable.
+LONGEST_BODY: Final = 256 * 1024
+#: The most calls one process has open at a time.
+MOST_CONNECTIONS: Final = 256
+#: The most tokens one answer may take, thinking included.
+MOST_TOKENS: Final = 2048
+#: What an SDK raises, on purpose or over a body it did not expect, besides errors of its own family.
+SDK_FAULTS: Final = (
+    httpx2.HTTPError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError,
+)  # fmt: skip
+_BUSY: Final = 429
+_OVERLOADED: Final = frozenset({503, 529})
+_SERVER_FAULT: Final = 500
+_REQUEST_TIMEOUT: Final = 408
+
+
+class TooLong(httpx2.TransportError):
+    """The body is longer than an answer can be, or packed so that nobody can tell."""
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A body that ends with TooLong rather than without end."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream, longest: int) -> None:
+        self._inner, self._left = inner, longest
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._inner:
+            self._left -= len(chunk)
+            if self._left < 0:
+                raise TooLong("the body is too long")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise TooLong("the body is packed")
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    response.stream = _Bounded(response.stream, LONGEST_BODY)
+
+
+def bounded_client(*, timeout_s: float) -> httpx2.AsyncClient:
+    """A client that reads no more than an answer's length, follows nobody elsewhere and verifies certificates.
+
+    timeout_s is a backstop for each step of a call; the whole call is bounded by whoever makes it.
+    """
+    return httpx2.AsyncClient(
+        timeout=httpx2.Timeout(timeout_s),
+        limits=httpx2.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=16, keepalive_expiry=30),
+        follow_redirects=False,
+        headers={"accept-encoding": "identity"},
+        event_hooks={"response": [_bound]},
+    )
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The wait a Retry-After header asks for, in seconds; None when there is none that can be read."""
+    text = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def failure_of(status: int, headers: Mapping[str, str]) -> ModelFailed:
+    """What an HTTP status means. A busy server that names a time is busy; one that does not is away."""
+    wait = retry_after_s(headers)
+    if status == _BUSY or (status in _OVERLOADED and wait is not None):
+        return ModelBusy(f"http_{status}", retry_after_s=wait)
+    if status >= _SERVER_FAULT or status == _REQUEST_TIMEOUT:
+        return ModelUnavailable(f"http_{status}")
+    return ModelMisconfigured(f"http_{status}")
+
+
+def unreachable(error: Exception) -> ModelFailed:
+    """What a failed transport means: away, or never to be trusted as it is (a certificate that does not verify)."""
+    name = type(error).__name__
+    is_untrusted = any("certificate" in str(each).lower() for each in _chain(error))
+    return ModelMisconfigured("certificate") if is_untrusted else ModelUnavailable(name)
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found

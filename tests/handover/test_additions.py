@@ -1,0 +1,111 @@
+"""What a doctor adds to a case: kept once, in the note, and never before the patient's eyes."""
+
+import asyncio
+import json
+from uuid import uuid4
+
+import pytest
+
+from anamnesis.kernel.errors import BadInput, Conflict, NotFound, NotPermitted
+from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
+
+CANARY = "CANARY-ADDITION-9"
+
+
+@pytest.fixture
+async def app(clinic):
+    async with closing(an_app(clinic.app_dsn)) as app:
+        yield app
+
+
+async def add(app, connection_id, text=CANARY, who="doctor", **more):
+    return await caller(app, who).call("intake.addMessage", connectionId=connection_id, content=text, **more)
+
+
+async def test_an_addition_stands_in_the_doctors_views_and_in_the_note(app):
+    connection_id, session_id = await a_session(app)
+    early = await add(app, connection_id, "seen in the waiting room")
+    assert early["sbar"] is None
+    await tell(app, session_id, *WHOLE_INTAKE)
+    added = await add(
+        app, connection_id, messageType="exam-finding", metadata={"examSystem": "chest", "messageType": "odd"}
+    )
+    message = added["message"]
+    assert (message["role"], message["contextLayer"], message["text"]) == ("doctor", "doctor-enhancement", CANARY)
+    assert message["groundingMetadata"] == {"examSystem": "chest", "messageType": "exam-finding"}
+    assert f"Examination by the doctor, {message['timestamp']:%Y-%m-%d}: {CANARY}" in added["sbar"]["assessment"]
+    doctor = caller(app, "doctor")
+    assert CANARY in (await doctor.call("intake.getSBAR", connectionId=connection_id))["sbar"]["assessment"]
+    seen = (await doctor.call("intake.getSession", sessionId=session_id))["messages"]
+    assert [line["text"] for line in seen if line["role"] == "doctor"] == ["seen in the waiting room", CANARY]
+    assert seen[1]["role"] == "doctor"  # where it was made: after the greeting
+    listed = (await doctor.call("intake.getMessages", connectionId=connection_id))["messages"]
+    assert [line["contextLayer"] for line in listed].count("doctor-enhancement") == 2
+    case = await doctor.call("handover.getCase", sessionId=session_id)
+    assert CANARY in [note["text"] for note in case["notes"]]
+
+
+@pytest.mark.proves("I27")
+async def test_no_response_page_or_notification_carries_it_to_the_patient(app):
+    connection_id, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE)
+    await add(app, connection_id, metadata={"x": CANARY})
+    await caller(app, "doctor").call("intake.sendMessage", sessionId=session_id, content=CANARY)
+    patient, seen = caller(app, "patient"), []
+    for name, given in {
+        "intake.getSession": {"sessionId": session_id},
+        "intake.getMessages": {"connectionId": connection_id},
+        "intake.getMyIntakeSessions": {},
+        "intake.getAllSessionsWithAppointments": {},
+        "message.getConversation": {"connectionId": connection_id},
+        "message.getConversations": {},
+        "notification.getMyNotifications": {},
+        "intake.getSessionFiles": {"sessionId": session_id},
+    }.items():
+        seen.append(await patient.call(name, **given))
+    seen.append(await tell(app, session_id, "thank you"))
+    seen.append((await http(app.asgi(), "GET", f"/s/{session_id}", who="patient"))[2])
+    assert CANARY not in repr(seen)
+
+
+async def test_it_is_added_once(app, owner):
+    connection_id, _ = await a_session(app)
+    key = str(uuid4())
+    answers = await asyncio.gather(*(add(app, connection_id, clientMessageId=key) for _ in range(8)))
+    assert len({answer["message"]["id"] for answer in answers}) == 1
+    with pytest.raises(Conflict):
+        await add(app, connection_id, "other words", clientMessageId=key)
+    assert await owner.fetchval("SELECT count(*) FROM clinician_notes") == 1
+    (told,) = await owner.fetch("SELECT metadata FROM audit_logs WHERE action = 'message_sent'")
+    assert CANARY not in told["metadata"]
+    assert json.loads(told["metadata"])["contextLayer"] == "doctor-enhancement"
+
+
+async def test_only_the_doctor_of_the_connection_adds(app):
+    connection_id, _ = await a_session(app)
+    await a_doctor(app, "another")
+    await a_doctor(app, "unverified", verified=False)
+    for who, refusal in (
+        ("patient", NotPermitted),
+        ("another", NotFound),
+        ("unverified", NotFound),
+        ("operator", NotFound),
+    ):
+        with pytest.raises(refusal):
+            await add(app, connection_id, who=who)
+    await caller(app, "patient").call("connection.disconnect", connectionId=connection_id)
+    with pytest.raises(NotPermitted):
+        await add(app, connection_id)
+
+
+async def test_what_cannot_be_added_is_named(app):
+    connection_id, _ = await a_session(app)
+    for wrong in ({"messageType": "image"}, {"metadata": [1]}, {"metadata": {str(n): n for n in range(51)}}):
+        with pytest.raises(BadInput):
+            await add(app, connection_id, **wrong)
+    with pytest.raises(BadInput):
+        await add(app, connection_id, "")
+    profile = await a_doctor(app, "second")
+    empty = await caller(app, "patient").call("connection.create", doctorId=str(profile["id"]))
+    with pytest.raises(NotFound):
+        await add(app, str(empty["id"]), who="second")

@@ -1,0 +1,241 @@
+"""A small server that speaks both providers' protocols over real sockets, and fails in every way they do.
+
+A fault is an awaitable function of the exchange; the script names one for each call, the last one for all further.
+"""
+
+import asyncio
+import json
+import ssl
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+GEMINI, OPENAI = "gemini", "openai"
+VENDORS = (GEMINI, OPENAI)
+
+
+@dataclass
+class Exchange:
+    """One call as it came in, and when its socket was closed by the caller (monotonic seconds)."""
+
+    vendor: str
+    path: str
+    headers: dict
+    body: dict
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    at: float
+    closed_at: float | None = None
+
+    @property
+    def user_text(self):
+        if self.vendor == OPENAI:
+            return self.body["messages"][-1]["content"]
+        return self.body["contents"][-1]["parts"][0]["text"]
+
+    @property
+    def instructions(self):
+        if self.vendor == OPENAI:
+            return self.body["messages"][0]["content"]
+        return self.body["systemInstruction"]["parts"][0]["text"]
+
+    @property
+    def case(self):
+        """The case as data, without what follows it."""
+        return json.JSONDecoder().raw_decode(self.user_text)[0]
+
+
+@dataclass
+class FaultServer:
+    script: list = field(default_factory=list)
+    calls: list = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
+    _server: asyncio.Server | None = None
+    _open: set = field(default_factory=set)
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls, backlog=512)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    @property
+    def url(self):
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+
+    def will(self, *faults):
+        self.script = list(faults)
+        self.calls.clear()
+
+    async def _serve(self, reader, writer):
+        self._open.add(asyncio.current_task())
+        try:
+            while await self._one(reader, writer):
+                pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._open.discard(asyncio.current_task())
+            writer.transport.abort()
+
+    async def _one(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        line, *rest = head.strip().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        path = urlsplit(line.split(" ")[1]).path
+        vendor = OPENAI if "chat/completions" in path else GEMINI
+        exchange = Exchange(vendor, path, headers, json.loads(body), reader, writer, time.monotonic())
+        self.calls.append(exchange)
+        fault = self.script[min(len(self.calls), len(self.script)) - 1]
+        return await fault(exchange)
+
+
+# -- how a call goes ---------------------------------------------------------------------------------------------
+
+
+def envelope(vendor, content, *, finish="stop", usage=True):
+    """The vendor's own JSON around what its model said; finish None leaves the finish reason out."""
+    if vendor == OPENAI:
+        choice = {"index": 0, "message": {"role": "assistant", "content": content}}
+        if finish:
+            choice["finish_reason"] = finish
+        body = {"id": "c1", "object": "chat.completion", "created": 1, "model": "served-openai", "choices": [choice]}
+        return body | ({"usage": {"prompt_tokens": 900, "completion_tokens": 60, "total_tokens": 960}} if usage else {})
+    names = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+    candidate = {"index": 0, "content": {"role": "model", "parts": [{"text": content}]}}
+    if finish:
+        candidate["finishReason"] = names[finish]
+    tokens = {"promptTokenCount": 900, "candidatesTokenCount": 60, "totalTokenCount": 960}
+    return {"candidates": [candidate], "modelVersion": "served-gemini"} | ({"usageMetadata": tokens} if usage else {})
+
+
+def reply_to(exchange, *, lead="Thank you. ", facts=(), **more):
+    """What a well-behaved model says: the question it was given, after a word of thanks."""
+    return json.dumps({"reply": lead + exchange.case["question"], "facts": list(facts), "reasoning": "", **more})
+
+
+def raw(body, *, status=200, headers=(), length=None, kind="application/json"):
+    """These bytes under this status."""
+    data = body if isinstance(body, bytes) else body.encode()
+
+    async def fault(exchange):
+        lines = [f"HTTP/1.1 {status} X", f"content-type: {kind}", *headers]
+        lines.append(f"content-length: {len(data) if length is None else length}")
+        exchange.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
+        await exchange.writer.drain()
+        return length is None
+
+    return fault
+
+
+def says(content, **envelope_options):
+    """The model's message, whole and as given; a function of the exchange may make it."""
+
+    async def fault(exchange):
+        text = content(exchange) if callable(content) else content
+        return await raw(json.dumps(envelope(exchange.vendor, text, **envelope_options)))(exchange)
+
+    return fault
+
+
+def good(**options):
+    return says(lambda exchange: reply_to(exchange, **options))
+
+
+def status(code, *headers, body=None):
+    def shaped(exchange):
+        if body is not None:
+            return body
+        error = {"code": code, "message": "SECRETOSIS said the provider", "status": "X"}
+        return json.dumps({"error": error})
+
+    async def fault(exchange):
+        return await raw(shaped(exchange), status=code, headers=headers)(exchange)
+
+    return fault
+
+
+async def _until_closed(exchange):
+    try:
+        while await exchange.reader.read(1024):
+            pass
+    except OSError:
+        pass
+    exchange.closed_at = time.monotonic()
+    return False
+
+
+async def hang(exchange):
+    return await _until_closed(exchange)
+
+
+async def hang_after_headers(exchange):
+    exchange.writer.write(b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n")
+    return await _until_closed(exchange)
+
+
+async def hang_in_body(exchange):
+    body = json.dumps(envelope(exchange.vendor, reply_to(exchange))).encode()
+    head = f"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    exchange.writer.write(head + body[: len(body) // 2])
+    return await _until_closed(exchange)
+
+
+async def drip(exchange):
+    """A byte at a time, for ever: no single read is ever late."""
+    exchange.writer.write(b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n")
+    try:
+        while not exchange.reader.at_eof():
+            exchange.writer.write(b" ")
+            await exchange.writer.drain()
+            await asyncio.sleep(0.05)
+    except OSError:
+        pass
+    exchange.closed_at = time.monotonic()
+    return False
+
+
+async def endless(exchange):
+    """More than anybody wants to read."""
+    exchange.writer.write(b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n")
+    try:
+        while not exchange.reader.at_eof():
+            exchange.writer.write(b"10000\r\n" + b"[" * 65536 + b"\r\n")
+            await exchange.writer.drain()
+    except OSError:
+        pass
+    exchange.closed_at = time.monotonic()
+    return False
+
+
+async def reset(exchange):
+    exchange.writer.transport.abort()
+    return False
+
+
+async def reset_in_body(exchange):
+    exchange.writer.write(b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n{")
+    await exchange.writer.drain()
+    exchange.writer.transport.abort()
+    return False
+
+
+async def cut_body(exchange):
+    """Closed in good order, before what was announced has come."""
+    exchange.writer.write(b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 4000\r\n\r\n{")
+    await exchange.writer.drain()
+    return False
+
+
+def late(seconds):
+    async def fault(exchange):
+        await asyncio.sleep(seconds)
+        return await good()(exchange)
+
+    return fault

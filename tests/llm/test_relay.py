@@ -1,0 +1,299 @@
+"""One deadline over all providers, at most two calls, and what each failure leads to."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pytest
+from in_memory import InMemoryCallBook
+
+from anamnesis.kernel.calls import Sign
+from anamnesis.kernel.errors import Unavailable
+from anamnesis.llm.port import (
+    Completion,
+    ModelBroken,
+    ModelBusy,
+    ModelFailed,
+    ModelMisconfigured,
+    ModelOverBudget,
+    ModelRefused,
+    ModelShut,
+    ModelTimedOut,
+    ModelUnavailable,
+    Prompt,
+    ReplyRefused,
+    Usage,
+)
+from anamnesis.llm.relay import Again, GiveUp, GoOn, Price, Provider, Relay, after, sign_of, time_for
+
+QUESTION = "How old are you?"
+SESSION = uuid4()
+PROMPT = Prompt("who", QUESTION, "VitalsTriageAgent", "en", question=QUESTION, version="v-1", session_id=SESSION)
+
+
+def draft(reply=QUESTION, **more):
+    return Completion(json.dumps({"reply": reply, "facts": []}), "stop", **more)
+
+
+GOOD = draft("Thank you. " + QUESTION, model="m-1", usage=Usage(900, 60))
+NONSENSE = Completion("Sure! How old are you?", "stop")
+HARM = draft("You have malaria. " + QUESTION)
+
+
+@dataclass
+class Scripted:
+    """Answers, fails or hangs as its script says, call by call."""
+
+    script: list
+    asked: list = field(default_factory=list)
+    in_flight: int = 0
+
+    async def complete(self, prompt, *, deadline_s):
+        self.asked.append((prompt, deadline_s))
+        step = self.script[min(len(self.asked), len(self.script)) - 1]
+        self.in_flight += 1
+        try:
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+                return GOOD
+        finally:
+            self.in_flight -= 1
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+def a_relay(*scripts, book=None, **options):
+    names = ("gemini", "openai")
+    models = [Scripted(list(script)) for script in scripts]
+    providers = [Provider(name, model, f"{name}-1") for name, model in zip(names, models, strict=False)]
+    return Relay(providers, book or InMemoryCallBook(), **options), *models
+
+
+async def failure(relay, *, deadline_s=1.0, kind=ModelFailed):
+    with pytest.raises(kind) as failed:
+        await relay.complete(PROMPT, deadline_s=deadline_s)
+    await relay.written()
+    return failed.value
+
+
+# -- policy ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failed", "step"),
+    [
+        (ModelBusy(retry_after_s=1.0), Again(1.0)),
+        (ModelBusy(retry_after_s=30.0), GiveUp()),
+        (ModelBusy(), GiveUp()),
+        (ModelBroken("not_json"), Again(is_mending=True)),
+        (ReplyRefused("dose"), Again(is_mending=True)),
+        (ModelRefused(), GiveUp()),
+        (ModelTimedOut(), GiveUp()),
+        (ModelMisconfigured("http_401"), GiveUp()),
+        (ModelUnavailable("reset"), Again(0.2)),
+    ],
+    ids=lambda each: repr(each)[:40],
+)
+def test_alone_only_what_can_be_mended_or_waited_for_is_asked_again(failed, step):
+    assert after(failed, has_next=False, left_s=5.0) == step
+    assert after(failed, has_next=True, left_s=5.0) == GoOn()
+    assert after(failed, has_next=True, left_s=0.05) == GiveUp()
+    assert after(failed, has_next=False, left_s=0.05) == GiveUp()
+
+
+def test_with_another_to_go_to_the_first_leaves_it_time():
+    assert time_for(10.0, has_next=True) == 6.0
+    assert time_for(10.0, has_next=False) == 10.0
+
+
+def test_an_answer_that_is_refused_says_nothing_of_its_providers_health():
+    assert sign_of(None) == (Sign.GOOD, None)
+    assert sign_of(ReplyRefused("dose")) == (Sign.NEITHER, None)
+    assert sign_of(ModelBroken("not_json")) == (Sign.BAD, None)
+    assert sign_of(ModelBusy(retry_after_s=9.0)) == (Sign.BAD, 9.0)
+    assert sign_of(ModelBusy(retry_after_s=1e9)) == (Sign.BAD, 3600.0)
+
+
+# -- the shell ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_good_answer_is_one_call():
+    relay, first, second = a_relay([GOOD], [GOOD])
+    said = await relay.complete(PROMPT, deadline_s=1)
+    assert (said.text, said.finish_reason) == ("Thank you. " + QUESTION, "stop")
+    assert (len(first.asked), len(second.asked)) == (1, 0)
+
+
+BAD = [
+    ModelUnavailable("reset"), ModelMisconfigured("http_401"), ModelBusy(retry_after_s=3600), ModelRefused(),
+    NONSENSE, HARM, Completion("", "length"), 60.0,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda each: type(each).__name__)
+async def test_whatever_happens_to_the_first_the_second_answers_inside_the_same_deadline(bad):
+    relay, first, second = a_relay([bad], [GOOD])
+    started = time.monotonic()
+    said = await relay.complete(PROMPT, deadline_s=1)
+    assert said.text.endswith(QUESTION)
+    assert time.monotonic() - started < 1
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda each: type(each).__name__)
+async def test_when_all_fail_it_fails_by_name_after_two_calls_at_most_and_in_time(bad):
+    for scripts in ([[bad]], [[bad], [bad]]):
+        relay, *models = a_relay(*scripts)
+        started = time.monotonic()
+        await failure(relay, deadline_s=0.4)
+        assert time.monotonic() - started <= 0.4
+        assert sum(len(model.asked) for model in models) <= 2
+
+
+async def test_alone_a_bad_answer_is_mended_once_with_the_reason_why():
+    relay, model = a_relay([NONSENSE, GOOD])
+    await relay.complete(PROMPT, deadline_s=1)
+    assert [prompt.mending for prompt, _ in model.asked] == ["", "not_json"]
+
+
+@pytest.mark.proves("I24")
+async def test_a_wait_that_fits_is_waited_and_one_that_does_not_is_not():
+    relay, model = a_relay([ModelBusy(retry_after_s=0.3), GOOD])
+    started = time.monotonic()
+    await relay.complete(PROMPT, deadline_s=2)
+    assert 0.3 <= time.monotonic() - started < 0.6
+    relay, model = a_relay([ModelBusy(retry_after_s=30)])
+    assert (await failure(relay)).reason == "rate_limited"
+    assert len(model.asked) == 1
+
+
+async def test_an_answer_after_the_deadline_is_not_waited_for():
+    relay, model = a_relay([5.0])
+    assert (await failure(relay, deadline_s=0.3)).reason == "timed_out"
+    assert model.in_flight == 0
+
+
+async def test_three_failures_shut_a_provider_and_then_nobody_waits():
+    relay, model = a_relay([60.0])
+    for _ in range(3):
+        await failure(relay, deadline_s=0.3)
+    started = time.monotonic()
+    assert isinstance(await failure(relay), ModelShut)
+    assert time.monotonic() - started < 0.05
+    assert len(model.asked) == 3
+
+
+async def test_a_shut_provider_is_passed_over():
+    book = InMemoryCallBook(failures=1)
+    relay, first, second = a_relay([ModelUnavailable("reset")], [GOOD], book=book)
+    for _ in range(2):
+        await relay.complete(PROMPT, deadline_s=1)
+        await relay.written()
+    assert (len(first.asked), len(second.asked)) == (1, 2)
+
+
+async def test_after_its_pause_one_call_tries_a_provider_and_heals_it():
+    book = InMemoryCallBook(failures=1, pause_s=0.2)
+    relay, model = a_relay([ModelTimedOut(), GOOD], book=book)
+    await failure(relay)
+    assert isinstance(await failure(relay), ModelShut)
+    await asyncio.sleep(0.25)
+    await relay.complete(PROMPT, deadline_s=25)
+    assert model.asked[-1][1] == 5.0
+    await relay.written()
+    assert await book.shut() == frozenset()
+
+
+async def test_more_calls_than_a_session_may_have_in_a_minute_are_not_made():
+    relay, model = a_relay([GOOD], book=InMemoryCallBook(per_minute=2))
+    for _ in range(2):
+        await relay.complete(PROMPT, deadline_s=1)
+        await relay.written()
+    assert isinstance(await failure(relay), ModelOverBudget)
+    assert len(model.asked) == 2
+
+
+@pytest.mark.proves("I24")
+async def test_more_calls_than_may_be_in_flight_are_not_made():
+    relay, model = a_relay([0.3], most_in_flight=5)
+    outcomes = await asyncio.gather(*(relay.complete(PROMPT, deadline_s=1) for _ in range(9)), return_exceptions=True)
+    assert sum(isinstance(each, ModelOverBudget) for each in outcomes) == 4
+    assert len(model.asked) == 5
+
+
+class Away(InMemoryCallBook):
+    async def admit(self, provider, session_id):
+        raise Unavailable
+
+
+class Hung(InMemoryCallBook):
+    async def admit(self, provider, session_id):
+        await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("book", [Away(), Hung()], ids=["away", "hung"])
+async def test_without_its_book_nobody_is_asked_and_nobody_waits_long(book):
+    relay, model = a_relay([GOOD], book=book)
+    started = time.monotonic()
+    await failure(relay, kind=ModelUnavailable)
+    assert time.monotonic() - started < 0.5
+    assert model.asked == []
+
+
+class Forgetful(InMemoryCallBook):
+    async def record(self, call):
+        raise Unavailable
+
+
+async def test_a_ledger_that_cannot_be_written_costs_no_answer():
+    relay, _ = a_relay([GOOD], book=Forgetful())
+    await relay.complete(PROMPT, deadline_s=1)
+    await relay.written()
+
+
+# -- what is written down ----------------------------------------------------------------------------------------
+
+
+class Counted:
+    def __init__(self):
+        self.calls = []
+
+    def model_call(self, call):
+        self.calls.append(call)
+
+
+async def test_every_call_is_written_down_without_what_was_said():
+    book, counted = InMemoryCallBook(), Counted()
+    model = Scripted([HARM, GOOD])
+    relay = Relay([Provider("gemini", model, "g-1", Price(0.3, 2.5))], book, counted)
+    await relay.complete(PROMPT, deadline_s=1)
+    await relay.written()
+    guarded, answered = book.calls
+    assert counted.calls == book.calls
+    assert (guarded.outcome, guarded.guard, guarded.model) == ("guarded", "diagnosis", "g-1")
+    assert (answered.outcome, answered.guard, answered.model) == ("answered", "passed", "m-1")
+    assert (answered.input_tokens, answered.output_tokens, answered.cost_microusd) == (900, 60, 420)
+    assert (answered.provider, answered.prompt_version, answered.session_id) == ("gemini", "v-1", SESSION)
+    assert "old" not in repr(book.calls)
+
+
+async def test_a_call_nobody_waits_for_any_more_is_written_down_too():
+    book = InMemoryCallBook()
+    relay, model = a_relay([60.0], book=book)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await relay.complete(PROMPT, deadline_s=5)
+    await relay.written()
+    assert [call.outcome for call in book.calls] == ["timed_out"]
+    assert model.in_flight == 0
+
+
+async def test_without_a_price_the_cost_is_unknown():
+    book = InMemoryCallBook()
+    relay, _ = a_relay([GOOD], book=book)
+    await relay.complete(PROMPT, deadline_s=1)
+    await relay.written()
+    assert book.calls[0].cost_microusd is None
