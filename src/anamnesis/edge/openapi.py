@@ -214,7 +214,7 @@ def docs_page(document: Mapping[str, Any]) -> str:
 def _row(method: str, path: str, operation: Mapping[str, Any]) -> str:
     parameters = ", ".join(each["name"] + ("" if each["required"] else "?") for each in operation.get("parameters", ()))
     contents: Mapping[str, Json] = operation.get("requestBody", {}).get("content", {})
-    content = next((each["schema"] for each in contents.values()), {})
+    content: Json = next((each["schema"] for each in contents.values()), {})
     needed = content.get("required", ())
     body = ", ".join(name + ("" if name in needed else "?") for name in content.get("properties", {}))
     cells = (

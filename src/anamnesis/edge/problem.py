@@ -21,7 +21,7 @@ _KNOWN: Final[dict[int, tuple[str, str]]] = {
     409: ("conflict", "Conflict"),
     413: ("payload-too-large", "Too large"),
     414: ("uri-too-long", "The address is too long"),
-    415: ("unsupported-media-type", "Send JSON, or files as multipart/form-data"),
+    415: ("unsupported-media-type", "Send JSON"),
     422: ("unprocessable-content", "The request cannot be followed"),
     429: ("too-many-requests", "Too many requests"),
     500: ("internal-server-error", "Something went wrong on our side"),

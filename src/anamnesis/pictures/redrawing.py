@@ -39,7 +39,7 @@ class Redrawer:
     """Redraws photos, a few at a time. Sizes are in pixels; within_s is how long one may take."""
 
     most_pixels: int = 40_000_000
-    longest_side: int = 4096
+    longest_side: int = 3072
     small_side: int = 320
     within_s: float = 20.0
     at_once: int = 2
