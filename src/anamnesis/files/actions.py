@@ -75,7 +75,7 @@ class Filing:
         try:
             for place, part in enumerate(parts):
                 kept.append(await self._keep_one(session_id, uploader, part, ("files", place), begun))
-            self._check_number(kept, await self.store.kinds(kept))
+                self._check_number(kept, await self.store.kinds(kept))
             await self.store.finish(session_id, uploader, begun)
         except BaseException:
             await asyncio.shield(self._discard(begun))

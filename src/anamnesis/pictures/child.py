@@ -35,8 +35,19 @@ def main(arguments: list[str]) -> int:
     _limit(resource.RLIMIT_CPU, _CPU_S)
     for unused in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         _limit(unused, 0)
-    # Within the limits from here on; only the formats that are taken, for all of them cost half a second.
-    from PIL import Image, ImageCms, ImageOps, WebPImagePlugin  # noqa: F401, PLC0415
+    # Within the limits from here on. Everything a photo can need is loaded now, for later no file can be opened; only
+    # the formats that are taken, for all of them cost half a second.
+    from PIL import (  # noqa: PLC0415
+        Image,
+        ImageChops,  # noqa: F401
+        ImageCms,
+        ImageColor,  # noqa: F401
+        ImageOps,
+        ImagePalette,  # noqa: F401
+        MpoImagePlugin,  # noqa: F401 - two photos in one file, as many telephones write
+        TiffImagePlugin,  # noqa: F401 - what a camera writes beside the pixels
+        WebPImagePlugin,  # noqa: F401
+    )
 
     Image.preinit()
     content = sys.stdin.buffer.read()

@@ -72,15 +72,16 @@ class Redrawer:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=dict(self.environment), cwd="/", start_new_session=True,
         )  # fmt: skip
+        telling = asyncio.create_task(_tell(process, content))
         try:
             async with asyncio.timeout(self.within_s):
-                telling = asyncio.create_task(_tell(process, content))
                 answer = await _heard(process)
                 await telling
                 return await process.wait(), answer
         except TimeoutError:
             return None, b""
         finally:
+            telling.cancel()
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
