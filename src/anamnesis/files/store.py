@@ -14,29 +14,26 @@ from anamnesis.kernel.identity import Person
 
 Row = Mapping[str, Any]
 
-_LINKED: Final = """
+_LINK_OF_SESSION: Final = """
+SELECT c.id AS link_id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
+       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
+       d.verification_status = 'verified' AND u.is_active AS is_there
+FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
+WHERE s.id = $1 AND s.archived_at IS NULL"""
+
+_LINK_OF_FILE: Final = """
+SELECT f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at,
        c.id AS link_id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
        d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
-       d.verification_status = 'verified' AND u.is_active AS is_there"""
-_PEOPLE: Final = """
-JOIN connections c ON c.id = s.connection_id
-JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id"""
+       d.verification_status = 'verified' AND u.is_active AS is_there
+FROM files f JOIN intake_sessions s ON s.id = f.session_id JOIN connections c ON c.id = s.connection_id
+JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
+WHERE f.id = $1 AND f.state = 'ready' AND s.archived_at IS NULL"""
 
-_LINK_OF_SESSION: Final = (
-    "SELECT " + _LINKED + " FROM intake_sessions s " + _PEOPLE + " WHERE s.id = $1 AND s.archived_at IS NULL"
-)
-
-_FILE: Final = "f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at"
-_FILES: Final = "SELECT " + _FILE + " FROM files f "
-_LINK_OF_FILE: Final = (
-    "SELECT "
-    + _FILE
-    + ", "
-    + _LINKED
-    + " FROM files f JOIN intake_sessions s ON s.id = f.session_id "
-    + _PEOPLE
-    + " WHERE f.id = $1 AND f.state = 'ready' AND s.archived_at IS NULL"
-)
+_FILES: Final = """
+SELECT f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at FROM files f
+"""
 _READY: Final = _FILES + "WHERE f.id = ANY ($1::uuid[]) AND f.state = 'ready'"
 _OF_SESSION: Final = _FILES + "WHERE f.session_id = $1 AND f.state = 'ready' ORDER BY f.created_at, f.id"
 _TWIN: Final = (
