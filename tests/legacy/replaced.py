@@ -99,17 +99,60 @@ async def seed(db):
     """A clinic without anything wrong."""
     await db.execute(SCHEMA)
     active = {"is_active": True, **times()}
-    await insert(db, "users", id=PATIENT_USER, clerk_id="patient", email="p@example.test", first_name="Jane",
-                 primary_role="patient", **active)
-    await insert(db, "users", id=DOCTOR_USER, clerk_id="doctor", email="d@example.test", first_name="Ada",
-                 primary_role="doctor", **active)
+    await insert(
+        db,
+        "users",
+        id=PATIENT_USER,
+        clerk_id="patient",
+        email="p@example.test",
+        first_name="Jane",
+        primary_role="patient",
+        **active,
+    )
+    await insert(
+        db,
+        "users",
+        id=DOCTOR_USER,
+        clerk_id="doctor",
+        email="d@example.test",
+        first_name="Ada",
+        primary_role="doctor",
+        **active,
+    )
     await insert(db, "patients", id=PATIENT, user_id=PATIENT_USER, date_of_birth="1990-05-01T00:00:00", **times())
-    await insert(db, "doctors", id=DOCTOR, user_id=DOCTOR_USER, slug="ada", verification_status="verified",
-                 accepts_payments=False, appointment_duration=30, buffer_time=10, max_daily_appointments=20, **times())
-    await insert(db, "connections", id=CONNECTION, patient_id=PATIENT, doctor_id=DOCTOR, status="active",
-                 connected_at="2025-01-01T09:00:00", created_at="2025-01-01T09:00:00")
-    await session(db, OPEN, status="in_progress", name="Sore throat", medical_data=DATA, doctor_thought=THOUGHT,
-                  completeness=40, current_agent="ClinicalInvestigator")
+    await insert(
+        db,
+        "doctors",
+        id=DOCTOR,
+        user_id=DOCTOR_USER,
+        slug="ada",
+        verification_status="verified",
+        accepts_payments=False,
+        appointment_duration=30,
+        buffer_time=10,
+        max_daily_appointments=20,
+        **times(),
+    )
+    await insert(
+        db,
+        "connections",
+        id=CONNECTION,
+        patient_id=PATIENT,
+        doctor_id=DOCTOR,
+        status="active",
+        connected_at="2025-01-01T09:00:00",
+        created_at="2025-01-01T09:00:00",
+    )
+    await session(
+        db,
+        OPEN,
+        status="in_progress",
+        name="Sore throat",
+        medical_data=DATA,
+        doctor_thought=THOUGHT,
+        completeness=40,
+        current_agent="ClinicalInvestigator",
+    )
     await session(db, READY, status="ready", medical_data=DATA, clinical_handover=SBAR, completeness=100, day=2)
     await session(db, BARE, status="reviewed", clinical_handover=SBAR, reviewed_by=DOCTOR_USER, day=3)
     await line(db, OPEN, 2, "user", f"My throat hurts {WORD}")
@@ -119,29 +162,83 @@ async def seed(db):
     await line(db, OPEN, 5, "model", "enhanced, for the doctor", context_layer="doctor-enhancement")
     await line(db, READY, 1, "user", "hello", images=["https://files.example.test/1.jpg"])
     for number in range(3):
-        await insert(db, "direct_messages", id=key(100 + number), connection_id=CONNECTION, content=f"direct {number}",
-                     sender_id=PATIENT_USER, is_read=number == 0, created_at=f"2025-01-01T11:0{number}:00")
-    await insert(db, "notifications", id=key(200), user_id=DOCTOR_USER, type="intake_complete", title="t", message="m",
-                 data={"sessionId": READY}, is_read=False, created_at="2025-01-02T10:00:00")
-    await insert(db, "audit_logs", id=key(300), user_id=PATIENT_USER, action="intake_started", resource_type="intake",
-                 resource_id=OPEN, metadata={"a": 1}, ip_address="192.0.2.1", created_at="2025-01-01T09:00:00")
+        await insert(
+            db,
+            "direct_messages",
+            id=key(100 + number),
+            connection_id=CONNECTION,
+            content=f"direct {number}",
+            sender_id=PATIENT_USER,
+            is_read=number == 0,
+            created_at=f"2025-01-01T11:0{number}:00",
+        )
+    await insert(
+        db,
+        "notifications",
+        id=key(200),
+        user_id=DOCTOR_USER,
+        type="intake_complete",
+        title="t",
+        message="m",
+        data={"sessionId": READY},
+        is_read=False,
+        created_at="2025-01-02T10:00:00",
+    )
+    await insert(
+        db,
+        "audit_logs",
+        id=key(300),
+        user_id=PATIENT_USER,
+        action="intake_started",
+        resource_type="intake",
+        resource_id=OPEN,
+        metadata={"a": 1},
+        ip_address="192.0.2.1",
+        created_at="2025-01-01T09:00:00",
+    )
     await insert(db, "appointments", id=key(400), connection_id=CONNECTION, notes=f"bring {WORD}")
     await insert(db, "platform_config", id=key(500), key="k", value=[1, "x"])
     await db.execute("""INSERT INTO "odd ""name; x" VALUES (1, 2, 'x'), (1, 2, 'x'), (3, 4, NULL)""")
 
 
 async def session(db, session_id, *, day=1, **values):
-    whole = {"connection_id": CONNECTION, "current_agent": "Triage", "completeness": 0, "consecutive_errors": 0,
-             "ai_message_count": 0, "has_offered_conclusion": False, **times(day), **values}
+    whole = {
+        "connection_id": CONNECTION,
+        "current_agent": "Triage",
+        "completeness": 0,
+        "consecutive_errors": 0,
+        "ai_message_count": 0,
+        "has_offered_conclusion": False,
+        **times(day),
+        **values,
+    }
     await insert(db, "intake_sessions", id=session_id, **whole)
 
 
 async def spoil(db):
     """Everything that can be wrong with a row."""
-    await insert(db, "users", id=key(600), clerk_id="  ", email="x", first_name=" ", primary_role="patient",
-                 is_active=True, **times())
-    await insert(db, "users", id=key(601), clerk_id="blank", email="x", first_name=" ", primary_role="patient",
-                 is_active=True, **times())
+    await insert(
+        db,
+        "users",
+        id=key(600),
+        clerk_id="  ",
+        email="x",
+        first_name=" ",
+        primary_role="patient",
+        is_active=True,
+        **times(),
+    )
+    await insert(
+        db,
+        "users",
+        id=key(601),
+        clerk_id="blank",
+        email="x",
+        first_name=" ",
+        primary_role="patient",
+        is_active=True,
+        **times(),
+    )
     await insert(db, "patients", id=key(602), user_id=key(999), **times())
     await session(db, key(603), status="ready", name="  ", day=4)
     await session(db, key(604), connection_id=key(998), status="ready")
@@ -151,7 +248,24 @@ async def spoil(db):
     await line(db, OPEN, 6, "system", f"of no known role {WORD}")
     await line(db, OPEN, 7, "user", None)
     await line(db, OPEN, 8, "user", "with odd pictures", images={"no": "list"})
-    await insert(db, "direct_messages", id=key(607), connection_id=key(996), content="x", sender_id=PATIENT_USER,
-                 is_read=False, created_at="2025-01-01T11:00:00")
-    await insert(db, "notifications", id=key(608), user_id=key(995), type="t", title="t", message="m", is_read=False,
-                 created_at="2025-01-01T11:00:00")
+    await insert(
+        db,
+        "direct_messages",
+        id=key(607),
+        connection_id=key(996),
+        content="x",
+        sender_id=PATIENT_USER,
+        is_read=False,
+        created_at="2025-01-01T11:00:00",
+    )
+    await insert(
+        db,
+        "notifications",
+        id=key(608),
+        user_id=key(995),
+        type="t",
+        title="t",
+        message="m",
+        is_read=False,
+        created_at="2025-01-01T11:00:00",
+    )

@@ -227,6 +227,16 @@ async def test_missing_medical_data_and_thoughts_have_their_initial_values(app):
     assert view["session"]["doctorThought"]["differentialDiagnosis"] == []
 
 
+async def test_a_stored_thought_is_the_doctors_until_the_interview_goes_on(app):
+    assert (await see(app, OPEN))["session"]["doctorThought"]["differentialDiagnosis"] == []
+    before = (await see(app, OPEN, "doctor"))["session"]["doctorThought"]
+    assert before == THOUGHT
+    await tell(app, OPEN, "It is about me")
+    after = (await see(app, OPEN, "doctor"))["session"]["doctorThought"]
+    assert after["differentialDiagnosis"] == THOUGHT["differentialDiagnosis"]
+    assert after["nextMove"] != THOUGHT["nextMove"]
+
+
 async def test_no_data_are_lost(app, owner):
     stored = await owner.fetchrow("SELECT medical_data, doctor_thought, name FROM intake_sessions WHERE id = $1", OPEN)
     assert json.loads(stored["medical_data"]) == DATA
@@ -280,4 +290,6 @@ async def test_the_response_has_the_recorded_shape(app):
             check(MEDICAL_DATA, wire["session"]["medicalData"])
             check(VITALS_DATA, wire["session"]["medicalData"]["vitalsData"])
             for place, line in enumerate(wire["messages"]):
+                if line["role"] == "doctor":  # whose notes say of which kind they are
+                    continue
                 check(CHAT_LINE, line, notes_under(notes, f"messages.{place}."))
