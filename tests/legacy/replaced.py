@@ -26,8 +26,8 @@ CREATE TABLE patients (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uu
     created_at timestamp NOT NULL DEFAULT now(), updated_at timestamp NOT NULL DEFAULT now());
 CREATE TABLE connections (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), patient_id uuid NOT NULL,
     doctor_id uuid NOT NULL, status connection_status NOT NULL DEFAULT 'active', connection_source text,
-    connected_at timestamp NOT NULL DEFAULT now(), disconnected_at timestamp, created_at timestamp NOT NULL DEFAULT now(),
-    UNIQUE (patient_id, doctor_id));
+    connected_at timestamp NOT NULL DEFAULT now(), disconnected_at timestamp,
+    created_at timestamp NOT NULL DEFAULT now(), UNIQUE (patient_id, doctor_id));
 CREATE TABLE intake_sessions (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), connection_id uuid NOT NULL, name text,
     status intake_status NOT NULL DEFAULT 'not_started', medical_data jsonb, clinical_handover jsonb,
     doctor_thought jsonb, completeness int NOT NULL DEFAULT 0, current_agent text DEFAULT 'Triage',

@@ -11,12 +11,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from legacy import replaced
 from anamnesis.db.embedded import OWNER
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import reading
 from anamnesis.legacy.target import writing
 from build import an_app, caller, closing, tell
+from legacy import replaced
 from legacy.replaced import BARE, CONNECTION, DATA, OPEN, READY, THOUGHT, WORD, key
 
 _numbers = itertools.count(1)
@@ -168,12 +168,14 @@ async def test_a_killed_run_is_completed_by_the_next(source, source_dsn, clinic,
         key(700),
     )
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DATABASE_URL": clinic.owner_dsn}
-    run = subprocess.Popen([ANAMNESIS, "import-legacy", source_dsn], env=environment, stdout=subprocess.DEVNULL)
+    run = await asyncio.create_subprocess_exec(
+        ANAMNESIS, "import-legacy", source_dsn, env=environment, stdout=subprocess.DEVNULL
+    )
     while await owner.fetchval("SELECT count(*) FROM chat_messages") < 2000:
-        assert run.poll() is None
+        assert run.returncode is None
         await asyncio.sleep(0.002)
     run.send_signal(signal.SIGKILL)
-    run.wait()
+    await run.wait()
     assert 0 < await owner.fetchval("SELECT count(*) FROM chat_messages") < 12000
     began = time.monotonic()
     tallies = await take_over(source_dsn, clinic)
