@@ -115,6 +115,23 @@ async def test_broken_rows_are_reported_and_stop_nothing(source, source_dsn, cli
     assert ("intake_sessions", OPEN) in said  # there are two newer open ones
 
 
+async def test_columns_of_another_kind_than_they_should_be_stop_nothing(source, source_dsn, clinic, owner):
+    """A database that somebody has changed by hand: texts for times and for JSON, no constraint, a number too large."""
+    await source.execute("ALTER TABLE notifications ALTER created_at DROP DEFAULT, ALTER created_at TYPE text")
+    await source.execute("ALTER TABLE intake_sessions ALTER medical_data TYPE text")
+    await source.execute("UPDATE notifications SET created_at = 'yesterday'")
+    await source.execute("UPDATE intake_sessions SET medical_data = '{\"broken' WHERE id = $1", OPEN)
+    await source.execute("UPDATE intake_sessions SET doctor_thought = '{\"odd\": 1.5e400}' WHERE id = $1", READY)
+    await source.execute("ALTER TABLE users DROP CONSTRAINT users_clerk_id_key")
+    await source.execute("UPDATE users SET clerk_id = 'patient', first_name = 'Twin' WHERE id = $1", key(2))
+    await source.execute("DROP TABLE audit_logs")
+    tallies = await take_over(source_dsn, clinic)
+    assert all(tally.is_whole for tally in tallies.values())
+    assert await owner.fetchval("SELECT count(*) FROM notifications") == 1
+    assert await owner.fetchval("SELECT count(*) FROM chat_messages WHERE session_id = $1", OPEN) == 3
+    assert {row for _, row in reports(tallies)} >= {OPEN, key(200)}
+
+
 async def test_an_orphan_is_taken_in_once_its_parent_is_there(source, source_dsn, clinic, owner):
     await replaced.spoil(source)
     await take_over(source_dsn, clinic)

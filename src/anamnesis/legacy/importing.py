@@ -5,6 +5,7 @@ Every row is read and mapped in every run; what is here as it should be costs a 
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,9 +31,15 @@ _REFERENCES: Final[Mapping[str, Mapping[str, str]]] = {
     "notifications": {"user_id": "users"},
     "audit_logs": {"user_id": "users"},
 }
+_LONGEST_INT: Final = 4000
 _OPEN: Final = ("not_started", "in_progress")
 #: A row the database refuses is reported; trouble with the connection ends the run.
-_REFUSALS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.RaiseError)
+_REFUSALS: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.RaiseError,
+    asyncpg.ProgramLimitExceededError,
+)
 
 
 @dataclass(slots=True)
@@ -108,7 +115,7 @@ class Import:
         known = {}
         columns = _REFERENCES[table]
         for parent in set(columns.values()):
-            named = {row.get(column) for row in rows for column, whose in columns.items() if whose == parent}
+            named = [row.get(column) for row in rows for column, whose in columns.items() if whose == parent]
             known[parent] = await self.target.known(parent, {str(key) for key in named if _is_key(key)})
         sessions = known.get("intake_sessions", {})
         world = World(known, await self.target.parties(sessions.values()) if sessions else {})
@@ -253,8 +260,17 @@ def _keys_by_table(lines: Sequence[_Line]) -> dict[str, list[str]]:
 
 
 def _decoded(text: str) -> dict[str, Any]:
-    row = json.loads(text)
+    row = json.loads(text, parse_float=_float, parse_int=_int)
     return row if isinstance(row, dict) else {}
+
+
+def _float(text: str) -> float | str:
+    """A number, or its digits as text when no number of ours can hold it."""
+    return number if math.isfinite(number := float(text)) else text
+
+
+def _int(text: str) -> int | str:
+    return int(text) if len(text) < _LONGEST_INT else text
 
 
 def _whole_key(text: str, columns: Sequence[str], seen: Counter[str]) -> str:

@@ -173,7 +173,7 @@ def _connection(row: SourceRow, _key: str, world: World) -> tuple[str, Values]:
 def _session(row: SourceRow, _key: str, world: World) -> tuple[str, Values]:
     connection_id = _required(row, "connection_id", "connections", world)
     status = row.choice("status", _STATUSES, "not_started")
-    if status in _OPEN and row.values.get("connection_id") in world.open_connections:
+    if status in _OPEN and str(row.values.get("connection_id")) in world.open_connections:
         row.report("another session of the connection is open too")
     medical_data = row.document("medical_data") or {}
     completeness = row.number("completeness", 0, most=100)

@@ -62,7 +62,8 @@ class Source:
     async def count(self, table: str) -> int:
         """How many rows a table has."""
         name = await self._quoted(table)
-        return int(await self.connection.fetchval(f"SELECT count(*) FROM public.{name}"))  # noqa: S608 - quoted by the server
+        async with self.connection.transaction():
+            return int(await self.connection.fetchval(f"SELECT count(*) FROM public.{name}"))  # noqa: S608 - quoted by the server
 
     async def pages(self, table: str) -> AsyncIterator[list[str]]:
         """A table's rows as JSON, a page at a time, through a cursor of the server."""
