@@ -88,8 +88,8 @@ class SourceRow:
         value = self.values.get(column)
         if value is None:
             return default
-        is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-        if isinstance(value, bool) or not is_number:
+        is_endless = isinstance(value, float) and not math.isfinite(value)
+        if isinstance(value, bool) or not isinstance(value, int | float) or is_endless:
             self._wrong(column, "is not a number")
             return default
         whole = min(max(round(value), 0), most)
