@@ -74,12 +74,12 @@ class Judge:
             self.absent[key] = (nothing.status, nothing.text)
             self.asked["of nothing"] += 1
         if self.absent[key] != (answer.status, answer.text):
-            self.wrong.append(f"{what}: differs from what does not exist: {answer.text[:200]}")
+            self.wrong.append(f"{what}: differs from what does not exist: {_brief(answer)}")
 
     def _judge(self, who, answer, wanted, what):
         if answer.outcome not in wanted:
             kind = "WRONG ALLOW" if answer.outcome == OK else "wrong"
-            self.wrong.append(f"{kind}: {what}: {answer.outcome}, not {'/'.join(sorted(wanted))}: {answer.text[:160]}")
+            self.wrong.append(f"{kind}: {what}: {answer.outcome}, not {'/'.join(sorted(wanted))}: {_brief(answer)}")
         self._search(who, answer.text, what)
 
     def _search(self, who, text, what):
@@ -96,6 +96,10 @@ class Judge:
     def _writes(self, name):
         kind = self.world.procedures[name].kind
         return kind == "mutation" or ROWS[name].rule == "as a patient"  # the first makes the profile
+
+
+def _brief(answer):
+    return " ".join(answer.text[:200].split())
 
 
 def transports_of(procedure):

@@ -138,7 +138,7 @@ ROWS = {
     "connection.create": Row("any", "connects", "doctor"),
     "connection.getMyConnections": Row("any"),
     "connection.getById": _connection("any", "the two read"),
-    "connection.disconnect": _connection("any", "both write"),
+    "connection.disconnect": _connection("any", "both leave"),
     # one's own account
     "user.me": Row("any"),
     "user.getMe": Row("any"),
@@ -224,6 +224,7 @@ PAGES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/intake"): ("intake.create",),
     ("GET", "/s/{session_id}"): ("intake.getSession",),
     ("POST", "/s/{session_id}"): ("intake.sendMessage",),
+    ("POST", "/s/{session_id}/consent"): ("user.giveConsent",),
     ("GET", "/doctor"): ("doctor.getMyProfile",),
     ("GET", "/doctor/case/{session_id}"): ("intake.getSession", "handover.getCase"),
     ("POST", "/doctor/case/{session_id}/reply"): ("intake.getSession", "message.send"),
@@ -231,7 +232,7 @@ PAGES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/doctor/case/{session_id}/reviewed"): ("intake.markAsReviewed",),
     ("GET", "/ops"): ("admin.getPendingDoctors",),
     ("POST", "/ops/doctors/{doctor_id}"): ("admin.verifyDoctor",),
-    ("GET", "/static/{tag}/{name}"): ("public",),
+    ("GET", "/static/{tag}/{name}"): ("no such file",),
 }
 #: What is beside procedures and pages, open to everybody and about nobody; the webhook believes signatures alone.
 ROADS = {
@@ -265,8 +266,8 @@ def expected(who: str, name: str, target: str | None = None, state: str = "in_pr
 def expected_page(who: str, page: tuple[str, str], target: str | None, state: str = "in_progress") -> frozenset[str]:
     """What a page answers."""
     for step in PAGES[page]:
-        if step == "public":
-            continue
+        if step == "no such file":
+            return frozenset({ABSENT})
         if step == "home":
             break
         if step == "connect and begin":
@@ -274,7 +275,7 @@ def expected_page(who: str, page: tuple[str, str], target: str | None, state: st
         else:
             answer = expected(who, step, target, state)
         if answer != {OK}:
-            return answer
+            return answer | {OK} if BAD in answer else answer  # the page says what was wrong
     return frozenset({OK})
 
 
@@ -347,7 +348,9 @@ def _on_record(rule: str, who: str, target: str, state: str) -> set[str]:
     if who == link.patient:
         if rule.startswith(("doctor", "verified doctor")):
             return {REFUSED}
-        access = OK if reads or is_open else REFUSED
+        # Nobody who could be ill is left writing to a doctor who is not there to read it.
+        is_there = ACTORS[link.doctor].is_active and ACTORS[link.doctor].doctor == "verified"
+        access = OK if reads or (is_open and (is_there or "leave" in rule)) else REFUSED
     elif who == link.doctor:
         if rule.startswith("patient"):
             return {REFUSED}
@@ -383,5 +386,5 @@ def _connect_and_begin(who: str, target: str | None) -> frozenset[str]:
     if link and any(
         (each.patient, each.doctor, each.status) == (who, link.doctor, "active") for each in TARGETS.values()
     ):
-        return frozenset({OK})
+        return expected(who, "intake.create", target)
     return frozenset({_connects(ACTORS[who], who, target)})
