@@ -211,9 +211,7 @@ UNPORTED = {
     ),
     "dashboard": "getDoctorDashboard getPatientDashboard getAdminDashboard",
 }  # fmt: skip
-ROWS |= {
-    f"{router}.{name}": Row("public", "not built") for router, names in UNPORTED.items() for name in names.split()
-}
+ROWS |= {f"{router}.{name}": Row("public", "not built") for router, names in UNPORTED.items() for name in names.split()}
 
 #: Every page by method and path: the procedures it is made of, in order; the first refusal is the page's.
 PAGES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -270,10 +268,8 @@ def expected_page(who: str, page: tuple[str, str], target: str | None, state: st
             return frozenset({ABSENT})
         if step == "home":
             break
-        if step == "connect and begin":
-            answer = _connect_and_begin(who, target)
-        else:
-            answer = expected(who, step, target, state)
+        begins = step == "connect and begin"
+        answer = _connect_and_begin(who, target) if begins else expected(who, step, target, state)
         if answer != {OK}:
             return answer | {OK} if BAD in answer else answer  # the page says what was wrong
     return frozenset({OK})

@@ -333,7 +333,9 @@ async def _talk(world, name):
 
 async def _accounts(world):
     """The roles and states that nobody reaches by talking."""
-    note = json.dumps({name: [] for name in ("situation", "background", "assessment", "recommendation")} | {"footer": ""})
+    note = json.dumps(
+        {name: [] for name in ("situation", "background", "assessment", "recommendation")} | {"footer": ""}
+    )
     for name, link in TARGETS.items():
         records = world.records[name]
         for state in ("ready", "reviewed"):
