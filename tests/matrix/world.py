@@ -101,11 +101,11 @@ def subject(who: str) -> str:
 class World:
     """The application, its people and their records; what a request changed can be put back."""
 
-    def __init__(self, app, owner):
+    def __init__(self, app, owner, people=ACTORS):
         self.app, self.owner = app, owner
         self.asgi = app.asgi()
         self.records: dict[str | None, Records] = {None: NONE}
-        self.tokens = {who: self._token(who) for who in ACTORS}
+        self.tokens = {who: self._token(who) for who in people}
         self.procedures = {bound.procedure.name: bound.procedure for bound in app.registry}
 
     @staticmethod
@@ -174,13 +174,13 @@ class World:
         outcome = _CODES.get(int(refused[1]) if refused else status, "OK" if status < 400 else f"HTTP {status}")
         return Answer(outcome, status, text)
 
-    async def page(self, who, page, target=None, state="in_progress"):
+    async def page(self, who, page, target=None, state="in_progress", content="I feel a little better"):
         method, template = page
         records = self.records[target]
         values = {"session_id": records.sessions[state], "doctor_id": records.doctor, "slug": records.slug}
         path = re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], "x"), template)
         form = {
-            "content": "I feel a little better", "clientMessageId": str(uuid4()), "connectionId": records.connection,
+            "content": content, "clientMessageId": str(uuid4()), "connectionId": records.connection,
             "doctorId": records.doctor, "action": "approve",
         }  # fmt: skip
         body = urlencode(form).encode() if method == "POST" else None
