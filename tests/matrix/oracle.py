@@ -127,6 +127,8 @@ ROWS = {
     "intake.onInbox": Row("doctor", "as a verified doctor"),
     "handover.getInbox": Row("doctor"),
     "handover.getCase": _session("doctor", "doctor reads"),
+    "handover.lowerUrgency": _session("doctor", "doctor writes what may be refused"),
+    "handover.getDocument": _session("doctor", "doctor reads the note"),
     # messages between the two people: nobody else's, operators included
     "message.send": _connection("any", "both write"),
     "message.getConversation": _connection("any", "the two read"),
@@ -228,6 +230,8 @@ PAGES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/doctor/case/{session_id}/reply"): ("intake.getSession", "message.send"),
     ("POST", "/doctor/case/{session_id}/note"): ("intake.sendMessage",),
     ("POST", "/doctor/case/{session_id}/reviewed"): ("intake.markAsReviewed",),
+    ("POST", "/doctor/case/{session_id}/urgency"): ("handover.lowerUrgency",),
+    ("GET", "/doctor/case/{session_id}/print"): ("handover.getDocument",),
     ("GET", "/ops"): ("admin.getPendingDoctors",),
     ("POST", "/ops/doctors/{doctor_id}"): ("admin.verifyDoctor",),
     ("GET", "/static/{tag}/{name}"): ("no such file",),
@@ -352,13 +356,18 @@ def _on_record(rule: str, who: str, target: str, state: str) -> set[str]:
             return {REFUSED}
         access = OK if _doctor_in_office(who, target) else REFUSED
     else:
-        oversees = ACTORS[who].role == "super_admin" and rule in ("both read", "doctor reads")
-        return {OK if oversees else ABSENT}
+        oversees = ACTORS[who].role == "super_admin" and rule.startswith(("both read", "doctor reads"))
+        if not oversees:
+            return {ABSENT}
+        access = OK
     if access == OK and rule.endswith("an open one") and state in _FINISHED:
         return {BAD}
     if access == OK and rule.endswith("a finished one") and state not in _FINISHED:
         return {BAD}
-    return {OK, BAD} if access == OK and rule.endswith("the latest") else {access}
+    if access == OK and rule.endswith("the note") and state not in _FINISHED:
+        return {ABSENT}
+    may_refuse = rule.endswith(("the latest", "what may be refused"))
+    return {OK, BAD} if access == OK and may_refuse else {access}
 
 
 def _connects(actor: Actor, who: str, target: str | None) -> str:

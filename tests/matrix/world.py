@@ -31,6 +31,7 @@ FURTHER = {
     "intake.sendMessage": {"content": "I feel a little better"},
     "intake.updateSessionName": {"name": "My knee"},
     "intake.addMessage": {"content": "Haemoglobin 12"},
+    "handover.lowerUrgency": {"to": "routine", "reason": "Seen and examined"},
     "intake.onSession": {"lastEventId": "0"},
     "intake.getAllSessionsWithAppointments": {"status": "all"},
     "message.send": {"content": "See you tomorrow"},
@@ -182,6 +183,7 @@ class World:
         form = {
             "content": content, "clientMessageId": str(uuid4()), "connectionId": records.connection,
             "doctorId": records.doctor, "action": "approve",
+            "to": "routine", "reason": "Seen and examined",
         }  # fmt: skip
         body = urlencode(form).encode() if method == "POST" else None
         headers = {"content-type": "application/x-www-form-urlencoded"} if body else {}
