@@ -387,9 +387,8 @@ def _connects(actor: Actor, who: str, target: str | None) -> str:
 
 def _connect_and_begin(who: str, target: str | None) -> frozenset[str]:
     """As connecting; who is connected already goes on."""
-    link = TARGETS.get(target or "")
-    if link and any(
-        (each.patient, each.doctor, each.status) == (who, link.doctor, "active") for each in TARGETS.values()
-    ):
-        return expected(who, "intake.create", target)
+    wanted = TARGETS[target].doctor if target else None
+    for name, link in TARGETS.items():
+        if (link.patient, link.doctor, link.status) == (who, wanted, "active"):
+            return expected(who, "intake.create", name)
     return frozenset({_connects(ACTORS[who], who, target)})
