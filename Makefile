@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = $(PYTHON) scripts/bootstrap.py
 DIR ?= tests/edge/golden
 
-.PHONY: setup run test check fmt lock conformance bench eval model-matrix
+.PHONY: setup run test check fmt lock conformance bench eval model-matrix matrix fuzz
 setup: ; @$(RUN) setup
 run: ; @$(RUN) run
 test: ; @$(RUN) test
@@ -14,3 +14,5 @@ conformance: ; @$(RUN) conformance $(DIR)
 bench: ; @$(RUN) bench
 eval: ; @$(RUN) eval
 model-matrix: ; @$(RUN) model-matrix
+matrix: ; @$(RUN) matrix
+fuzz: ; @$(RUN) fuzz

@@ -203,6 +203,8 @@ TASKS: dict[str, Callable[[list[str]], int]] = {
     "conformance": lambda rest: tool("python", "tests/edge/conformance.py", *rest),
     "bench": lambda rest: tool("python", "tests/bench.py", *rest),
     "model-matrix": model_matrix,
+    "matrix": lambda rest: tool(*PYTEST, "-n0", "-s", "--show-capture=no", "tests/matrix/whole.py", *rest),
+    "fuzz": lambda rest: tool(*PYTEST, "-n0", "-s", "--show-capture=no", "tests/tenants/whole.py", *rest),
     "eval": lambda rest: tool("anamnesis", "eval", *rest),
 }
 

@@ -40,6 +40,7 @@ async def test_each_account_and_each_procedure_has_its_own(app):
     assert await calls(app, "operator", 9, "admin.getUsers") == 7
 
 
+@pytest.mark.regression("P10")
 async def test_two_processes_count_together(clinic, app):
     async with closing(an_app(clinic.app_dsn, settings=FEW)) as second:
         answered = await asyncio.gather(calls(app, "patient", 10), calls(second, "patient", 10))

@@ -181,6 +181,7 @@ async def test_connecting_twice_or_to_nobody_has_the_recorded_code(app):
         assert answered == status
 
 
+@pytest.mark.regression("P6")
 async def test_no_profile_takes_a_role_away(app, owner):
     await a_doctor(app)
     await caller(app, "doctor").call("patient.createProfile")
@@ -246,6 +247,7 @@ PICTURES_REFUSED = (
 )  # fmt: skip
 
 
+@pytest.mark.regression("P17")
 async def test_a_picture_is_fetched_over_https_and_never_runs(app):
     patient = caller(app, "patient")
     for url in PICTURES_REFUSED:

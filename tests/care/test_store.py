@@ -135,6 +135,7 @@ async def test_sixteen_doctor_profiles_at_once_are_one(two_stores, owner):
     assert await owner.fetchval("SELECT count(*) FROM audit_logs WHERE action = 'doctor_created'") == 1
 
 
+@pytest.mark.regression("P14")
 async def test_a_blocked_connection_can_neither_be_ended_nor_made_again(database, owner):
     store = PostgresCareStore(database)
     person, doctor = await add(store), await add_doctor(store)

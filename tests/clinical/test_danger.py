@@ -33,6 +33,7 @@ def acuity_of(*texts, person=NOBODY):
         "fell from a tree today",
     ],
 )
+@pytest.mark.regression("D4")
 def test_danger_told_plainly_is_an_emergency(text):
     assert acuity_of(text) is Acuity.EMERGENCY
 
@@ -50,6 +51,7 @@ def test_danger_told_plainly_is_an_emergency(text):
         "heat rash on my arm",
     ],
 )
+@pytest.mark.regression("D4")
 def test_words_that_only_look_dangerous_are_not_an_emergency(text):
     assert acuity_of(text) < Acuity.EMERGENCY
 

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def words_of(record, slot):
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(SLOTS, ANSWERS), max_size=8))
+@pytest.mark.regression("I1")
 def test_what_was_once_reported_is_never_erased(told):
     record, reported = ClinicalRecord(), set()
     for slot, answer in told:

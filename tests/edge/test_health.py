@@ -34,6 +34,7 @@ async def asked(health, path):
         return answer.status_code, answer.json(), time.monotonic() - started
 
 
+@pytest.mark.regression("A1")
 async def test_a_healthy_service_answers_in_the_old_services_shape():
     status, body, _ = await asked(a_health(), "/api/health")
     timestamp = body["checks"].pop("timestamp")

@@ -22,6 +22,7 @@ async def add(app, connection_id, text=CANARY, who="doctor", **more):
     return await caller(app, who).call("intake.addMessage", connectionId=connection_id, content=text, **more)
 
 
+@pytest.mark.regression("D9")
 async def test_an_addition_stands_in_the_doctors_views_and_in_the_note(app):
     connection_id, session_id = await a_session(app)
     early = await add(app, connection_id, "seen in the waiting room")
@@ -46,6 +47,7 @@ async def test_an_addition_stands_in_the_doctors_views_and_in_the_note(app):
 
 
 @pytest.mark.proves("I27")
+@pytest.mark.regression("P2")
 async def test_no_response_page_or_notification_carries_it_to_the_patient(app):
     connection_id, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE)

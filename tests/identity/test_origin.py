@@ -71,6 +71,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.regression("P7", "P8")
 async def test_a_write_another_site_could_have_caused_is_refused(case):
     status, _, body = await answered(GUARD, REFUSED[case])
     assert status == 403

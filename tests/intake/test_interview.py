@@ -49,6 +49,7 @@ WHOLE = (
 )
 
 
+@pytest.mark.regression("D1")
 def test_a_whole_intake_completes_without_a_model():
     plan, _ = interview(*WHOLE)
     assert plan.is_ready
@@ -56,6 +57,7 @@ def test_a_whole_intake_completes_without_a_model():
     assert plan.record.gaps == ()
 
 
+@pytest.mark.regression("D6")
 def test_no_but_is_an_allergy_and_none_is_none():
     plan, _ = interview(*WHOLE)
     assert plan.record.answer("allergies").value == "penicillin"
@@ -75,6 +77,7 @@ def test_several_facts_in_one_message_are_all_read_and_never_asked_again():
 
 
 @pytest.mark.parametrize("text", ["Complete loss of vision", "Stop breathing at night", "Next to my neck is a lump"])
+@pytest.mark.regression("D5")
 def test_a_word_that_begins_like_a_command_is_none(text):
     plan, _ = interview("It is about me", "Jane, 34, female", text)
     assert not plan.is_ready
@@ -88,12 +91,14 @@ def test_skip_and_not_known_are_different_from_none():
     assert "medicines" in plan.record.gaps
 
 
+@pytest.mark.regression("I3")
 def test_done_ends_early_and_names_what_is_missing():
     plan, _ = interview(*WHOLE[:5], "done")
     assert plan.is_ready
     assert {"medicines", "allergies"} <= set(plan.record.gaps)
 
 
+@pytest.mark.regression("D2")
 def test_what_is_not_understood_twice_is_left():
     plan, _ = interview("It is about me", "hmm 5000", "what 5000", "eh 5000")
     assert isinstance(plan.record.answer("age"), Declined)
@@ -130,6 +135,7 @@ def test_every_statement_of_the_hand_over_rests_on_words_the_patient_wrote():
             assert evidence.quote in WHOLE[int(evidence.message_id[1:])]
 
 
+@pytest.mark.regression("D7")
 def test_the_hand_over_tells_not_asked_declined_and_none_apart():
     plan, _ = interview(*WHOLE[:9], "No records", "skip", "done")
     text = sbar_text(sbar_to_json(draft_sbar(plan.record, rules_version="v", is_draft=True)))["background"]

@@ -27,6 +27,7 @@ async def reset(app, session_id, who="patient"):
     return await caller(app, who).call("intake.resetSession", sessionId=session_id)
 
 
+@pytest.mark.regression("D8")
 async def test_a_deleted_session_leaves_every_list_and_keeps_every_word(app, owner):
     connection_id, session_id = await a_session(app)
     await tell(app, session_id, "It is about me")
@@ -62,6 +63,7 @@ async def test_only_its_patient_may(app):
                 await caller(app, who).call(name, sessionId=session_id)
 
 
+@pytest.mark.regression("D8")
 async def test_beginning_again_keeps_the_id_and_shows_only_the_new_conversation(app, owner):
     _, session_id = await a_session(app)
     await tell(app, session_id, "It is about me", "Jane, 34, female", "I have had a bad headache since Monday")

@@ -82,6 +82,7 @@ async def test_advice_is_given_once_after_ready(app):
 
 @pytest.mark.parametrize("text", ["What is your name?\x00", "word " * 1000], ids=["nul", "endless"])
 @pytest.mark.proves("I40")
+@pytest.mark.regression("D11")
 async def test_whatever_a_model_says_the_patient_gets_an_answer_of_bounded_length(clinic, text):
     async with an_app_with(clinic, StubModel(text=text)) as app:
         _, session_id = await a_session(app)
@@ -113,6 +114,7 @@ async def test_a_cut_off_answer_is_not_used(clinic):
 
 
 @pytest.mark.parametrize("model", [Deaf(), TimesOut()], ids=["deaf", "times out"])
+@pytest.mark.regression("D12")
 async def test_a_model_that_ignores_its_deadline_is_left(clinic, model):
     impatient = Settings(ai=Ai(timeout_s=0.3))
     async with closing(an_app(clinic.app_dsn, model=model, settings=impatient)) as app:
@@ -183,6 +185,7 @@ async def test_a_message_that_waits_while_the_interview_ends_is_answered_whateve
 
 
 @pytest.mark.proves("I7", "I10")
+@pytest.mark.regression("R2")
 async def test_eight_messages_at_once_are_all_answered(clinic, owner):
     async with an_app_with(clinic, StubModel(latency_s=0.01)) as app:
         _, session_id = await a_session(app)
@@ -200,6 +203,7 @@ async def test_a_note_under_a_used_id_with_other_words_is_a_conflict(app):
         await doctor.call("intake.sendMessage", sessionId=session_id, content="two", clientMessageId=key)
 
 
+@pytest.mark.regression("P3")
 async def test_a_patient_meets_no_stored_key_that_is_not_listed_for_patients(app, owner):
     _, session_id = await a_session(app)
     await owner.execute(
@@ -252,6 +256,7 @@ class Broken(StubModel):
 
 
 @pytest.mark.proves("I7")
+@pytest.mark.regression("R3")
 async def test_a_turn_that_keeps_failing_is_answered_by_fixed_text(clinic, owner):
     async with an_app_with(clinic, Broken()) as app:
         _, session_id = await a_session(app)

@@ -45,6 +45,7 @@ async def test_every_statement_of_the_stored_note_quotes_a_message_of_this_sessi
 
 
 @pytest.mark.proves("I20")
+@pytest.mark.regression("D3")
 async def test_an_emergency_is_answered_by_fixed_text_and_leads_the_inbox(app):
     profile = await a_doctor(app)
     sessions = {}
@@ -62,6 +63,7 @@ async def test_an_emergency_is_answered_by_fixed_text_and_leads_the_inbox(app):
 
 
 @pytest.mark.proves("I3", "I4")
+@pytest.mark.regression("R1")
 async def test_the_same_message_id_is_one_message_and_other_words_are_refused(app):
     _, session_id = await a_session(app)
     key = str(uuid4())
@@ -94,6 +96,7 @@ async def test_twenty_creates_at_once_open_one_session(app):
 
 
 @pytest.mark.proves("I27")
+@pytest.mark.regression("P4")
 async def test_a_doctors_note_is_never_the_patients_to_see(app):
     connection_id, session_id = await a_session(app)
     await tell(app, session_id, "It is about me")
@@ -112,6 +115,7 @@ async def test_a_doctors_note_is_never_the_patients_to_see(app):
 
 
 @pytest.mark.proves("I27")
+@pytest.mark.regression("P1")
 async def test_the_patient_gets_the_neutral_thought_and_no_hand_over(app):
     _, session_id = await a_session(app)
     last = await tell(app, session_id, *WHOLE_INTAKE)
@@ -146,6 +150,7 @@ async def test_a_stranger_cannot_tell_a_foreign_session_from_none(app, name, mor
 
 
 @pytest.mark.proves("I26")
+@pytest.mark.regression("P13")
 async def test_after_a_disconnect_the_patient_still_reads_and_the_doctor_does_not(app):
     connection_id, session_id = await a_session(app)
     await caller(app, "patient").call("connection.disconnect", connectionId=connection_id)
@@ -164,6 +169,7 @@ async def test_after_a_disconnect_the_patient_still_reads_and_the_doctor_does_no
 
 
 @pytest.mark.proves("I26")
+@pytest.mark.regression("P6")
 async def test_an_unverified_doctor_sees_nobody(app):
     _, session_id = await a_session(app)
     await app.database.execute("UPDATE doctors SET verification_status = 'pending'")

@@ -13,6 +13,7 @@ CANARY = "zebrafever7731"
 
 
 @pytest.mark.proves("I32")
+@pytest.mark.regression("P12")
 async def test_marked_health_data_reaches_no_log_line(clinic, capsys):
     journal.configure(development=True, level="DEBUG")
     async with closing(an_app(clinic.app_dsn)) as app:
@@ -58,6 +59,7 @@ async def test_marked_health_data_reaches_no_log_line(clinic, capsys):
 
 
 @pytest.mark.proves("I32", "I37")
+@pytest.mark.regression("P11")
 async def test_no_error_body_carries_driver_text(clinic):
     async with closing(an_app(clinic.app_dsn)) as app:
         await a_session(app)

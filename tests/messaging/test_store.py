@@ -186,6 +186,7 @@ async def test_a_message_its_notice_and_its_event_are_one(real, owner):
 
 
 @pytest.mark.proves("I11")
+@pytest.mark.regression("R5")
 async def test_a_message_whose_notice_cannot_be_kept_is_not_kept_either(real, owner):
     await owner.execute("ALTER TABLE notifications ADD CONSTRAINT none_today CHECK (type <> 'message')")
     with pytest.raises(Exception, match="none_today"):
@@ -224,6 +225,7 @@ async def dense(owner):
 
 
 @pytest.mark.proves("I3")
+@pytest.mark.regression("R1")
 async def test_sixteen_sends_of_one_id_over_two_pools_are_one_message_and_sixteen_answers(real, two_stores, owner):
     for _ in range(5):
         draft = real.draft("hello", uuid4())
@@ -256,6 +258,7 @@ async def test_numbers_stay_dense_whoever_sends_repeats_or_is_refused(real, two_
 
 
 @pytest.mark.proves("I16")
+@pytest.mark.regression("D10")
 async def test_paging_loses_nothing_while_others_write(real, two_stores):
     before = [f"old {number}" for number in range(40)]
     await real.say(*before)

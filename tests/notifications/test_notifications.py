@@ -40,6 +40,7 @@ async def test_a_notification_tells_that_something_was_written_and_never_what(ap
     assert (first["type"], newest["isRead"], newest["readAt"]) == ("connection", False, None)
 
 
+@pytest.mark.regression("D10")
 async def test_pages_lose_and_double_nothing_while_new_ones_come(app, connection_id):
     await said(app, connection_id, *"abcdefg")
     page, ids = await listed(app, limit=3), []
@@ -82,6 +83,7 @@ async def test_deleting_takes_only_what_is_ones_own_or_was_read(app, connection_
     assert [each["id"] for each in (await listed(app))["notifications"]] == [each["id"] for each in rest]
 
 
+@pytest.mark.regression("P5")
 async def test_nobody_reaches_anothers_notification_by_its_id(app, connection_id):
     await said(app, connection_id, "a")
     (theirs, *_) = (await listed(app))["notifications"]

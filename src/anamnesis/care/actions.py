@@ -107,7 +107,7 @@ async def connect(actor: Person, doctor_id: UUID, source: str | None, *, store: 
 
 async def disconnect(actor: Person, connection_id: UUID, *, store: CareStore, clock: Clock) -> Row:
     """End a connection, for either of its two people. Raises NotFound, NotPermitted when it has ended before."""
-    access_connection(actor, await store.link_of_connection(connection_id), writing=True)
+    access_connection(actor, await store.link_of_connection(connection_id), writing=True, leaving=True)
     return await store.disconnect(connection_id, actor, clock.now())
 
 

@@ -14,13 +14,20 @@ _ENDED: Final = "This connection has ended. What was written can still be read b
 
 
 def access_connection(
-    actor: Person, link: CareLink | None, *, writing: bool, what: str = "connection", oversight: bool = False
+    actor: Person,
+    link: CareLink | None,
+    *,
+    writing: bool,
+    what: str = "connection",
+    oversight: bool = False,
+    leaving: bool = False,
 ) -> Access:
     """Let one of the two people of a connection on, or somebody with oversight where that is allowed.
 
     A stranger learns nothing: what is not his is NotFound, like what does not exist. The two people of one that
     has ended get NotPermitted: the doctor for everything, the patient for writing. An unverified doctor sees
-    nobody. Decided before anything that depends on the data.
+    nobody. A patient writes to nobody who is gone, but may always leave them. Decided before anything that depends
+    on the data.
     """
     standing = None if link is None else _standing(actor, link, oversight=oversight and not writing)
     if link is None or standing is None:
@@ -30,7 +37,7 @@ def access_connection(
     is_active = link.status is ConnectionStatus.ACTIVE
     if not is_active and (writing or standing is Standing.DOCTOR):
         raise NotPermitted(_ENDED)
-    if writing and standing is Standing.PATIENT and not link.doctor_is_there:
+    if writing and not leaving and standing is Standing.PATIENT and not link.doctor_is_there:
         raise NotPermitted(_GONE)
     return Access(link, standing)
 

@@ -19,7 +19,7 @@ from anamnesis.edge.faults import fault_of
 from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
-from anamnesis.kernel.errors import AnamnesisError, BadInput, NotSignedIn
+from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn
 from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
 
@@ -266,7 +266,10 @@ class Pages:
         if connection["status"] != "active":
             return []
         connection_id = str(connection["id"])
-        conversation = await caller.call("message.getConversation", connectionId=connection_id)
+        try:
+            conversation = await caller.call("message.getConversation", connectionId=connection_id)
+        except NotFound:  # an operator may read a case, and not what the two write to each other
+            return []
         if not conversation["messages"]:
             return []
         await caller.call("message.markAsRead", connectionId=connection_id)

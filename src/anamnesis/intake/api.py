@@ -8,6 +8,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from anamnesis.care.actions import patient_of
 from anamnesis.care.model import Access, Standing
 from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, verified_doctor
 from anamnesis.care.store import PostgresCareStore, link_of
@@ -176,9 +177,8 @@ class ListenInbox(Input):
 
 
 async def patient_id_of(call: Call) -> PatientId:
-    """The calling patient's profile, made if there is none."""
-    person = call.person
-    return person.patient_id or await call.services.care.ensure_patient(person.user_id)
+    """The calling patient's profile, made if there is none. Raises NotFound for a doctor without one."""
+    return await patient_of(call.person, store=call.services.care)
 
 
 async def _access(call: Call, session_id: UUID, *, writing: bool) -> Access:

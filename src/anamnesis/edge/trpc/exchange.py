@@ -12,7 +12,7 @@ from anamnesis.edge.running import Guard, Observe, enter
 from anamnesis.edge.trpc.calls import Calls, Inputs, Scope
 from anamnesis.edge.trpc.errors import OutputInvalid, error_shape
 from anamnesis.edge.trpc.options import TrpcOptions
-from anamnesis.kernel.procedures import Procedure, Registry, Request
+from anamnesis.kernel.procedures import Kind, Procedure, Registry, Request
 from anamnesis.schema import as_wire, issues_of
 
 Json = Any
@@ -54,7 +54,8 @@ class Exchange:
             return read_input(procedure, self.inputs.of(index, procedure.kind))
 
         value = await enter(call.bound, request, guard=service.guard, read_input=read, observe=service.observe)
-        return as_wire(_checked(procedure, value) if service.options.check_outputs else value)
+        checks = service.options.check_outputs and procedure.kind is not Kind.SUBSCRIPTION  # its values come later
+        return as_wire(_checked(procedure, value) if checks else value)
 
     async def _shared_request(self) -> Request:
         """What the calls share is made when the first needs it; its failure is everybody's."""
