@@ -209,6 +209,27 @@ def thought_for_clinician(record: ClinicalRecord) -> Thought:
     )
 
 
+def _thought(record: ClinicalRecord, stored: object) -> Thought:
+    """What is computed; of a case of the replaced system its own, whole until the interview goes on here."""
+    computed = thought_for_clinician(record)
+    if not isinstance(stored, Mapping):
+        return computed
+    listed, missing = stored.get("differentialDiagnosis"), stored.get("missingInformation")
+    differential = [_texts_of(each) for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    if record.asked or record.answers:
+        return computed.model_copy(update={"differential_diagnosis": differential})
+    return Thought(
+        differential_diagnosis=differential,
+        missing_information=[str(each) for each in missing] if isinstance(missing, list) else [],
+        strategy=str(stored.get("strategy") or ""),
+        next_move=str(stored.get("nextMove") or ""),
+    )
+
+
+def _texts_of(item: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else str(value) for name, value in item.items()}
+
+
 def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
     """The fifteen fields. A patient's have no hand-over and an empty thought, whatever is stored."""
     handover = None if for_patient or not row["clinical_handover"] else sbar_text(row["clinical_handover"])
@@ -219,7 +240,7 @@ def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
         **{name: row[name] for name in (*kept, *times)},
         "medical_data": patients_medical_data(*known) if for_patient else medical_data(*known, handover=handover),
         "clinical_handover": handover,
-        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(known[0]),
+        "doctor_thought": NEUTRAL_THOUGHT if for_patient else _thought(known[0], row["doctor_thought"]),
     }
 
 
