@@ -16,7 +16,8 @@ import uvicorn
 from PIL import Image
 
 from anamnesis import journal
-from anamnesis.kernel.errors import BadInput, Conflict, NotFound, NotPermitted
+from anamnesis.kernel.errors import BadInput, Conflict, NotFound, NotPermitted, Unavailable
+from anamnesis.kernel.procedures import Part
 from anamnesis.settings import Files, Limits, Settings
 from build import ISSUER_OF_TESTS, a_doctor, a_session, an_app, caller, claims, closing
 from files.hostile import GPS, HTML, PDF_WITH_SCRIPT, REFUSED, bomb, image, pdf, photo_with_gps
@@ -249,6 +250,13 @@ async def test_uploads_are_limited_more_than_other_calls(clinic, tmp_path):
 # -- nothing by halves -------------------------------------------------------------------------------------------
 
 
+def a_part(content=PHOTO[0], name="photo.jpg", declared="image/jpeg"):
+    async def read():
+        return content
+
+    return Part(name, declared, len(content), read)
+
+
 class Died(BaseException):
     """The process is gone at this step."""
 
@@ -285,21 +293,15 @@ async def test_whoever_dies_at_any_step_leaves_no_file_to_be_seen_and_the_sweep_
     bound = replace(app.registry.find("file.upload"), services=doomed)
     app.registry._bound["file.upload"] = bound
     patient = caller(app, "patient")
-    from anamnesis.kernel.procedures import Part
-
-    async def read():
-        return image()
-
-    part = Part("x.jpg", "image/jpeg", len(image()), read)
     if step < 4:
         with pytest.raises(Died):
-            await patient.call("file.upload", sessionId=session, files=[part])
+            await patient.call("file.upload", sessionId=session, files=[a_part()])
         assert (await patient.call("intake.getSessionFiles", sessionId=session))["files"] == []
         await app.filing.sweep(older_than_s=0)
         assert await rows(owner) == []
         assert blobs_in(tmp_path) == []
     else:
-        kept = await patient.call("file.upload", sessionId=session, files=[part])
+        kept = await patient.call("file.upload", sessionId=session, files=[a_part()])
         await app.filing.sweep(older_than_s=0)
         assert (await get(client, kept["files"][0]["url"])).status_code == 200
 
@@ -312,6 +314,23 @@ async def test_an_upload_whose_store_fails_takes_back_what_it_began(app, client,
     (tmp_path / "blobs" / "unfinished").write_text("a file where a folder should be")
     assert (await send(client, session, PHOTO)).status_code == 503
     assert await rows(owner) == []
+
+
+async def test_a_lost_answer_of_the_database_takes_no_bytes_of_a_file_that_is_seen(app, client, session, owner):
+    class Forgetful(type(app.filing.store)):
+        async def finish(self, *given):
+            await super().finish(*given)
+            raise Unavailable
+
+    parts = {each: getattr(app.filing, each) for each in app.filing.__dataclass_fields__}
+    forgetful = type(app.filing)(**{**parts, "store": Forgetful(app.filing.store.database)})
+    bound = app.registry.find("file.upload")
+    app.registry._bound["file.upload"] = replace(bound, services=forgetful)
+    with pytest.raises(Unavailable):
+        await caller(app, "patient").call("file.upload", sessionId=session, files=[a_part()])
+    again = await one(client, session)  # as a client does that was told to try again
+    assert len(await rows(owner)) == 1
+    assert (await get(client, again["url"])).status_code == 200
 
 
 async def test_the_sweep_leaves_alone_what_is_still_being_sent(app, session, owner):

@@ -152,7 +152,7 @@ class RestApp:
                 return read_input(bound.procedure, given, as_text=True)
 
             value = await enter(bound, request, guard=self._guard, read_input=read, observe=self._observe)
-            return Response(json_of(value), rest.status, media_type="application/json")
+            return Response(json_of(declared(bound.procedure, value)), rest.status, media_type="application/json")
 
     # -- what comes in -------------------------------------------------------------------------------------------
 

@@ -76,10 +76,12 @@ class Filing:
             for place, part in enumerate(parts):
                 kept.append(await self._keep_one(session_id, uploader, part, ("files", place), begun))
                 self._check_number(kept, await self.store.kinds(kept))
-            await self.store.finish(session_id, uploader, begun)
         except BaseException:
             await asyncio.shield(self._discard(begun))
             raise
+        # Outside the block: when its answer is lost nobody knows whether they are to be seen already, and bytes of a
+        # file that is seen must never be taken back. What did stay pending is swept up later.
+        await self.store.finish(session_id, uploader, begun)
         found = await self.store.ready(kept)
         return [found[each] for each in kept]
 
