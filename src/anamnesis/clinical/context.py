@@ -213,6 +213,8 @@ class Scene:
 
     def _is_mistaken(self, mention: Match) -> bool:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
+        if not (self._cues.covers["explained"] or self._cues.covers["mistaken"]):
+            return False
         if self._comes_within("explained", mention, 4):
             return True
         is_believed = any(self._cues.at("thinking", place) for place in range(mention.first - 4, mention.first))
