@@ -46,6 +46,8 @@ from anamnesis.edge.webhooks import ClerkWebhook
 from anamnesis.handover.additions import procedures as addition_procedures
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
+from anamnesis.handover.decisions import procedures as decision_procedures
+from anamnesis.handover.printing import procedures as document_procedures
 from anamnesis.handover.store import PostgresHandoverStore
 from anamnesis.intake import actions as intake_actions
 from anamnesis.intake.actions import Interviewer
@@ -281,6 +283,8 @@ def build(
     handover = Handover(handover_store, care_store)
     registry.add(handover_procedures, handover)
     registry.add(addition_procedures, handover)
+    registry.add(decision_procedures, handover)
+    registry.add(document_procedures, handover)
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)

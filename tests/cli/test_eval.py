@@ -1,4 +1,4 @@
-"""What the evaluation of labelled messages counts and what it refuses."""
+"""What the evaluation counts, refuses and holds on to."""
 
 import json
 from pathlib import Path
@@ -6,47 +6,56 @@ from pathlib import Path
 import pytest
 
 from anamnesis import cli
-from anamnesis.cli.eval import judge, proportion
+from anamnesis.cli.eval import PARTS, baseline, blind_figures, fallen, found_now, judge, measure
+from anamnesis.evaluation.criteria import page, structure
 
-MESSAGES = Path(__file__).parents[2] / "evals" / "messages"
+ROOT = Path(__file__).parents[2]
+EVALS = ROOT / "evals"
 
 
 def write(folder, *cases):
-    (folder / "some.jsonl").write_text("\n".join(json.dumps(case) for case in cases))
+    (folder / "messages").mkdir(exist_ok=True)
+    (folder / "messages" / "some.jsonl").write_text("\n".join(json.dumps(case) for case in cases))
 
 
 def test_it_counts_what_was_missed_and_what_was_imagined(tmp_path, capsys):
     write(
         tmp_path,
         {"id": "heard", "text": "I want to kill myself", "expected": "emergency"},
-        {"id": "missed", "text": "my knee clicks", "expected": "emergency"},
+        {"id": "missed", "text": "my knee clicks", "expected": "emergency", "trap": "typo"},
         {"id": "quiet", "text": "my knee clicks", "expected": "routine"},
-        {"id": "imagined", "text": "I want to kill myself", "expected": "routine"},
+        {"id": "imagined", "text": "I want to kill myself", "expected": "routine", "language": "sw"},
     )
-    assert cli.main(["eval", str(tmp_path), "--list"]) == 0
+    assert cli.main(["eval", str(tmp_path), "--only", "messages", "--list"]) == 1
     told = capsys.readouterr().out
-    assert "emergencies found: 1/2 = 50.0%" in told
-    assert "routine messages without an emergency: 1/2 = 50.0%" in told
+    assert "| typo | 1 | 0/1 |" in told
+    assert "| sw | 1 | 0/0 | 0/1 |" in told
+    assert "NOT MET" in told
     assert "missed: routine, should be emergency" in told
     assert "heard:" not in told
 
 
 def test_nothing_to_measure_is_not_a_success(tmp_path, capsys):
-    assert cli.main(["eval", str(tmp_path)]) == 2
-    assert "No labelled messages" in capsys.readouterr().out
+    assert cli.main(["eval", str(tmp_path), "--only", "messages"]) == 2
+    assert "Nothing to measure" in capsys.readouterr().out
 
 
 def test_a_line_without_a_label_is_refused(tmp_path):
     write(tmp_path, {"id": "a", "text": "hello"})
     with pytest.raises(ValueError, match="no known expected triage"):
-        judge([tmp_path / "some.jsonl"])
-
-
-def test_the_interval_is_wilsons():
-    # Newcombe, Stat Med 1998;17:857, table I: 81/263 has 0.2553 to 0.3662 by the score method.
-    assert proportion(81, 263) == "81/263 = 30.8% (95 % interval 25.5% to 36.6%)"
+        judge([tmp_path / "messages" / "some.jsonl"])
 
 
 def test_the_share_of_emergencies_found_does_not_fall():
-    judged = [each for each in judge(sorted(MESSAGES.glob("*.jsonl"))) if each.expected == "emergency"]
-    assert sum(each.got == "emergency" for each in judged) >= 284
+    assert fallen(baseline(EVALS), found_now(EVALS)) == []
+
+
+def test_a_fall_and_a_lost_file_are_both_seen():
+    assert fallen({"en": 0.9, "more": 0.8, "lost": 0.5}, {"en": 0.89, "more": 0.8}) == ["en", "lost"]
+
+
+def test_the_page_of_results_has_every_part_and_criterion():
+    sections = [section for part in PARTS for section in measure(part, EVALS)]
+    fresh = page(sections, blind_figures(EVALS))
+    assert structure((ROOT / "docs" / "evaluation.md").read_text()) == structure(fresh)
+    assert structure(fresh.replace("fact recall", "recall of facts")) != structure(fresh)

@@ -90,7 +90,7 @@ def test_words_of_patients_are_escaped_in_html_and_link_to_their_message():
     page = render_html(NOTE)
     assert "<b>" not in page
     assert "&amp; it &lt;b&gt;hurts" in page
-    assert 'href="#message-m2"' in page
+    assert 'href="#m-m2"' in page
 
 
 def test_the_printable_page_stands_alone_and_can_be_signed():

@@ -125,12 +125,10 @@ def recognised(text: str, person: Person, agenda: Agenda) -> tuple[str, ...]:
     for complaint in agenda.complaints.values():
         if complaint.pattern is None or not _is_of_age(complaint, person):
             continue
-        match = complaint.pattern.search(text)
-        if match:
-            found.append((match.start(), match.end(), complaint.id))
+        found += [(match.start(), match.end(), complaint.id) for match in complaint.pattern.finditer(text)]
     kept = [one for one in found if not any(_covers(other, one) for other in found)]
     generic = [one for one in kept if one[2] not in ("child", "infant", "pregnancy", "mood", "chronic_review")]
-    return tuple(name for _, _, name in sorted(generic) or sorted(kept))
+    return tuple(dict.fromkeys(name for _, _, name in sorted(generic) or sorted(kept)))
 
 
 def _covers(longer: tuple[int, int, str], shorter: tuple[int, int, str]) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical import answers, told
-from anamnesis.clinical.agenda import Agenda, Question
+from anamnesis.clinical.agenda import Agenda, Question, Sign
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.sharing import pieces_of, share_out
 from anamnesis.clinical.signs import read_signs
@@ -27,6 +27,9 @@ _OF_BEFORE: Final = frozenset(
 )
 _OF_NOW: Final = frozenset({"onset", "severity"})
 _LISTED: Final = frozenset({"medicines", "allergies", "past_history", "family_history", "social_history"})
+#: Asked for as one sentence: a long answer that cannot be divided answers both, and the doctor reads it once.
+_TOGETHER: Final = ("timing", "details")
+_PIECES_OF_BOTH: Final = 3
 _SUBJECT: Final = re.compile(r"\s*(?:yes\W+)?(?:(?:i|he|she|we|they)(?:\s+|$))?", re.IGNORECASE)
 _REST_DENIED: Final = re.compile(
     r"\b(?:only|nothing else|no other|none of the (?:others?|rest)|not the (?:others?|rest)|"
@@ -337,6 +340,10 @@ def _read_parts(
         return record
     if len(slots) == 1 and slots[0] != "severity":
         return record.with_answer(slots[0], Reported(text, words.whole))
+    if tuple(slots) == _TOGETHER and len(pieces_of(text)) >= _PIECES_OF_BOTH:
+        shared = {share.slot for share in share_out(text, slots)}
+        if shared != set(slots):
+            return _each(record, slots, Reported(text, words.whole))
     for share in share_out(text, slots):
         evidence, *more = (words.quoting(quote) for quote in share.quotes)
         value = _value(share.slot, "; ".join(share.quotes))
@@ -368,11 +375,28 @@ def _read_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> Clinica
         record = record.with_sign(each.sign_id, told_so)
     if answers.is_yes(words.text) and record.asked.count("danger_signs") < 2:
         return record
-    denied_rest = answers.begins_with_no(words.text) or _REST_DENIED.search(words.text.lower()) is not None
+    denied_rest = (
+        answers.begins_with_no(words.text) or _REST_DENIED.search(words.text.lower()) is not None
+    ) and not _has_unread(words.text, asked)
     rest: Answer = NoneReported(words.whole) if denied_rest else Declined(NOT_MENTIONED, words.whole)
     all_told = all(isinstance(record.sign(name), NoneReported) for name in record.danger_signs)
     whole: Answer = NoneReported(words.whole) if all_told else Reported(words.text, words.whole)
     return _rest_of_signs(record, rest, whole)
+
+
+def _has_unread(text: str, asked: Sequence[Sign]) -> bool:
+    """Whether the answer affirms something that is none of the signs asked for, as far as it was understood.
+
+    "Sticky stuff glues it shut, nothing else" may be one of them in other words: then the rest is not called denied.
+    """
+    known = [each.quote for each in read_signs(text, asked, is_asked=True)]
+    for start, end in pieces_of(text):
+        piece = text[start:end].strip()
+        is_known = any(quote in piece or piece in quote for quote in known)
+        is_empty = answers.is_none(piece) or answers.is_yes(piece) or answers.is_filler(piece)
+        if not (is_known or is_empty or _REST_DENIED.search(piece.lower()) or answers.begins_with_no(piece)):
+            return True
+    return False
 
 
 def _rest_of_signs(record: ClinicalRecord, rest: Answer, whole: Answer) -> ClinicalRecord:

@@ -74,6 +74,20 @@ NONE_NOW: Final = "none now"
 
 
 @dataclass(frozen=True, slots=True)
+class Lowered:
+    """What a clinician had before them when lowering the urgency: it is settled, and later danger is not.
+
+    told is the highest colour the patient was told; rules are ids of flags, messages those read for danger until then.
+    """
+
+    told: Colour
+    rules: tuple[str, ...]
+    messages: tuple[str, ...]
+    vitals: VitalSigns
+    person: Person
+
+
+@dataclass(frozen=True, slots=True)
 class ClinicalRecord:
     """One interview's state. Made by ``intake.interview``; changed only by making another one."""
 
@@ -105,6 +119,7 @@ class ClinicalRecord:
     not_applicable: tuple[str, ...] = ()
     is_ended_early: bool = False
     wants_person: bool = False
+    lowered: Lowered | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     def answer(self, slot: str) -> Answer:
@@ -201,14 +216,9 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
         **record.unknown,
         "language": record.language,
         "name": record.name,
-        "person": {
-            "age": None if record.person.age is None else record.person.age.days,
-            "sex": record.person.sex,
-            "pregnant": record.person.pregnant,
-            "speaker": record.person.speaker.value,
-        },
+        "person": _person_to_json(record.person),
         "answers": {slot: _answer_to_json(answer) for slot, answer in record.answers.items()},
-        "vitals": {name: getattr(record.vitals, name) for name in _VITALS},
+        "vitals": _vitals_to_json(record.vitals),
         "readings": [[name, _evidence_to_json(evidence)] for name, evidence in record.readings],
         "findings": [{name: getattr(finding, name) for name in _FINDING} for finding in record.findings],
         "flags": [_flag_to_json(flag) for flag in record.flags],
@@ -232,22 +242,39 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
         "not_applicable": list(record.not_applicable),
         "is_ended_early": record.is_ended_early,
         "wants_person": record.wants_person,
+        "lowered": None if record.lowered is None else _lowered_to_json(record.lowered),
+    }
+
+
+def _person_to_json(person: Person) -> dict[str, Any]:
+    return {
+        "age": None if person.age is None else person.age.days,
+        "sex": person.sex,
+        "pregnant": person.pregnant,
+        "speaker": person.speaker.value,
+    }
+
+
+def _vitals_to_json(vitals: VitalSigns) -> dict[str, Any]:
+    return {name: getattr(vitals, name) for name in _VITALS}
+
+
+def _lowered_to_json(lowered: Lowered) -> dict[str, Any]:
+    return {
+        "told": lowered.told.value,
+        "rules": list(lowered.rules),
+        "messages": list(lowered.messages),
+        "vitals": _vitals_to_json(lowered.vitals),
+        "person": _person_to_json(lowered.person),
     }
 
 
 def record_from_json(data: Mapping[str, Any]) -> ClinicalRecord:
     """The record of stored JSON; what an older version did not store is as in a new record, unknown keys are kept."""
-    person = data.get("person") or {}
-    age = person.get("age")
     return ClinicalRecord(
         language=data.get("language", "en"),
         name=data.get("name"),
-        person=Person(
-            None if age is None else Age(age),
-            Sex(person["sex"]) if person.get("sex") else None,
-            person.get("pregnant"),
-            Speaker(person.get("speaker", "self")),
-        ),
+        person=_person(data.get("person") or {}),
         answers={slot: _answer_from_json(answer) for slot, answer in (data.get("answers") or {}).items()},
         vitals=_vitals(data.get("vitals") or {}),
         readings=tuple((name, Evidence(**evidence)) for name, evidence in data.get("readings") or ()),
@@ -273,6 +300,7 @@ def record_from_json(data: Mapping[str, Any]) -> ClinicalRecord:
         not_applicable=tuple(data.get("not_applicable") or ()),
         is_ended_early=bool(data.get("is_ended_early")),
         wants_person=bool(data.get("wants_person")),
+        lowered=_lowered(data["lowered"]) if data.get("lowered") else None,
         unknown={name: value for name, value in data.items() if name not in _KNOWN},
     )
 
@@ -318,6 +346,26 @@ def _answer_from_json(data: Mapping[str, Any]) -> Answer:
             return Reported(data["value"], evidence, superseded, more, bool(data.get("is_conflicting")))
         case _:
             return _NOT_ASKED
+
+
+def _person(data: Mapping[str, Any]) -> Person:
+    age = data.get("age")
+    return Person(
+        None if age is None else Age(age),
+        Sex(data["sex"]) if data.get("sex") else None,
+        data.get("pregnant"),
+        Speaker(data.get("speaker", "self")),
+    )
+
+
+def _lowered(data: Mapping[str, Any]) -> Lowered:
+    return Lowered(
+        Colour(data["told"]),
+        tuple(data["rules"]),
+        tuple(data["messages"]),
+        _vitals(data["vitals"]),
+        _person(data["person"]),
+    )
 
 
 def _vitals(data: Mapping[str, Any]) -> VitalSigns:

@@ -39,7 +39,7 @@ def render_text(sbar: Sbar, *, as_soap: bool = False) -> str:
 
 
 def render_html(sbar: Sbar, *, as_soap: bool = False) -> str:
-    """The note as an HTML fragment; each statement links to the messages it rests on (``#message-ID``)."""
+    """The note as an HTML fragment; each statement links to the messages it rests on (``#m-ID``)."""
     parts: list[str] = []
     for heading, statements in (soap(sbar) if as_soap else sections(sbar)).items():
         parts.append(f"<section><h2>{heading.capitalize()}</h2><ul>{''.join(_items(statements))}</ul></section>")
@@ -51,7 +51,7 @@ def _items(statements: Sequence[Statement]) -> Iterator[str]:
     for each in statements:
         ids = dict.fromkeys(evidence.message_id for evidence in each.evidence if evidence.message_id)
         links = " ".join(
-            f'<a href="#message-{escape(name)}" title="{escape(_quotes(each, name))}">[{number}]</a>'
+            f'<a href="#m-{escape(name)}" title="{escape(_quotes(each, name))}">[{number}]</a>'
             for number, name in enumerate(ids, 1)
         )
         yield f"<li>{escape(each.text)} <cite>{links}</cite></li>"

@@ -92,6 +92,16 @@ def sbar_to_json(sbar: Sbar) -> dict[str, Any]:
     return asdict(sbar)
 
 
+def sbar_from_json(note: Mapping[str, Any]) -> Sbar:
+    """The note of stored JSON; one of an older version without a draft for the patient gets today's."""
+    sections = {heading: tuple(_statement(each) for each in note[heading]) for heading in HEADINGS}
+    return Sbar(**sections, footer=note["footer"], for_patient=note.get("for_patient", _SAFETY_NET))
+
+
+def _statement(data: Mapping[str, Any]) -> Statement:
+    return Statement(data["text"], tuple(Evidence(**each) for each in data["evidence"]))
+
+
 def sbar_text(sbar: Mapping[str, Any]) -> dict[str, str]:
     """The four sections of a stored note as plain texts, as the wire has them."""
     return {heading: "\n".join(statement["text"] for statement in sbar[heading]) for heading in HEADINGS}

@@ -9,9 +9,10 @@ from anamnesis.clinical import answers
 from anamnesis.clinical.agenda import could_be_pregnant
 from anamnesis.clinical.findings import read_findings
 from anamnesis.clinical.lexicon import Lexicon
+from anamnesis.clinical.lowering import fired_anew, still_counting, with_flags
 from anamnesis.clinical.reading import Words
 from anamnesis.clinical.record import Answer, ClinicalRecord, NoneReported, Reported
-from anamnesis.clinical.red_flags import RedFlagRule, screen
+from anamnesis.clinical.red_flags import RedFlagRule
 from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, RedFlag
 from anamnesis.clinical.triage import dispose
 from anamnesis.clinical.vitals import VitalsRead, is_empty, merged, read_vitals
@@ -39,10 +40,10 @@ def heard(record: ClinicalRecord, words: Words, lexicon: Lexicon) -> ClinicalRec
 
 def latch(record: ClinicalRecord, rules: Iterable[RedFlagRule], *, version: str) -> Latched:
     """The record with what its findings and vital signs raise; nothing that was raised before is lowered."""
-    known = {flag.rule_id for flag in record.flags}
-    fired = screen(record.findings, record.person, rules, version=version)
-    new = tuple(flag for flag in fired if flag.rule_id not in known)
-    disposition = dispose((*record.flags, *new), record.vitals, record.person)
+    new = fired_anew(record, rules, version=version)
+    record = with_flags(record, new)
+    flags, vitals = still_counting(record)
+    disposition = dispose(flags, vitals, record.person)
     rises = disposition.acuity > record.acuity
     emergency = tuple(dict.fromkeys(flag.advice for flag in new if flag.acuity is Acuity.EMERGENCY))
     urgent = tuple(flag.advice for flag in new if flag.acuity is Acuity.URGENT)
@@ -51,7 +52,6 @@ def latch(record: ClinicalRecord, rules: Iterable[RedFlagRule], *, version: str)
     return Latched(
         replace(
             record,
-            flags=(*record.flags, *new),
             acuity=max(record.acuity, disposition.acuity),
             colour=max(record.colour, disposition.colour, key=_COLOURS.index),
             reasons=tuple(dict.fromkeys((*record.reasons, *(why for _, why in disposition.reasons)))),

@@ -25,7 +25,7 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
     "timing": re.compile(
         r"\b(?:all the time|constant\w*|always|com(?:es?|ing) and go\w*|on and off|every|sometimes|continuous\w*|intermittent\w*|waves?|now and then|daily|once|twice|often|steady|stays?|never stops|lasts?|"
         r"about \d+|\d+ (?:minutes?|hours?|days?|weeks?|times?|pads?|fits?|seconds?)|(?:one|two|three|four|five|six|seven|eight|ten|few|several|many) (?:minutes?|hours?|days?|weeks?|months?|times?|pads?|fits?|seconds?)|at night|in the morning|mornings?|nights?|getting (?:worse|better|stronger)|got worse|same|worse at|at rest|"
-        r"when i (?:move|walk|climb)|at (?:about |around )?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)|o'clock|in the (?:afternoon|evening)|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen))\b"
+        r"when i (?:move|walk|climb)|at (?:about |around )?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)|o'clock|in the (?:afternoon|evening)|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen)|day and night|at (?:dusk|dawn|sunset|sunrise|noon|midday|bedtime)|half an? (?:minute|hour)|an hour|a minute|only when|just when|when i (?:twist|exert|bend|turn|lie|sit|stand|run|work)|after (?:meals?|supper|lunch|breakfast|eating|food|work)|since morning|by itself|straight|before sunrise)\b"
     ),
     "site": re.compile(
         r"\b(?:in front|front|back|left|right|side|behind|upper|lower|middle|centre|center|here|all over|whole|everywhere|both|top|bottom|inside|around|"
@@ -35,20 +35,20 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
         r"\b(?:sharp|dull|throb\w*|burn\w*|stab\w*|press\w*|tight\w*|cramp\w*|ach(?:e|es|ing|y)|squeez\w*|pound\w*|heavy|heavi\w*|cutting|like|tingl\w*|numb\w*|stiff\w*|sore|pulling|gnawing|electric|prick\w*|colic\w*|hot|swollen|weak\w*|dead)\b"
     ),
     "radiation": re.compile(
-        r"\b(?:spread\w*|mov(?:e|es|ing)|radiat\w*|travel\w*|stays? (?:there|in|at)|shoot\w*|goes (?:to|down|up|into|through|round)|into (?:my|the)|down (?:my|the|to|into)|only there|nowhere|up to (?:my|the)|through to)\b"
+        r"\b(?:spread\w*|mov(?:e|es|ing)|radiat\w*|travel\w*|stays? (?:there|in|at)|shoot\w*|goes (?:to|down|up|into|through|round)|into (?:my|the)|down (?:my|the|to|into)|only there|nowhere|up to (?:my|the)|through to|stays? put|stays? (?:where|on)|no further|does not leave|just there|round to|around to|reach\w*)\b"
     ),
     "exacerbating": re.compile(
-        r"\b(?:worse\w*|aggravat\w*|trigger\w*|brings? it|hurts? more|more when|increas\w*|sets it off|comes when|when i (?:walk|move|breathe|cough|eat|bend|stand|lie|climb|swallow|touch))\b"
+        r"\b(?:worse\w*|aggravat\w*|trigger\w*|brings? it|hurts? more|more when|increas\w*|sets it off|comes when|provok\w*|irritat\w*|bothers?|worst|brings? (?:it|this|on)|starts? it|is too much|tires? (?:me|him|her)|hurts? (?:it|me|him|her)|stings?|flares?|when i (?:walk|move|breathe|cough|eat|bend|stand|lie|climb|swallow|touch))\b"
     ),
     "relieving": re.compile(
-        r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works?|relief)\b"
+        r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works?|relief|soothes?|cools?|numbs?|loosens?|lessens?|dulls?|lifts?|stops? it|takes? (?:it|the edge) (?:off|away)|makes? it go|disappears?|goes down|comforts?)\b"
     ),
     "family_history": re.compile(
-        rf"\b(?:famil\w+|runs in|inherit\w*|hereditary|{_KIN} (?:\w+ )?(?:had|has|have|died|suffer\w*|is|was|are|were|with (?!us|me|him|her|them))|in (?:\w+ ){{0,3}}{_KIN}|"
+        rf"^\W*(?:both |all |only )?(?:my |his |her |our |the )?(?:\w+ )?{_KIN}\b(?! (?:cooks?|smokes?|lives?|works?|stays?))|\b(?:famil\w+|runs in|inherit\w*|hereditary|{_KIN} (?:\w+ )?(?:had|has|have|died|suffer\w*|is|was|are|were|with (?!us|me|him|her|them))|in (?:\w+ ){{0,3}}{_KIN}|passed (?:on|away)|"
         rf"on (?:my|the) (?:mother|father)'s side)\b"
     ),
     "social_history": re.compile(
-        r"\b(?:smok\w*|drink\w*|alcohol|beer|waragi|live|lives|living|alone|works?|working|job|teacher|farmer|driver|student|trader|wife|husband|children|kids|married|single|cigarettes?|tobacco)\b"
+        r"\b(?:smok\w*|drink\w*|alcohol|beer|waragi|live|lives|living|alone|works?|working|job|teacher|farmer|driver|student|trader|wife|husband|children|kids|married|single|cigarettes?|tobacco|farm|sell|teetotal\w*|stay with|share|mairungi|widow\w*|divorced|housewife|hostel|school|pension\w*|unemployed|nurse|tailor|mechanic|boda|market|town|village|rooms?|nets?|goats|cows|charcoal|firewood|borehole|spring|latrine)\b"
     ),
 }
 #: Topics that any words may answer; the others need words that speak of them.
@@ -70,7 +70,13 @@ def share_out(text: str, slots: Sequence[str]) -> tuple[Share, ...]:
     owners: list[tuple[str, ...]] = []
     for number, (start, end) in enumerate(pieces):
         taken = {slot for owner in owners for slot in owner}
-        owners.append(_owners(text[start:end], slots, taken, _later(text, pieces[number + 1 :], slots), owners))
+        later = _later(text, pieces[number + 1 :], slots)
+        if _follows_a_no(text, pieces, number) and not any(_speaks_of(slot, text[start:end]) for slot in slots):
+            taken_by_none = [slot for slot in slots if slot not in taken]
+            owners.append(tuple(taken_by_none[:1]) or owners[-1])
+            continue
+        owners.append(_owners(text[start:end], slots, taken, later, owners))
+    owners = _in_order(text, pieces, owners, slots)
     return tuple(share for slot in slots if (share := _share(text, pieces, owners, slot)) is not None)
 
 
@@ -82,6 +88,34 @@ def pieces_of(text: str) -> list[tuple[int, int]]:
         start = match.end()
     pieces.append((start, len(text)))
     return [(low, high) for low, high in pieces if text[low:high].strip()]
+
+
+def _follows_a_no(text: str, pieces: list[tuple[int, int]], number: int) -> bool:
+    """Whether the piece before says no: what follows a no is told of the next topic."""
+    if not number:
+        return False
+    start, end = pieces[number - 1]
+    return is_none(text[start:end])
+
+
+def _in_order(
+    text: str, pieces: list[tuple[int, int]], owners: list[tuple[str, ...]], slots: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Topics without words, given by the order of the question the pieces that speak of no topic.
+
+    "a 6, walking about tires me, sweating eases it": what stands between the first topic's words and the third's is
+    the second's. Only where every piece finds one topic; otherwise nothing is guessed.
+    """
+    missing = [slot for slot in slots if not any(slot in owner for owner in owners)]
+    if not missing or len(pieces) != len(slots):
+        return owners
+    kept = list(owners)
+    for number, slot in enumerate(slots):
+        start, end = pieces[number]
+        is_vacant = not any(_speaks_of(each, text[start:end]) for each in slots if each not in _OPEN)
+        if slot in missing and is_vacant and not is_unknown(text[start:end]):
+            kept[number] = (slot,)
+    return kept
 
 
 def _later(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> set[str]:

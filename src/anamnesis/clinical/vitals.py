@@ -144,13 +144,13 @@ def plausible(vitals: VitalSigns) -> tuple[VitalSigns, tuple[str, ...]]:
 
 
 def merged(older: VitalSigns, newer: VitalSigns) -> VitalSigns:
-    """The newer readings over the older ones; what is not measured anew stays."""
+    """The newer readings over the older ones; what is not measured anew stays, and so does a decision for scale 2."""
     changes = {
         field.name: value
         for field in fields(VitalSigns)
         if field.name != "spo2_scale" and (value := getattr(newer, field.name)) is not None
     }
-    return replace(older, **changes)
+    return replace(older, **changes, spo2_scale=max(older.spo2_scale, newer.spo2_scale))
 
 
 def is_empty(vitals: VitalSigns) -> bool:

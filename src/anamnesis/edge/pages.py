@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
@@ -68,6 +69,8 @@ def pages_app(site: Site) -> Starlette:
         Route("/doctor/case/{session_id}/reply", pages.reply, methods=["POST"]),
         Route("/doctor/case/{session_id}/note", pages.note, methods=["POST"]),
         Route("/doctor/case/{session_id}/reviewed", pages.reviewed, methods=["POST"]),
+        Route("/doctor/case/{session_id}/urgency", pages.lower_urgency, methods=["POST"]),
+        Route("/doctor/case/{session_id}/print", pages.printable),
     ]
     operator = [
         Route("/ops", pages.ops),
@@ -311,6 +314,24 @@ class Pages:
             await caller.call("intake.markAsReviewed", sessionId=session_id)
 
         return await self._act_on_case(http, act)
+
+    async def lower_urgency(self, http: HttpRequest) -> Response:
+        """Lower the urgency, with the doctor's reason."""
+
+        async def act(caller: Caller, session_id: str, fields: Mapping[str, str]) -> None:
+            decision = {"to": fields.get("to", ""), "reason": fields.get("reason", "")}
+            await caller.call("handover.lowerUrgency", sessionId=session_id, **decision)
+
+        return await self._act_on_case(http, act)
+
+    async def printable(self, http: HttpRequest) -> Response:
+        """The note alone, on one page for paper."""
+        caller, session_id = await self._caller(http), http.path_params["session_id"]
+        if caller.request.claims is None:
+            return self._sign_in_first()
+        order = "soap" if http.query_params.get("order") == "soap" else "sbar"
+        note = await caller.call("handover.getDocument", sessionId=session_id, format="html", order=order)
+        return self._page("note.html", session_id=session_id, order=order, note=Markup(note["content"]))  # noqa: S704 - clinical.rendering escapes every word
 
     async def _act_on_case(
         self, http: HttpRequest, act: Callable[[Caller, str, Mapping[str, str]], Awaitable[None]]

@@ -22,6 +22,14 @@ STATES: Final[dict[str, str]] = {
 }
 
 
+#: What a doctor can lower a case to.
+LOWER: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "emergency": (("urgent", "Urgent: the same day"), ("routine", "Routine")),
+    "urgent": (("routine", "Routine"),),
+    "routine": (),
+}
+
+
 def clock(moment: datetime) -> str:
     """The time of day in UTC, and saying so; where scripts run, the page puts the reader's own time in its place."""
     return moment.astimezone(UTC).strftime("%H:%M UTC")
@@ -138,4 +146,7 @@ def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
         "footer": case["footer"],
         "can_review": found["session"]["status"] == "ready",
         "notes": case["notes"],
+        "for_patient": case["forPatient"],
+        "lowered": case["lowered"],
+        "lower_to": LOWER[case["acuity"]],
     }

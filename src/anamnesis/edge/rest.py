@@ -21,7 +21,7 @@ from anamnesis.edge.issues import read_input
 from anamnesis.edge.openapi import docs_page, openapi_document, query_kinds
 from anamnesis.edge.problem import problem, problem_document
 from anamnesis.edge.routes import METHODS_WITHOUT_BODY, PREFIX, api_markdown, route_of
-from anamnesis.edge.running import Guard, Observe, enter, unobserved
+from anamnesis.edge.running import Guard, Observe, declared, enter, unobserved
 from anamnesis.kernel.errors import BadInput, NotFound, TooLarge
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Bound, Kind, Procedure, Registry, Request, Rest
@@ -121,7 +121,7 @@ class RestApp:
             value = await enter(bound, request, guard=self._guard, read_input=read, observe=self._observe)
             if procedure.kind is Kind.SUBSCRIPTION:
                 return self._events(value, request, http.headers.get("last-event-id"))
-            return Response(json_of(value), rest.status, media_type="application/json")
+            return Response(json_of(declared(procedure, value)), rest.status, media_type="application/json")
         except ClientDisconnect:
             return Response(status_code=499)  # nobody reads it
         except Exception as error:  # noqa: BLE001 - the edge answers everything

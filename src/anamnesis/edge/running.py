@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from pydantic import BaseModel
+
 from anamnesis.kernel.errors import TooManyRequests
 from anamnesis.kernel.identity import Actor, Person
 from anamnesis.kernel.procedures import Bound, Context, Kind, Procedure, Request
@@ -69,6 +71,14 @@ async def enter(
         raise
     watch.complete()
     return result
+
+
+def declared(procedure: Procedure, answer: Any) -> Any:
+    """The answer, which is a model of the declared kind and so holds no key that was not declared. Raises TypeError."""
+    kind = procedure.output
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and not isinstance(answer, kind):
+        raise TypeError(f"{procedure.name} answered {type(answer).__name__} where {kind.__name__} is declared")
+    return answer
 
 
 def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> None:

@@ -135,12 +135,12 @@ def _says_none(slot: str, text: str) -> bool:
 def _has_words(words: str, text: str) -> bool:
     have = set(_WORD.findall(text.lower()))
     wanted = _WORD.findall(first_words(words, _WORDS_COMPARED).lower().replace("pulse", "").replace("bp", ""))
-    missing = [word for word in wanted if word not in have and not word.isdigit()]
+    missing = [word for word in wanted if word not in have]
     return not [word for word in missing if word not in _READ_AS]
 
 
 #: Words that the note writes another way: units, and what a reading or a number is called.
-_READ_AS: Final = frozenset("temp spo2 weight months years old out i of kg".split())  # noqa: SIM905 - words
+_READ_AS: Final = frozenset("temp temperature spo2 oxygen weight months years old out i of kg over heart rate".split())  # noqa: SIM905 - words
 
 
 # -- precision ---------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The procedures of the doctor's side: the note, the inbox, one case, the review."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,8 +86,9 @@ class Section(Output):
 
 
 class Flag(Output):
-    """A red flag with its rule, version and quotes."""
+    """A red flag in words, with its rule, version and quotes."""
 
+    words: str
     rule: str
     version: str
     evidence: list[EvidenceItem]
@@ -106,6 +108,13 @@ class Note(Output):
     at: datetime
 
 
+class Decision(Output):
+    """Why and when a clinician lowered the urgency last."""
+
+    reason: str
+    at: datetime
+
+
 class CaseView(Output):
     """One case for its doctor."""
 
@@ -116,6 +125,9 @@ class CaseView(Output):
     flags: list[Flag]
     sections: list[Section]
     footer: str
+    for_patient: str
+    acuity: str
+    lowered: Decision | None
     notes: list[Note]
 
 
@@ -167,7 +179,8 @@ async def _latest(call: Call, connection_id: UUID) -> Row | None:
     return await handover.store.latest(connection_id)
 
 
-async def _case(call: Call, session_id: UUID) -> Row:
+async def case_of(call: Call, session_id: UUID) -> Row:
+    """One case, for its doctor alone. Raises NotFound and NotPermitted."""
     row, link = await call.services.store.case(session_id)
     access_as_clinician(call.person, link, writing=False, what="session")
     assert row is not None
@@ -246,10 +259,15 @@ def _inbox_case(row: Row) -> InboxCase:
         waiting_since=row["last_patient_at"],
         unread_count=row["unread"],
         chief_complaint=getattr(complaint, "value", None),
-        reason=", ".join([*_UNREAD_REASONS.get(row["unread_acuity"], ()), *record.reasons[:3]]),
+        reason=", ".join([*_UNREAD_REASONS.get(row["unread_acuity"], ()), *map(in_words, record.reasons[:3])]),
         completeness=record.completeness,
         gaps=list(record.gaps[:4]),
     )
+
+
+def in_words(reason: str) -> str:
+    """A reason as a person reads it: the id of a rule without its underscores, other reasons as they are."""
+    return reason.replace("_", " ") if re.fullmatch(r"[a-z0-9_]+", reason) else reason
 
 
 def _about(record: ClinicalRecord) -> str:
@@ -269,7 +287,7 @@ def _about(record: ClinicalRecord) -> str:
 )
 async def get_case(call: Call, body: SessionRef) -> CaseView:
     """One case for its doctor: the note line by line with its evidence, the red flags, the notes."""
-    row = await _case(call, body.session_id)
+    row = await case_of(call, body.session_id)
     record = record_from_json(row["record"])
     note = row["clinical_handover"]
     notes = await call.services.store.notes(body.session_id)
@@ -279,11 +297,19 @@ async def get_case(call: Call, body: SessionRef) -> CaseView:
         about=_about(record),
         strip=[Fact(label=label, words=describe(record.answer(slot))) for slot, label in _STRIP],
         flags=[
-            Flag(rule=flag.rule_id, version=flag.version, evidence=[_item(each) for each in flag.evidence])
+            Flag(
+                words=in_words(flag.rule_id),
+                rule=flag.rule_id,
+                version=flag.version,
+                evidence=[_item(each) for each in flag.evidence],
+            )
             for flag in record.flags
         ],
         sections=[_section(heading, note[heading]) for heading in HEADINGS] if note else [],
         footer=note["footer"] if note else "",
+        for_patient=note.get("for_patient", "") if note else "",
+        acuity=record.acuity.name.lower(),
+        lowered=Decision(reason=row["lowered_reason"], at=row["lowered_at"]) if row["lowered_at"] else None,
         notes=[Note(text=each["content"], at=each["created_at"]) for each in notes],
     )
 

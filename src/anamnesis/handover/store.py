@@ -7,6 +7,8 @@ from uuid import UUID
 
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of
+from anamnesis.clinical.record import ClinicalRecord, record_to_json
+from anamnesis.clinical.terms import Acuity
 from anamnesis.db.bus import notify
 from anamnesis.db.postgres import Database
 from anamnesis.kernel.errors import Conflict
@@ -15,7 +17,8 @@ from anamnesis.kernel.identity import Person
 Row = Mapping[str, Any]
 
 _CASE: Final = """
-SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.clinical_handover, c.id AS link_id,
+SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.version, s.clinical_handover, s.lowered_at,
+       s.lowered_reason, c.id AS link_id,
        c.patient_id, c.doctor_id, c.status::text AS connection_status, p.user_id AS patient_user_id,
        d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
@@ -42,6 +45,14 @@ ORDER BY (s.status = 'reviewed' AND unread.acuity = 0
 
 _NOTES: Final = """
 SELECT content, created_at, kind FROM clinician_notes WHERE session_id = $1 ORDER BY created_at, id"""
+
+_DOCTOR: Final = """
+SELECT c.doctor_id FROM intake_sessions s JOIN connections c ON c.id = s.connection_id WHERE s.id = $1"""
+
+_LOWER: Final = """
+UPDATE intake_sessions SET record = $3, acuity = $4, lowered_at = clock_timestamp(), lowered_by = $5,
+       lowered_reason = $6, version = version + 1, updated_at = clock_timestamp()
+WHERE id = $1 AND version = $2 AND archived_at IS NULL"""
 
 _LATEST_CHANGED: Final = """
 SELECT id, clinical_handover FROM intake_sessions
@@ -104,6 +115,21 @@ class PostgresHandoverStore:
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""
         return [dict(row) for row in await self.database.fetch(_NOTES, session_id)]
+
+    async def lower(
+        self, session_id: UUID, version: int, record: ClinicalRecord, actor: Person, reason: str, was: Acuity
+    ) -> bool:
+        """Write a lowered urgency with its audit line; False when the session has changed since that version."""
+        async with self.database.transaction() as connection:
+            done = await connection.execute(
+                _LOWER, session_id, version, record_to_json(record), int(record.acuity), actor.user_id, reason
+            )
+            if str(done) != "UPDATE 1":
+                return False
+            told = {"from": was.name.lower(), "to": record.acuity.name.lower(), "reason": reason}
+            await audit(connection, actor, "urgency_lowered", "intake_session", session_id, told)
+            await notify(connection, f"inbox:{await connection.fetchval(_DOCTOR, session_id)}")
+            return True
 
     async def latest_changed(self, connection_id: UUID) -> Row | None:
         """The connection's session that changed last."""

@@ -496,7 +496,9 @@ async def reset_session(
             last = _after_ready(session.record, interviewer)
             await _answer(tx, turn.session, turn.waiting.id, last, unchanged)
         old, new = session.record, interview.new_record()
-        new = replace(new, flags=old.flags, acuity=old.acuity, colour=old.colour, reasons=old.reasons)
+        new = replace(
+            new, flags=old.flags, acuity=old.acuity, colour=old.colour, reasons=old.reasons, lowered=old.lowered
+        )
         plan = interview.opening(new, interviewer.content)
         again = await tx.begin_again(session, plan.record, access.link.doctor_user_id)
         await _greet(tx, again, plan)

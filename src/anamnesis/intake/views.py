@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from anamnesis.clinical.lowering import told_colour
 from anamnesis.clinical.record import ClinicalRecord, NoneReported, Reported, record_from_json
 from anamnesis.clinical.sbar import STRATEGY, next_move, sbar_text
 from anamnesis.clinical.terms import Colour, Sex
@@ -308,8 +309,8 @@ def _vitals_data(record: ClinicalRecord) -> dict[str, Any]:
         "weight": {"value": vitals.weight_kg, "unit": "kg", "collectedAt": None},
         "bloodPressure": {"systolic": vitals.systolic_mmhg, "diastolic": vitals.diastolic_mmhg, "collectedAt": None},
         "currentStatus": None,
-        "triageDecision": _DECISIONS[record.colour],
-        "triageReason": _SAFE_REASONS.get(record.colour),
+        "triageDecision": _DECISIONS[told_colour(record)],
+        "triageReason": _SAFE_REASONS.get(told_colour(record)),
         "triageFactors": [],
         "vitalsStageCompleted": record.is_covered("vitals"),
     }
