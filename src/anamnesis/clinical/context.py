@@ -115,7 +115,7 @@ class Scene:
 
     def _in_segment(self, kind: str, segment: int) -> list[Match]:
         """Cues of a kind in a clause, leaving out those that are part of a finding's own words."""
-        return [each for each in self._by_segment[segment][kind] if each.last not in self._mention_places]
+        return [each for each in self._by_segment[segment][kind] if not {each.first, each.last} <= self._mention_places]
 
     # -- the assertion ---------------------------------------------------------------------------------------
 
