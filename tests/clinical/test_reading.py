@@ -142,7 +142,7 @@ def test_reading_takes_time_in_proportion_to_length(words):
     text = words * (200_000 // len(words))
     seconds(text[:20_000])
     short = min(seconds(text[:20_000]) for _ in range(3))
-    assert seconds(text) < 30 * max(short, 0.001)
+    assert seconds(text) < 30 * max(short, 0.005)
 
 
 def test_two_thousand_characters_are_read_in_milliseconds():

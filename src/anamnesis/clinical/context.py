@@ -115,7 +115,7 @@ class Scene:
 
     def _in_segment(self, kind: str, segment: int) -> list[Match]:
         """Cues of a kind in a clause, leaving out those that are part of a finding's own words."""
-        return [each for each in self._by_segment[segment][kind] if each.last not in self._mention_places]
+        return [each for each in self._by_segment[segment][kind] if not {each.first, each.last} <= self._mention_places]
 
     # -- the assertion ---------------------------------------------------------------------------------------
 
@@ -152,6 +152,9 @@ class Scene:
     def _is_negated_before(self, mention: Match) -> bool:
         words, breaks = self._read.words, self._read.breaks
         far, near, walls = self._negations, self._short_negations, self._walls
+        within = range(mention.first - 1 - _LIST_REACH, mention.first)
+        if far.isdisjoint(within) and near.isdisjoint(within):
+            return False
         commas, joined, listed = 0, 0, False
         for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
             gap = breaks[place + 1]
@@ -194,7 +197,7 @@ class Scene:
     def _is_answered_no(self, mention: Match) -> bool:
         """Whether an answer after it says no: "fever? no", "bleeding: none", "chest pain, SOB - nil"."""
         words, breaks, answers = self._read.words, self._read.breaks, self._cues.covers["answer_no"]
-        if not answers:
+        if answers.isdisjoint(range(mention.last + 1, mention.last + 1 + _ANSWER_REACH)):
             return False
         terminators = self._cues.covers["terminator"]
         for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
@@ -210,6 +213,8 @@ class Scene:
 
     def _is_mistaken(self, mention: Match) -> bool:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
+        if not (self._cues.covers["explained"] or self._cues.covers["mistaken"]):
+            return False
         if self._comes_within("explained", mention, 4):
             return True
         is_believed = any(self._cues.at("thinking", place) for place in range(mention.first - 4, mention.first))
