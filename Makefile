@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = $(PYTHON) scripts/bootstrap.py
 DIR ?= tests/edge/golden
 
-.PHONY: setup run test check fmt lock conformance bench eval matrix
+.PHONY: setup run test check fmt lock conformance bench eval model-matrix
 setup: ; @$(RUN) setup
 run: ; @$(RUN) run
 test: ; @$(RUN) test
@@ -13,4 +13,4 @@ lock: ; @$(RUN) lock
 conformance: ; @$(RUN) conformance $(DIR)
 bench: ; @$(RUN) bench
 eval: ; @$(RUN) eval
-matrix: ; @$(RUN) matrix
+model-matrix: ; @$(RUN) model-matrix

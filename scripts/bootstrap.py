@@ -142,12 +142,19 @@ def check(rest: list[str]) -> int:
     for command in CHECKS:
         if status := tool(*command):
             return status
-    return tool(*PYTEST, "-m", "not slow", *rest)
+    return quick(rest)
+
+
+def quick(rest: list[str]) -> int:
+    """The quick tests side by side: they wait for the database and for clocks more than they work."""
+    return tool(*PYTEST, "-n", str((os.cpu_count() or 1) + 1), "-m", "not slow", *rest)
 
 
 def test(rest: list[str]) -> int:
-    """The whole suite."""
-    return tool(*PYTEST, *rest)
+    """The whole suite: the quick tests, then those that load or kill things, each alone. Further arguments choose."""
+    if rest:
+        return tool(*PYTEST, *rest)
+    return quick([]) or tool(*PYTEST, "-m", "slow")
 
 
 def fmt(_: list[str]) -> int:
@@ -177,7 +184,7 @@ def lock(_: list[str]) -> int:
     )
 
 
-def matrix(rest: list[str]) -> int:
+def model_matrix(rest: list[str]) -> int:
     """Every way a provider fails, with the long cells too; what each cell came to goes to var/matrix.jsonl."""
     found = ROOT / "var" / "matrix.jsonl"
     found.parent.mkdir(exist_ok=True)
@@ -195,7 +202,7 @@ TASKS: dict[str, Callable[[list[str]], int]] = {
     "lock": lock,
     "conformance": lambda rest: tool("python", "tests/edge/conformance.py", *rest),
     "bench": lambda rest: tool("python", "tests/bench.py", *rest),
-    "matrix": matrix,
+    "model-matrix": model_matrix,
     "eval": lambda rest: tool("anamnesis", "eval", *rest),
 }
 

@@ -1,5 +1,6 @@
 """A whole clinic for tests: the real application over a fresh database, and people to act in it."""
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -77,8 +78,8 @@ async def closing(app: App):
         await app.database.close()
 
 
-async def http(asgi, method, path, *, who=None, body=None, headers=None, query=""):
-    """One HTTP request against the application: (status, headers, body text)."""
+async def http(asgi, method, path, *, who=None, body=None, headers=None, query="", stays=False):
+    """One HTTP request against the application: (status, headers, body text). stays waits for a stream to end."""
     given = {"host": "127.0.0.1:8000", **(headers or {})}
     if who is not None:
         given["authorization"] = f"Bearer {ISSUER_OF_TESTS.token(claims(who))}"
@@ -93,6 +94,8 @@ async def http(asgi, method, path, *, who=None, body=None, headers=None, query="
     sent, asked = [], [{"type": "http.request", "body": payload, "more_body": False}]
 
     async def receive():
+        if stays and not asked:
+            await asyncio.Event().wait()
         return asked.pop() if asked else {"type": "http.disconnect"}
 
     async def send(message):

@@ -43,6 +43,13 @@ PROMISED = {
     "I38": "A stopping process cuts nobody off and is gone within ten seconds",
     "I40": "Any bytes are answered in an orderly way, at constant memory",
     "I43": "An invalid configuration ends the process at once, naming variables and never values",
+    "J1": "Whatever becomes of the issuer, known keys serve on, and an unknown one is asked for once in thirty seconds",
+    "J2": "A new signing key is accepted within half a minute, and a withdrawn one ends",
+    "J3": "A token's times hold to the second of the leeway",
+    "J4": "One algorithm, keys of the configured issuer only, whatever a token's header says",
+    "J5": "Another audience, issuer, party or kind of token is refused",
+    "J6": "Nobody gains by an unknown subject, a closed account or somebody else's e-mail address",
+    "J7": "One credential in its one place: two of them, or one in an address, are none",
 }
 
 

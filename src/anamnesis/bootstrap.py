@@ -415,7 +415,7 @@ async def ask_once(provider: Provider, ai: Ai) -> ModelCall:
         "answered",
         input_tokens=said.usage.input_tokens,
         output_tokens=said.usage.output_tokens,
-        cost_microusd=cost_microusd(priced(vendor.model, ai), said),
+        cost_microusd=cost_microusd(priced(vendor.model, ai), said.usage),
         latency_ms=round((time.monotonic() - started) * 1000),
     )
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -126,6 +128,18 @@ def test_an_intake_completes_with_scripts_off(demo, browser, problems):
         page.fill("#content", words)
         page.get_by_role("button", name="Send").click()
     assert "Your answers are with your doctor" in page.locator(".bubble.model").last.inner_text()
+    assert problems == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_time_is_the_readers_own_or_says_that_it_is_utc(demo, browser, problems, scripts):
+    doctor = page_of(browser, problems, java_script_enabled=scripts, timezone_id="Africa/Kampala", locale="en-GB")
+    doctor.goto(demo["Doctor"])
+    doctor.locator("a[href*='/doctor/case/']").first.click()
+    time_of_day = doctor.locator("time.at").first
+    moment = datetime.fromisoformat(time_of_day.get_attribute("datetime"))
+    here = f"{moment.astimezone(ZoneInfo('Africa/Kampala')):%H:%M}"
+    assert time_of_day.inner_text() == (here if scripts else f"{moment.astimezone(UTC):%H:%M} UTC")
     assert problems == []
 
 

@@ -68,6 +68,7 @@ async def test_a_superuser_passes_every_gate_and_keeps_the_role():
         assert admitted == replace(person, is_superuser=True)
 
 
+@pytest.mark.proves("J6")
 async def test_somebody_never_seen_before_is_a_patient_without_a_profile():
     store = InMemoryCareStore()
     person = await Door(store).admit(a_procedure(Allow.PATIENT), Request("r1", Claims("user_new")))
@@ -86,6 +87,7 @@ async def test_a_person_is_read_once_in_each_request_and_never_remembered():
         await door.admit(a_procedure(Allow.PROTECTED), signed_in(person))
 
 
+@pytest.mark.proves("J6")
 async def test_somebody_deactivated_may_do_what_anybody_may_and_no_more():
     person = a_person(Role.SUPER_ADMIN)
     door = Door(a_clinic(person, is_active=False), superusers={person.subject})

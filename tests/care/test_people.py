@@ -312,3 +312,14 @@ async def test_a_consent_stands_once_until_it_is_taken_back_and_every_step_is_on
     assert [row["version"] for row in kept] == ["1", "2"]
     noted = await owner.fetch("SELECT action FROM audit_logs WHERE action LIKE 'consent%' ORDER BY created_at")
     assert [row["action"] for row in noted] == ["consent_given", "consent_given", "consent_withdrawn"]
+
+
+@pytest.mark.proves("J6")
+async def test_two_people_with_one_email_address_are_two_accounts_and_share_nothing(app, owner):
+    await a_doctor(app)
+    await caller(app, "impostor").call("user.getMe")
+    await owner.execute("UPDATE users SET email = 'doctor@example.test'")
+    impostor = await caller(app, "impostor").call("user.me")
+    assert (impostor["email"], impostor["primaryRole"], impostor["doctor"]) == ("doctor@example.test", "patient", None)
+    with pytest.raises(NotPermitted):
+        await caller(app, "impostor").call("doctor.getMyProfile")

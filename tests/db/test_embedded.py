@@ -130,3 +130,40 @@ def test_the_service_connects_as_a_role_that_owns_nothing(folder):
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         query(server.dsn(APP), "DELETE FROM chat_messages")
     server.stop()
+
+
+@pytest.mark.proves("I12")
+@pytest.mark.parametrize("setting", ["fsync", "full_page_writes", "synchronous_commit"])
+def test_each_setting_that_could_lose_a_message_is_refused_by_name(folder, setting):
+    server = start_embedded(folder, settings={setting: "off"})
+
+    async def problems():
+        connection = await asyncpg.connect(server.dsn(OWNER, "postgres"))
+        found = await durability_problems(connection)
+        await connection.close()
+        return found
+
+    assert asyncio.run(problems()) == (f"{setting} is off",)
+    server.stop()
+
+
+def a_folder_that_says(folder, version):
+    """A folder with a `postgres` that is only good for telling its version."""
+    folder.mkdir(parents=True)
+    program = folder / "postgres"
+    program.write_text(f"#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n")
+    program.chmod(0o755)
+    return folder
+
+
+def test_a_named_folder_beats_the_newest_system_one_which_beats_a_wheel(tmp_path, monkeypatch):
+    named = a_folder_that_says(tmp_path / "named", "15.9")
+    system = {major: a_folder_that_says(tmp_path / "system" / major / "bin", f"{major}.1") for major in ("14", "16")}
+    a_folder_that_says(tmp_path / "system" / "15" / "bin", "15.1")
+    monkeypatch.setattr(binaries, "_SYSTEM", tmp_path / "system")
+    assert binaries.find_programs(str(named)) == named
+    assert binaries.find_programs(None) == system["16"]
+    with pytest.raises(binaries.NoPostgres):
+        binaries.find_programs(str(system["14"]))
+    monkeypatch.setattr(binaries, "_SYSTEM", tmp_path / "nothing")
+    assert binaries.find_programs(None) in list(binaries._wheel_folders())

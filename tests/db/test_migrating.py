@@ -43,3 +43,34 @@ async def test_a_step_that_fails_leaves_nothing_of_itself(clinic, owner):
 
 async def test_a_fresh_database_lacks_everything_and_ours_nothing(owner):
     assert await pending(owner) == ()
+
+
+@pytest.mark.parametrize("lets_go", [True, False])
+async def test_a_lock_held_by_others_is_asked_for_briefly_and_often_and_never_waited_for_long(
+    clinic, owner, monkeypatch, lets_go
+):
+    monkeypatch.setattr("anamnesis.db.migrating._LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr("anamnesis.db.migrating._LOCK_ATTEMPTS", 4)
+    step = Migration(9001, "9001_users.sql", "ALTER TABLE users ADD COLUMN nickname text")
+    holding = owner.transaction()
+    await holding.start()
+    await owner.execute("SELECT count(*) FROM users")
+    running = asyncio.create_task(run(clinic, step))
+    await asyncio.sleep(0.1)
+    # Whoever comes after the waiting step is not kept behind it for longer than its patience.
+    other = await asyncpg.connect(clinic.app_dsn)
+    await asyncio.wait_for(other.fetchval("SELECT count(*) FROM users"), 1)
+    await other.close()
+    if lets_go:
+        await holding.rollback()
+        assert await running == ("9001_users.sql",)
+    else:
+        with pytest.raises(MigrationRefused, match="too long for a lock"):
+            await running
+        await holding.rollback()
+
+
+async def test_a_step_runs_under_a_lock_timeout_of_two_seconds(clinic, owner):
+    told = "CREATE TABLE told AS SELECT current_setting('lock_timeout') AS patience"
+    await run(clinic, Migration(9001, "9001_told.sql", told))
+    assert await owner.fetchval("SELECT patience FROM told") == "2s"

@@ -82,6 +82,7 @@ OUTAGES = {
 }
 
 
+@pytest.mark.proves("J1")
 @pytest.mark.parametrize("outage", OUTAGES)
 async def test_an_outage_at_the_start_leaves_everyone_anonymous_and_is_over_with_the_outage(outage):
     async with key_server() as server:
@@ -97,6 +98,7 @@ async def test_an_outage_at_the_start_leaves_everyone_anonymous_and_is_over_with
         assert await verifier.verify(token())
 
 
+@pytest.mark.proves("J1")
 @pytest.mark.parametrize("outage", OUTAGES)
 async def test_known_keys_serve_for_a_day_and_more_of_any_outage_and_never_wait_for_it(outage):
     async with key_server() as server:
@@ -122,6 +124,7 @@ async def test_a_server_that_is_not_there_is_an_outage():
     assert keys.state is KeyState.DOWN
 
 
+@pytest.mark.proves("J1")
 async def test_a_flood_of_unknown_key_ids_asks_the_issuer_once_in_thirty_seconds():
     async with key_server() as server:
         held = HeldClock()
@@ -138,6 +141,7 @@ async def test_a_flood_of_unknown_key_ids_asks_the_issuer_once_in_thirty_seconds
         assert server.asked == 2
 
 
+@pytest.mark.proves("J1")
 async def test_a_slow_issuer_delays_unknown_keys_alone():
     async with key_server() as server:
         held = HeldClock()
@@ -153,6 +157,7 @@ async def test_a_slow_issuer_delays_unknown_keys_alone():
         assert await unknown is None
 
 
+@pytest.mark.proves("J2")
 async def test_a_new_key_is_accepted_half_a_minute_after_the_last_look_at_the_latest():
     async with key_server() as server:
         held = HeldClock()
@@ -165,6 +170,7 @@ async def test_a_new_key_is_accepted_half_a_minute_after_the_last_look_at_the_la
         assert await verifier.verify(token())
 
 
+@pytest.mark.proves("J2")
 async def test_a_withdrawn_key_ends_with_the_next_renewal_even_for_remembered_tokens():
     async with key_server() as server:
         held = HeldClock()

@@ -208,6 +208,7 @@ def verifier(clock: HeldClock | None = None, expected: Expected = EXPECTED) -> V
     return Verifier(PemKeys(pem("first")), expected, clock=clock or HeldClock())
 
 
+@pytest.mark.proves("J3", "J4", "J5")
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_no_token_that_should_not_be_accepted_is(attack):
     assert await verifier().verify(ATTACKS[attack]) is None
@@ -341,6 +342,7 @@ REQUESTS = {
 }
 
 
+@pytest.mark.proves("J7")
 @pytest.mark.parametrize("case", REQUESTS)
 async def test_a_request_is_whose_credential_it_carries(case):
     asked, subject = REQUESTS[case]

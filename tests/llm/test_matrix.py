@@ -472,7 +472,7 @@ async def test_a_provider_that_flaps_is_shut_now_and_then_and_nobody_goes_withou
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    "ANAMNESIS_MATRIX" not in os.environ, reason="half a minute for each provider: `make matrix` runs it"
+    "ANAMNESIS_MATRIX" not in os.environ, reason="half a minute for each provider: `make model-matrix` runs it"
 )
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_with_the_deadline_of_production_a_hang_is_over_in_time(clinic, figures, vendor):

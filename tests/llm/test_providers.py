@@ -225,6 +225,16 @@ async def test_a_refusal_is_a_refusal(server, model):
     assert isinstance(await failure(model), ModelRefused)
 
 
+async def test_an_answer_that_breaks_off_is_not_continued_behind_our_back(server):
+    model = vendor_at(server.url, GEMINI)
+    body = envelope(GEMINI, '{"reply": ')
+    body["candidates"][0] |= {"finishReason": "CONTINUATION", "continuationToken": "AAAA"}
+    server.will(raw(json.dumps(body)))
+    assert isinstance(await failure(model), ModelBroken)
+    assert len(server.calls) == 1
+    await model.aclose()
+
+
 async def test_thoughts_are_no_part_of_the_answer(server):
     model = vendor_at(server.url, GEMINI)
     body = envelope(GEMINI, "x")

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import pytest
 from in_memory import InMemoryCallBook
 
+from anamnesis.db.model_calls import PostgresCallBook
+from anamnesis.db.postgres import Database
 from anamnesis.kernel.calls import Sign
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.llm.port import (
@@ -297,3 +299,23 @@ async def test_without_a_price_the_cost_is_unknown():
     await relay.complete(PROMPT, deadline_s=1)
     await relay.written()
     assert book.calls[0].cost_microusd is None
+
+
+HOSTILE = [
+    replace(GOOD, model="x\x00y"), replace(GOOD, model="I have a headache, says Jane"), replace(GOOD, model="m" * 9999),
+    replace(GOOD, usage=Usage(10**30, -5)),
+    Completion(json.dumps({"reply": QUESTION, "facts": [0] * 20_000}), "stop", model="m-1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", HOSTILE, ids=range(len(HOSTILE)))
+async def test_what_a_provider_tells_of_itself_is_not_trusted_either(clinic, owner, said):
+    database = Database(clinic.app_dsn)
+    relay, _ = a_relay([said], book=PostgresCallBook(database))
+    await relay.complete(replace(PROMPT, session_id=None), deadline_s=1)
+    await relay.written()
+    row = await owner.fetchrow("SELECT model, input_tokens, output_tokens, facts_dropped FROM model_calls")
+    assert row["model"] in ("gemini-1", "m-1")
+    assert (row["input_tokens"], row["output_tokens"]) in ((900, 60), (None, None))
+    assert row["facts_dropped"] <= 1000
+    await database.close()

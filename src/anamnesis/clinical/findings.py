@@ -1,122 +1,118 @@
 """Read what words say: which findings are mentioned, and whether they are affirmed, denied, past, or another's.
 
-The method is ConText (Harkema et al. 2009, J Biomed Inform 42:839): cues around a mention, with scopes that end
-at terminators. Benign phrases and pseudo-negations are taken out first. Reading is linear in the text's length.
+Four steps: spell (``spelling``), take out what only looks like danger (``benign``), find phrases (``lexicon``), and
+weigh each in its context (``context``). Reading is linear in the text's length and never raises.
 """
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from anamnesis.clinical.lexicon import Lexicon
+from anamnesis.clinical.context import Scene
+from anamnesis.clinical.lexicon import CUE, Lexicon, Match, Refinement
 from anamnesis.clinical.terms import Assertion, Finding
+from anamnesis.clinical.words import Words, fold
 
-_STRAIGHT: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
-_SENTENCE_END: Final = re.compile(r"[.;!?\n]+(?=\s|$)|\n")
-_WORD: Final = re.compile(r"[\w']+")
-_ANSWERED_NO: Final = re.compile(r"\W{0,3}[?:=\-]\s*(?:no|none|nil|nope|never|negative|hapana|nedda)\b")
-_SCOPE_WORDS: Final = 7
-_LIST_SCOPE_WORDS: Final = 20
-_BREAKS_LIST: Final = re.compile(r"\b(?:i|he|she|it|my|is|am|has|have|had|was|but|now|then|because)\b")
+__all__ = ["NO_CONTEXT", "ReadingContext", "fold", "read_findings"]
+
+_BENIGN: Final = "benign"
 
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
-    start: int
-    end: int
-    text: str
+class ReadingContext:
+    """What was asked just before: the findings a bare "yes" or "no" speaks of."""
+
+    asked_concepts: frozenset[str] = frozenset()
 
 
-def fold(text: str) -> str:
-    """The text in the form it is matched in, character for character: lower case, plain quotes."""
-    straight = text.translate(_STRAIGHT)
-    return "".join(low if len(low := character.lower()) == 1 else character for character in straight)
+NO_CONTEXT: Final = ReadingContext()
 
 
-def read_findings(text: str, lexicon: Lexicon, *, message_id: str = "") -> tuple[Finding, ...]:
+def read_findings(
+    text: str, lexicon: Lexicon, *, context: ReadingContext = NO_CONTEXT, message_id: str = ""
+) -> tuple[Finding, ...]:
     """Every finding the text mentions, in order of place, with its assertion and verbatim quote.
 
-    Never raises, whatever the text.
+    A bare yes or no at the start answers the context's question: no denies all that was asked, yes affirms it when
+    one thing was asked (of several, yes does not say which). Never raises, whatever the text.
     """
-    folded = fold(text)
-    masked = lexicon.benign.sub(lambda match: " " * len(match.group()), folded)
-    cue_text = lexicon.pseudo_negations.sub(lambda match: "_" * len(match.group()), masked)
-    sentences = _sentences(folded)
-    found = [
-        Finding(
-            concept,
-            _assertion(concept, match.span(), cue_text, sentences, lexicon),
-            match.start(),
-            match.end(),
-            text[match.start() : match.end()],
-            message_id,
+    read = lexicon.tokenise(text)
+    nothing_hidden = [False] * len(read)
+    first = lexicon.benign.find(read, nothing_hidden)
+    hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN])
+    matches = lexicon.meaning.find(read, hidden)
+    pseudo = [match for match in first if match.name != _BENIGN]
+    scene = Scene(read, matches, pseudo, lexicon.attributes)
+    mentions = [match for match in matches if not match.name.startswith(CUE)]
+    found = [_finding(match, text, read, scene, lexicon, message_id) for match in mentions]
+    found.extend(_answered(text, read, matches, context, message_id))
+    named = _refined(found, lexicon.refinements)
+    return tuple(sorted(_with_implied(named, lexicon), key=lambda each: (each.start, each.end, each.concept)))
+
+
+def _hidden(length: int, benign: Iterable[Match]) -> list[bool]:
+    hidden = [False] * length
+    for match in benign:
+        hidden[match.first : match.last + 1] = [True] * (match.last + 1 - match.first)
+    return hidden
+
+
+def _finding(match: Match, text: str, read: Words, scene: Scene, lexicon: Lexicon, message_id: str) -> Finding:
+    if match.name in lexicon.attributes:
+        assertion = Assertion.DENIED if scene.is_denied(match) else Assertion.AFFIRMED
+    else:
+        assertion = scene.assertion(
+            match,
+            is_still_dangerous=match.name in lexicon.still_dangerous,
+            is_own_wish=match.name in lexicon.own_wishes,
         )
-        for concept, pattern in lexicon.concepts
-        for match in pattern.finditer(masked)
+    start, end = read.starts[match.first], read.ends[match.last]
+    return Finding(match.name, assertion, start, end, text[start:end], message_id)
+
+
+def _answered(
+    text: str, read: Words, matches: Sequence[Match], context: ReadingContext, message_id: str
+) -> list[Finding]:
+    """What a bare yes or no says of what was asked."""
+    opening = {match.name for match in matches if match.first == 0}
+    if not context.asked_concepts or not len(read):
+        return []
+    said_no, said_yes = CUE + "answer_no" in opening, CUE + "answer_yes" in opening
+    if not said_no and not (said_yes and len(context.asked_concepts) == 1):
+        return []
+    start, end = read.starts[0], read.ends[0]
+    assertion = Assertion.DENIED if said_no else Assertion.AFFIRMED
+    return [
+        Finding(concept, assertion, start, end, text[start:end], message_id)
+        for concept in sorted(context.asked_concepts)
     ]
-    return tuple(sorted(found, key=lambda finding: (finding.start, finding.end, finding.concept)))
 
 
-def _sentences(text: str) -> list[_Sentence]:
-    sentences, start = [], 0
-    for match in _SENTENCE_END.finditer(text):
-        sentences.append(_Sentence(start, match.end(), text[start : match.end()]))
-        start = match.end()
-    sentences.append(_Sentence(start, len(text), text[start:]))
-    return sentences
+def _refined(found: Sequence[Finding], refinements: Iterable[Refinement]) -> list[Finding]:
+    """The findings, each named as exactly as the rest of the message allows."""
+    present = {each.concept for each in found if each.assertion is Assertion.AFFIRMED}
+    named = list(found)
+    for refinement in refinements:
+        if refinement.of.isdisjoint(present) or not refinement.unless.isdisjoint(present):
+            continue
+        if any(group.isdisjoint(present) for group in refinement.with_):
+            continue
+        named = [
+            _renamed(each, refinement) for each in named if refinement.becomes or each.concept not in refinement.of
+        ]
+        present = {each.concept for each in named if each.assertion is Assertion.AFFIRMED}
+    return named
 
 
-def _assertion(
-    concept: str, span: tuple[int, int], text: str, sentences: list[_Sentence], lexicon: Lexicon
-) -> Assertion:
-    start, end = span
-    sentence = next(
-        each for each in sentences if each.start <= start < max(each.end, start + 1) or each is sentences[-1]
-    )
-    before, after = text[sentence.start : start], text[end : max(sentence.end, end)]
-    whole = text[sentence.start : max(sentence.end, end)]
-    cues = lexicon.cues
-    if _is_negated(before, cues) or _ANSWERED_NO.match(after):
-        return Assertion.DENIED
-    if cues["hypothetical"].search(whole) and not cues["first_person_danger"].search(whole):
-        return Assertion.HYPOTHETICAL
-    if _is_someone_else(before, whole, cues):
-        return Assertion.SOMEONE_ELSE
-    if cues["past"].search(whole) and not cues["reopening"].search(whole):
-        return Assertion.PAST
-    if cues["resolved"].search(after):
-        return Assertion.AFFIRMED if concept in lexicon.still_dangerous else Assertion.RESOLVED
-    return Assertion.AFFIRMED
+def _renamed(finding: Finding, refinement: Refinement) -> Finding:
+    return replace(finding, concept=refinement.becomes) if finding.concept in refinement.of else finding
 
 
-def _is_negated(before: str, cues: "dict[str, re.Pattern[str]] | object") -> bool:
-    """Whether a negation before the mention reaches it: few words away, or along a list, with no terminator between."""
-    assert isinstance(cues, dict)
-    negations = list(cues["negation"].finditer(before))
-    if not negations:
-        return False
-    between = before[negations[-1].end() :]
-    if cues["terminator"].search(between):
-        return False
-    words = len(_WORD.findall(between))
-    is_list = bool(re.search(r",|\bor\b|\band\b|/", between)) and not _BREAKS_LIST.search(between)
-    return words <= _SCOPE_WORDS - 2 or (is_list and words <= _LIST_SCOPE_WORDS)
-
-
-def _is_someone_else(before: str, whole: str, cues: "dict[str, re.Pattern[str]] | object") -> bool:
-    """Whether it happened to a person who is not the patient: told in the past, or as family history.
-
-    Somebody spoken of in the present is the patient of the message: "my son is fitting".
-    """
-    assert isinstance(cues, dict)
-    if cues["family_history"].search(whole):
-        return True
-    relations = list(cues["relation"].finditer(before))
-    if not relations:
-        return False
-    between = before[relations[-1].end() :]
-    if re.search(r"\b(?:i|me|my)\b", between):
-        return False
-    return bool(cues["told_in_past"].search(between + " " + whole[len(before) :])) and not cues["reopening"].search(
-        whole
-    )
+def _with_implied(found: Iterable[Finding], lexicon: Lexicon) -> list[Finding]:
+    """The findings and what they imply: convulsing now is a convulsion. Nothing twice for the same words."""
+    out: dict[tuple[str, int, int], Finding] = {}
+    for finding in found:
+        out.setdefault((finding.concept, finding.start, finding.end), finding)
+        for concept in lexicon.implies.get(finding.concept, ()):
+            out.setdefault((concept, finding.start, finding.end), replace(finding, concept=concept))
+    return list(out.values())

@@ -1,72 +1,522 @@
-"""The lexicon: which words mean which finding, compiled from plain phrases.
+"""The lexicon: which words mean which finding, compiled from plain phrases into one matcher.
 
-A phrase is words; ``{a|b}`` is a choice, ``~3`` lets up to three other words stand between, ``*`` ends a word that may
-go on. ``chest ~2 {pain*|hurt*}`` finds "my chest really hurts".
+A phrase is words. ``<pain>`` stands for any word of that class, ``{a|b c}`` is a choice, ``stab*`` a word's beginning,
+``#38-43`` a number in that range, ``~3`` lets up to three other words stand between, ``&3`` the same in either order.
+A gap never runs over a negation, "but", or a comma; ``~~3`` may cross a comma. ``chest &3 <pain>`` finds "my chest
+really hurts" and "pain in the chest". Matching starts at each phrase's rarest word, so it is linear in the text.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
-_TOKEN: Final = re.compile(r"\{[^}]*\}|~\d+|[^\s{}]+")
-_BETWEEN: Final = r"[^\w'?.!;]+"
-#: A negation or a turn between two words of a phrase breaks it: "vomiting but no blood".
-_GAP_WORD: Final = r"(?!(?:no|not|never|without|but|nor)\b)[\w']+"
+from anamnesis.clinical.spelling import LONGEST_STEM, Spelling
+from anamnesis.clinical.words import Break, Words, tokenise
+
+_PIECE: Final = re.compile(r"\{[^}]*\}|<[a-z_]+>|[~&]{1,2}\d+|#[\d.\-]*|[^\s{}<>]+|[{}<>]")
+_INNER: Final = re.compile(r"\{[^{}]*?(\{[^{}]*\})")
+_BRACES: Final = frozenset("{}<>")
+_RANGE: Final = re.compile(r"#(?:(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?)?")
+#: A gap between the words of a phrase never runs over these: "vomiting but no blood".
+GAP_STOPS: Final = frozenset({"no", "not", "never", "without", "nor", "but", "except", "hakuna", "sina", "hana"})
+_COMMON: Final = frozenset(
+    [
+        "i",
+        "am",
+        "is",
+        "my",
+        "me",
+        "he",
+        "she",
+        "it",
+        "the",
+        "a",
+        "an",
+        "to",
+        "of",
+        "in",
+        "on",
+        "at",
+        "and",
+        "or",
+        "not",
+        "no",
+        "can't",
+        "have",
+        "has",
+        "had",
+        "do",
+        "does",
+        "was",
+        "be",
+        "been",
+        "been",
+        "so",
+        "too",
+        "very",
+        "up",
+        "out",
+        "down",
+        "all",
+        "any",
+        "this",
+        "that",
+        "with",
+        "for",
+        "from",
+        "his",
+        "her",
+        "him",
+        "we",
+        "our",
+        "you",
+        "since",
+        "now",
+        "when",
+        "after",
+        "some",
+        "get",
+        "got",
+        "go",
+        "going",
+        "one",
+        "two",
+        "much",
+        "lot",
+        "bad",
+        "feel",
+        "feeling",
+        "like",
+    ]
+)
+_NUMBERS: Final = {
+    word: float(value)
+    for value, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
+    )
+} | {"thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "hundred": 100.0, "twice": 2.0, "thrice": 3.0}
+
+
+def number_of(word: str) -> float | None:
+    """The number a token says ("38,5", "seven"; of "120/80" the first), or None."""
+    if word[:1].isdigit():
+        whole, _, _ = word.partition("/")
+        try:
+            return float(whole.replace(",", "."))
+        except ValueError:
+            return None
+    return _NUMBERS.get(word)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One compiled phrase: symbols in order.
+
+    gaps[i] is how many words may stand before symbol i, crosses[i] whether a comma may; anchor is the rarest symbol.
+    """
+
+    name: str
+    symbols: tuple[int, ...]
+    gaps: tuple[int, ...]
+    crosses: tuple[bool, ...]
+    anchor: int
+    wants: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A phrase found: its name and the tokens [first, last] it spans."""
+
+    name: str
+    first: int
+    last: int
+
+
+class Symbols:
+    """The alphabet phrases are written in: each distinct set of words, beginnings and number ranges is one symbol."""
+
+    def __init__(self) -> None:
+        self._ids: dict[frozenset[str], int] = {}
+        self._sets: list[frozenset[str]] = []
+        self._words: dict[str, list[int]] = defaultdict(list)
+        self._stems: dict[str, list[int]] = defaultdict(list)
+        self._ranges: list[tuple[float, float, int]] = []
+        self._read: dict[str, frozenset[int]] = {}
+
+    def symbol(self, atoms: frozenset[str]) -> int:
+        """The number of this set of atoms, new or known."""
+        if atoms in self._ids:
+            return self._ids[atoms]
+        number = len(self._sets)
+        self._ids[atoms] = number
+        self._sets.append(atoms)
+        for atom in atoms:
+            bounds = _RANGE.fullmatch(atom)
+            if bounds:
+                low, high = bounds.groups()
+                self._ranges.append((float(low or 0), float(high or (low and 1e9) or 1e9), number))
+            elif atom.endswith("*"):
+                self._stems[atom[:-1]].append(number)
+            else:
+                self._words[atom].append(number)
+        return number
+
+    def commonness(self, number: int) -> int:
+        """How often a symbol will be met, roughly: an anchor should be low."""
+        atoms = self._sets[number]
+        return sum(100 if atom in _COMMON else 60 if atom.startswith("#") else 1 for atom in atoms)
+
+    def read(self, word: str) -> frozenset[int]:
+        """Every symbol this word can stand for."""
+        known = self._read.get(word)
+        if known is None:
+            known = frozenset(self._reading(word))
+            if len(self._read) < _MEMORY:
+                self._read[word] = known
+        return known
+
+    def _reading(self, word: str) -> Iterator[int]:
+        yield from self._words.get(word, ())
+        for length in range(2, min(len(word), LONGEST_STEM) + 1):
+            yield from self._stems.get(word[:length], ())
+        value = number_of(word)
+        if value is not None:
+            yield from (number for low, high, number in self._ranges if low <= value <= high)
+
+
+#: Words are remembered up to so many, so that no message can fill the memory.
+_MEMORY: Final = 50_000
+_NOTHING: Final = frozenset[int]()
+
+
+class Matcher:
+    """Finds every phrase of a set in the tokens of a message."""
+
+    def __init__(self, symbols: Symbols, phrases: Iterable[Phrase]) -> None:
+        self._symbols = symbols
+        self._by_anchor: dict[int, list[Phrase]] = defaultdict(list)
+        for phrase in phrases:
+            self._by_anchor[phrase.symbols[phrase.anchor]].append(phrase)
+        self._anchored: dict[str, tuple[Phrase, ...]] = {}
+
+    def find(self, read: Words, hidden: Sequence[bool]) -> list[Match]:
+        """Matches in order of place; of one name's overlapping matches the first longest. Hidden tokens say nothing."""
+        said = [_NOTHING if hide else self._symbols.read(word) for word, hide in zip(read.words, hidden, strict=True)]
+        heard = frozenset().union(*said)
+        stops = [word in GAP_STOPS for word in read.words]
+        found = {
+            Match(phrase.name, *span)
+            for place, word in enumerate(read.words)
+            if said[place]
+            for phrase in self._anchored_at(word)
+            if phrase.wants <= heard and (span := _span(phrase, place, said, stops, read.breaks))
+        }
+        return list(_longest(found))
+
+    def _anchored_at(self, word: str) -> tuple[Phrase, ...]:
+        """The phrases whose rarest word this word can be."""
+        known = self._anchored.get(word)
+        if known is None:
+            known = tuple(phrase for symbol in self._symbols.read(word) for phrase in self._by_anchor.get(symbol, ()))
+            if len(self._anchored) < _MEMORY:
+                self._anchored[word] = known
+        return known
+
+
+def _span(
+    phrase: Phrase, place: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
+) -> tuple[int, int] | None:
+    """The tokens this phrase spans with its anchor at place, or None. The nearest word of each symbol is taken."""
+    first = last = place
+    for number in range(phrase.anchor + 1, len(phrase.symbols)):
+        step = _forward(phrase, number, last, said, stops, breaks)
+        if step is None:
+            return None
+        last = step
+    for number in range(phrase.anchor - 1, -1, -1):
+        step = _backward(phrase, number, first, said, stops, breaks)
+        if step is None:
+            return None
+        first = step
+    return first, last
+
+
+def _forward(
+    phrase: Phrase, number: int, at: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
+) -> int | None:
+    wanted, limit = phrase.symbols[number], Break.COMMA if phrase.crosses[number] else Break.NONE
+    for place in range(at + 1, min(at + 2 + phrase.gaps[number], len(said))):
+        if breaks[place] > limit:
+            return None
+        if wanted in said[place]:
+            return place
+        if stops[place]:
+            return None
+    return None
+
+
+def _backward(
+    phrase: Phrase, number: int, at: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
+) -> int | None:
+    gap, limit = phrase.gaps[number + 1], Break.COMMA if phrase.crosses[number + 1] else Break.NONE
+    wanted = phrase.symbols[number]
+    for place in range(at - 1, max(at - 2 - gap, -1), -1):
+        if breaks[place + 1] > limit:
+            return None
+        if wanted in said[place]:
+            return place
+        if stops[place]:
+            return None
+    return None
+
+
+def _longest(found: Iterable[Match]) -> Iterator[Match]:
+    ordered = sorted(found, key=lambda match: (match.first, match.first - match.last, match.name))
+    reached: dict[str, int] = {}
+    for match in ordered:
+        if match.first > reached.get(match.name, -1):
+            reached[match.name] = match.last
+            yield match
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """A mention named more exactly by what else the same message says: ``of`` becomes ``becomes``.
+
+    Every group of with_ must be met by another affirmed finding, and none of unless may be. An empty ``becomes``
+    means the mention is no finding at all ("drooling" while "teething").
+    """
+
+    of: frozenset[str]
+    becomes: str
+    with_: tuple[frozenset[str], ...]
+    unless: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Compiled concepts in the order of the file, and the cues that say what words assert of them."""
+    """All that reading needs, compiled once: spelling, the two matchers, and what findings imply of one another."""
 
-    concepts: tuple[tuple[str, re.Pattern[str]], ...]
-    benign: re.Pattern[str]
-    pseudo_negations: re.Pattern[str]
-    cues: Mapping[str, re.Pattern[str]]
+    spelling: Spelling
+    benign: Matcher
+    meaning: Matcher
+    concepts: frozenset[str]
+    refinements: tuple[Refinement, ...]
+    implies: Mapping[str, tuple[str, ...]]
     still_dangerous: frozenset[str]
+    attributes: frozenset[str]
+    own_wishes: frozenset[str]
+
+    def tokenise(self, text: str) -> Words:
+        """The text's tokens as this lexicon spells them."""
+        return self.spelling.rewritten(tokenise(text, self.spelling.spell))
 
 
-def compile_lexicon(
-    concepts: Mapping[str, Sequence[str]],
-    *,
-    variants: Mapping[str, Sequence[str]],
-    benign: Sequence[str],
-    pseudo_negations: Sequence[str],
-    cues: Mapping[str, Sequence[str]],
-    still_dangerous: Sequence[str],
-) -> Lexicon:
-    """Build the lexicon. variants are other spellings of a word, used wherever the word is."""
+#: Names of matches that are cues and not findings begin with this.
+CUE: Final = "cue."
 
-    def pattern(phrases: Sequence[str]) -> re.Pattern[str]:
-        parts = sorted({_phrase(phrase, variants) for phrase in phrases}, key=len, reverse=True)
-        return re.compile(r"(?<![\w'])(?:" + "|".join(parts) + r")(?!\w)")
 
+@dataclass(frozen=True, slots=True)
+class LexiconText:
+    """A lexicon as written: phrases by name. ``classes`` name sets of words, ``spellings`` the variants of one word."""
+
+    classes: Mapping[str, Sequence[str]]
+    spellings: Mapping[str, Sequence[str]]
+    rewrites: Mapping[str, Sequence[str]]
+    not_typos: Sequence[str]
+    benign: Sequence[str]
+    pseudo_negations: Sequence[str]
+    cues: Mapping[str, Sequence[str]]
+    concepts: Mapping[str, Sequence[str]]
+    refinements: Sequence[Refinement]
+    implies: Mapping[str, Sequence[str]]
+    still_dangerous: Sequence[str]
+    attributes: Sequence[str]
+    own_wishes: Sequence[str]
+
+
+def compile_lexicon(written: LexiconText) -> Lexicon:
+    """Build the lexicon. Raises ValueError naming a phrase that cannot be read or a class that does not exist."""
+    compiler = _Compiler(written)
+    benign = [
+        *compiler.phrases("benign", written.benign),
+        *compiler.phrases("pseudo", written.pseudo_negations),
+    ]
+    meaning = [
+        *(phrase for name, texts in written.cues.items() for phrase in compiler.phrases(CUE + name, texts)),
+        *(phrase for name, texts in written.concepts.items() for phrase in compiler.phrases(name, texts)),
+    ]
+    spelling = Spelling(compiler.words, compiler.stems, written.spellings, written.rewrites, written.not_typos)
     return Lexicon(
-        tuple((name, pattern(phrases)) for name, phrases in concepts.items()),
-        pattern(benign),
-        pattern(pseudo_negations),
-        {name: pattern(phrases) for name, phrases in cues.items()},
-        frozenset(still_dangerous),
+        spelling,
+        Matcher(compiler.symbols, benign),
+        Matcher(compiler.symbols, meaning),
+        frozenset(written.concepts).union(
+            (each.becomes for each in written.refinements if each.becomes), *written.implies.values()
+        ),
+        tuple(written.refinements),
+        _closed(written.implies),
+        frozenset(written.still_dangerous),
+        frozenset(written.attributes),
+        frozenset(written.own_wishes),
     )
 
 
-def _phrase(phrase: str, variants: Mapping[str, Sequence[str]]) -> str:
-    built, gap = "", 0
-    for token in _TOKEN.findall(phrase):
-        if token.startswith("~"):
-            gap = int(token[1:])
-            continue
-        if built:
-            built += rf"(?:{_BETWEEN}{_GAP_WORD}){{0,{gap}}}?{_BETWEEN}" if gap else _BETWEEN
-        words = token[1:-1].split("|") if token.startswith("{") else [token]
-        built, gap = built + "(?:" + "|".join(_word(word, variants) for word in words) + ")", 0
-    return built
+def _closed(implies: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Everything each finding implies, at any remove."""
+
+    def reach(name: str, seen: tuple[str, ...]) -> tuple[str, ...]:
+        for implied in implies.get(name, ()):
+            if implied not in seen:
+                seen = reach(implied, (*seen, implied))
+        return seen
+
+    return {name: reach(name, ()) for name in implies}
 
 
-def _word(word: str, variants: Mapping[str, Sequence[str]]) -> str:
-    if " " in word:
-        return _BETWEEN.join(_word(part, variants) for part in word.split())
-    stem, rest = (word[:-1], r"\w*") if word.endswith("*") else (word, "")
-    spellings = [re.escape(each) for each in (stem, *variants.get(stem, ()))]
-    body = "|".join(spelling.replace("'", "'?") for spelling in spellings)
-    return f"(?:{body}){rest}"
+class _Compiler:
+    """Turns phrases into symbols; remembers every word met, which is the vocabulary that typos are corrected to."""
+
+    def __init__(self, written: LexiconText) -> None:
+        self.symbols = Symbols()
+        self._spelling = Spelling((), (), {}, written.rewrites, ())
+        self._variants = {
+            variant: right for right, variants in written.spellings.items() for variant in variants if " " not in right
+        }
+        self.words: set[str] = set()
+        self.stems: set[str] = set()
+        self._written = written.classes
+        self._classes: dict[str, frozenset[str]] = {}
+
+    def phrases(self, name: str, texts: Sequence[str]) -> Iterator[Phrase]:
+        """Every phrase the texts stand for: choices of several words and either-order gaps are written out."""
+        for text in texts:
+            pieces = self._respelt(_PIECE.findall(_flat(text)))
+            if not pieces or pieces[0][0] in "~&" or any("{" in piece[1:] or piece in _BRACES for piece in pieces):
+                raise ValueError(f"{name}: cannot read the phrase {text!r}")
+            for choice in product(*(self._options(piece, name) for piece in pieces)):
+                flat = tuple(part for option in choice for part in option)
+                yield from (self._phrase(name, order) for order in _orders(flat))
+
+    def _respelt(self, pieces: list[str]) -> list[str]:
+        """The pieces with fixed expressions as the one word that messages will have for them."""
+        read = Words(pieces, [0] * len(pieces), [0] * len(pieces), [0] * len(pieces))
+        return [self._variants.get(word, word) for word in self._spelling.rewritten(read).words]
+
+    def _options(self, piece: str, name: str) -> list[tuple[str | frozenset[str], ...]]:
+        """What one piece may be: a run of atoms-sets, or a gap kept as its text."""
+        if piece[0] in "~&":
+            return [(piece,)]
+        if piece[0] == "<":
+            return [(self._class(piece[1:-1], name),)]
+        if piece[0] != "{":
+            return [(self._atoms([piece]),)]
+        single: list[str] = []
+        several: list[tuple[str | frozenset[str], ...]] = []
+        for option in piece[1:-1].split("|"):
+            parts = self._respelt(option.split())
+            if len(parts) == 1 and parts[0][0] not in "<{":
+                single.append(parts[0])
+            else:
+                several.append(tuple(self._option_part(part, name) for part in parts))
+        classes = [option[0] for option in several if len(option) == 1 and isinstance(option[0], frozenset)]
+        joined = self._atoms(single).union(*classes)
+        return [*([(joined,)] if joined else []), *(option for option in several if len(option) > 1)]
+
+    def _option_part(self, part: str, name: str) -> str | frozenset[str]:
+        if part[0] in "~&":
+            return part
+        return self._class(part[1:-1], name) if part[0] == "<" else self._atoms([part])
+
+    def _class(self, wanted: str, name: str) -> frozenset[str]:
+        if wanted not in self._classes:
+            if wanted not in self._written:
+                raise ValueError(f"{name}: there is no class <{wanted}>")
+            members = self._written[wanted]
+            plain = self._atoms([member for member in members if not member.startswith("<")])
+            self._classes[wanted] = plain.union(*(self._class(m[1:-1], name) for m in members if m.startswith("<")))
+        return self._classes[wanted]
+
+    def _atoms(self, members: Sequence[str]) -> frozenset[str]:
+        members = [self._variants.get(member, member) for member in members]
+        for member in members:
+            if member.endswith("*"):
+                self.stems.add(member[:-1])
+            elif not member.startswith("#"):
+                self.words.add(member)
+        return frozenset(members)
+
+    def _phrase(self, name: str, parts: Sequence[str | frozenset[str]]) -> Phrase:
+        symbols: list[int] = []
+        gaps: list[int] = []
+        crosses: list[bool] = []
+        gap, cross = 0, False
+        for part in parts:
+            if isinstance(part, str):
+                gap, cross = int(part.lstrip("~&")), part[1] in "~&"
+                continue
+            symbols.append(self.symbols.symbol(part))
+            gaps.append(gap)
+            crosses.append(cross)
+            gap, cross = 0, False
+        anchor = min(range(len(symbols)), key=lambda number: self.symbols.commonness(symbols[number]))
+        return Phrase(name, tuple(symbols), tuple(gaps), tuple(crosses), anchor, frozenset(symbols))
+
+
+def _flat(text: str) -> str:
+    """A phrase with no choice inside a choice: ``{a|b {c|d}}`` is ``{a|b c|b d}``."""
+    while (inner := _INNER.search(text)) is not None:
+        outer = inner.start(1)
+        start = max(text.rfind("{", 0, outer), text.rfind("|", 0, outer)) + 1
+        end = _end_of_option(text, inner.end(1))
+        before, after = text[start:outer], text[inner.end(1) : end]
+        options = (before + option + after for option in inner.group(1)[1:-1].split("|"))
+        text = text[:start] + "|".join(options) + text[end:]
+    return text
+
+
+def _end_of_option(text: str, start: int) -> int:
+    """Where the option that start stands in ends: at its own bar or brace, or at the end of the text."""
+    depth = 0
+    for place in range(start, len(text)):
+        if depth == 0 and text[place] in "|}":
+            return place
+        depth += (text[place] == "{") - (text[place] == "}")
+    return len(text)
+
+
+def _orders(parts: tuple[str | frozenset[str], ...]) -> Iterator[tuple[str | frozenset[str], ...]]:
+    """The phrase itself, and for its first either-order gap also the turned one."""
+    for number, part in enumerate(parts):
+        if isinstance(part, str) and part[0] == "&":
+            gap = "~" * (len(part) - len(part.lstrip("&"))) + part.lstrip("&")
+            before, after = parts[:number], parts[number + 1 :]
+            yield from _orders((*before, gap, *after))
+            yield from _orders((*after, gap, *before))
+            return
+    yield parts

@@ -1,28 +1,104 @@
-"""Red flags: rules over affirmed findings. A rule can add urgency and never remove it: there is no negation."""
+"""Red flags: rules over affirmed findings. A rule can add urgency and never remove it: there is no negation.
 
-from collections.abc import Iterable
+What a rule cannot say with findings is a named group of people (``WHO``), which a rule names.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Final
 
 from anamnesis.clinical.terms import Acuity, Assertion, Evidence, Finding, Person, RedFlag, Sex
+
+Found = Mapping[str, Sequence[Finding]]
+Group = Callable[[Person, AbstractSet[str]], bool]
+
+
+def _younger(days: float, *words: str) -> Group:
+    """People known to be younger than so many days, or, when no age is known, called by one of these findings."""
+
+    def holds(person: Person, present: AbstractSet[str]) -> bool:
+        if person.age is not None:
+            return person.age.days < days
+        return not is_pregnant(person, present) and any(word in present for word in words)
+
+    return holds
+
+
+def _older(years: float) -> Group:
+    """People known to be of that age or older, or, when no age is known, called elderly."""
+
+    def holds(person: Person, present: AbstractSet[str]) -> bool:
+        return "elderly_word" in present if person.age is None else person.age.years >= years
+
+    return holds
+
+
+def is_pregnant(person: Person, present: AbstractSet[str]) -> bool:
+    """Whether the person is pregnant by what is known of them or by what was told."""
+    return person.sex is not Sex.MALE and bool(person.pregnant or "pregnant" in present)
+
+
+def _could_be_pregnant(person: Person, present: AbstractSet[str]) -> bool:
+    """Women of 12 to 55 years, as far as is known, and those who say they missed a period."""
+    is_of_age = person.age is not None and 12 <= person.age.years <= 55
+    return is_pregnant(person, present) or "missed_period" in present or (person.sex is Sex.FEMALE and is_of_age)
+
+
+#: Groups of people a rule may name. Bounds are those of WHO IITT, IMCI and the rules' own sources.
+WHO: Final[Mapping[str, Group]] = {
+    "first_week": _younger(8, "first_week_word"),
+    "under_two_months": _younger(61, "newborn_word", "first_week_word"),
+    "under_six_months": _younger(183, "newborn_word", "first_week_word"),
+    "under_two": _younger(731, "baby_word", "newborn_word", "first_week_word"),
+    "under_five": _younger(1827, "baby_word", "newborn_word", "first_week_word"),
+    "under_ten": _younger(3653, "child_word", "baby_word"),
+    "child": _younger(4383, "child_word", "baby_word", "newborn_word", "first_week_word"),
+    "under_sixteen": _younger(5844, "child_word", "baby_word", "newborn_word", "first_week_word"),
+    "over_40": _older(40),
+    "over_50": _older(50),
+    "over_60": _older(60),
+    "over_65": _older(65),
+    "may_be_over_25": lambda person, _: person.age is None or person.age.years >= 25,
+    "pregnant": is_pregnant,
+    "could_be_pregnant": _could_be_pregnant,
+    "postpartum": lambda _, present: "postpartum" in present,
+    "late_pregnancy": lambda person, present: is_pregnant(person, present) and "weeks_20_plus" in present,
+    "preterm_pregnancy": lambda person, present: is_pregnant(person, present) and "weeks_under_37" in present,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """So many different members out of a set of findings and groups of people."""
+
+    count: int
+    of: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class RedFlagRule:
-    """One rule: every finding of all_of, and one of each group of any_of, in a person within the bounds.
+    """One rule: every finding of all_of, one of each group of any_of, enough of at_least.
 
-    A bound on age or pregnancy holds only when that is known. Ages are in years.
+    who names groups of WHO, one of which must hold. A bound on age holds only when the age is known or told.
+    A rule that lifts_urgent holds only where another rule has fired: risks that make an urgent case an emergency.
     """
 
     id: str
     acuity: Acuity
     advice: str
-    all_of: frozenset[str]
-    any_of: tuple[frozenset[str], ...]
-    min_age_years: float | None = None
-    max_age_years: float | None = None
+    all_of: frozenset[str] = frozenset()
+    any_of: tuple[frozenset[str], ...] = ()
+    at_least: AtLeast | None = None
+    who: tuple[str, ...] = ()
     sex: Sex | None = None
-    needs_pregnancy: bool = False
+    lifts_urgent: bool = False
     is_draft: bool = True
+
+    @property
+    def concepts(self) -> frozenset[str]:
+        """Every finding the rule mentions."""
+        return self.all_of.union(*self.any_of, self.at_least.of if self.at_least else ())
 
 
 def screen(
@@ -30,36 +106,39 @@ def screen(
 ) -> tuple[RedFlag, ...]:
     """Every red flag the affirmed findings raise in this person, most urgent first.
 
-    Denied, past, hypothetical, resolved findings and those of other people stay out.
+    Denied, past, hypothetical, resolved findings and those of other people stay out. The findings of several
+    messages may be given together: danger told in pieces counts. More findings never give a lower acuity.
     """
     present: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.assertion is Assertion.AFFIRMED:
             present.setdefault(finding.concept, []).append(finding)
-    fired = [_flag(rule, present, version) for rule in rules if _holds(rule, present.keys(), person)]
+    holding = [rule for rule in rules if present and _holds(rule, present.keys(), person)]
+    has_fired = any(not rule.lifts_urgent for rule in holding)
+    fired = [_flag(rule, present, version) for rule in holding if has_fired or not rule.lifts_urgent]
     return tuple(sorted(fired, key=lambda flag: (-flag.acuity, flag.rule_id)))
 
 
-def _holds(rule: RedFlagRule, present: Iterable[str], person: Person) -> bool:
-    names = frozenset(present)
-    if not rule.all_of <= names or not all(group & names for group in rule.any_of):
+def _holds(rule: RedFlagRule, names: AbstractSet[str], person: Person) -> bool:
+    if not rule.all_of <= names:
         return False
-    if rule.needs_pregnancy and not (person.pregnant or "pregnant" in names or "postpartum" in names):
+    for group in rule.any_of:
+        if group.isdisjoint(names):
+            return False
+    if rule.at_least and sum(_counts(name, names, person) for name in rule.at_least.of) < rule.at_least.count:
         return False
-    return _is_of_age(rule, person) and (rule.sex is None or person.sex in (None, rule.sex))
-
-
-def _is_of_age(rule: RedFlagRule, person: Person) -> bool:
-    if rule.min_age_years is None and rule.max_age_years is None:
-        return True
-    if person.age is None:
+    if rule.who and not any(WHO[group](person, names) for group in rule.who):
         return False
-    low = -1.0 if rule.min_age_years is None else rule.min_age_years
-    high = 1000.0 if rule.max_age_years is None else rule.max_age_years
-    return low <= person.age.years < high
+    return rule.sex is None or person.sex in (None, rule.sex)
 
 
-def _flag(rule: RedFlagRule, present: dict[str, list[Finding]], version: str) -> RedFlag:
-    used = [name for name in present if name in rule.all_of or any(name in group for group in rule.any_of)]
-    evidence = tuple(Evidence(finding.message_id, finding.quote) for name in used for finding in present[name][:1])
+def _counts(name: str, names: AbstractSet[str], person: Person) -> bool:
+    return name in names or (name in WHO and WHO[name](person, names))
+
+
+def _flag(rule: RedFlagRule, present: Found, version: str) -> RedFlag:
+    """The flag with the words of the rule's own findings, or of any finding when only people were counted."""
+    named = [found[0] for name, found in present.items() if name in rule.concepts]
+    told = named or [next(iter(present.values()))[0]]
+    evidence = tuple(dict.fromkeys(Evidence(finding.message_id, finding.quote) for finding in told))
     return RedFlag(rule.id, rule.acuity, rule.advice, evidence, version, rule.is_draft)

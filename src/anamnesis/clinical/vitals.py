@@ -71,14 +71,16 @@ _PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
 
 def read_vitals(text: str) -> VitalsRead:
     """Every vital sign a text states, in our units. Never raises."""
-    folded, readings, taken = fold(text), [], list[tuple[int, int]]()
+    folded, readings = fold(text), []
+    taken = bytearray(len(folded))
     for name, pattern in _PATTERNS:
         for match in pattern.finditer(folded):
-            if any(match.start() < end and start < match.end() for start, end in taken):
+            start, end = match.span()
+            if any(taken[start:end]):
                 continue
             found = _readings(name, match, text[match.start() : match.end()].strip())
             if found:
-                taken.append(match.span())
+                taken[start:end] = b"\1" * (end - start)
                 readings += found
     return _checked(readings)
 

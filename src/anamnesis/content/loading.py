@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from anamnesis.clinical.findings import read_findings
-from anamnesis.clinical.lexicon import Lexicon, compile_lexicon
-from anamnesis.clinical.red_flags import RedFlagRule, screen
+from anamnesis.clinical.lexicon import Lexicon, LexiconText, Refinement, compile_lexicon
+from anamnesis.clinical.red_flags import WHO, AtLeast, RedFlagRule, screen
 from anamnesis.clinical.terms import Acuity, Age, Person, Sex
 from anamnesis.content import schema
 from anamnesis.content.interview import SOURCE_LANGUAGE, InterviewContent, load_interview
@@ -51,19 +51,19 @@ def load_content() -> ClinicalContent:
     folder = files("anamnesis.content")
     sources = {name: schema.Source(**fields) for name, fields in _toml(folder / "sources.toml").items()}
     rule_files = [_read(schema.RuleFile, path, problems) for path in _folder(folder / "red_flags")]
-    lexicon_file = _read(schema.LexiconFile, folder / "lexicon" / "en.toml", problems)
+    parts = [_read(schema.LexiconFile, path, problems) for path in _folder(folder / "lexicon")]
     interview = load_interview(folder, problems)
-    if problems or lexicon_file is None or interview is None:
+    if problems or interview is None:
         raise ContentInvalid(tuple(problems))
     texts = interview.locales[SOURCE_LANGUAGE].texts
     written = tuple(rule for rules in rule_files if rules for rule in rules.rule if rule.status != "retired")
-    problems += _broken_references(written, sources, lexicon_file, texts)
+    lexicon = _lexicon([part for part in parts if part], problems)
+    problems += _broken_references(written, sources, lexicon, texts)
     if problems:
         raise ContentInvalid(tuple(problems))
-    parts = lexicon_file.model_dump(exclude={"status"})
-    statuses = {lexicon_file.status, *interview.statuses, *(rule.status for rule in written)}
+    statuses = {*(part.status for part in parts if part), *interview.statuses, *(rule.status for rule in written)}
     return ClinicalContent(
-        compile_lexicon(**parts),
+        lexicon,
         tuple(_rule(rule) for rule in written),
         interview,
         texts,
@@ -75,31 +75,61 @@ def load_content() -> ClinicalContent:
 
 
 def failing_examples(content: ClinicalContent) -> tuple[str, ...]:
-    """Every example of a rule that does not do what it says."""
+    """Every example of a rule, in every language it claims, that does not do what it says."""
     return tuple(
         f"{rule.id}: {'should fire' if wanted else 'should stay silent'}: {sentence}"
-        for rule, compiled in zip(content.written_rules, content.rules, strict=True)
-        for wanted, sentences in ((True, rule.examples["en"].fires), (False, rule.examples["en"].silent))
+        for rule in content.written_rules
+        for examples in rule.examples.values()
+        for wanted, sentences in ((True, examples.fires), (False, examples.silent))
         for sentence in sentences
-        if _fires(compiled, sentence, content) is not wanted
+        if _fires(rule, sentence, content) is not wanted
     )
 
 
-def _fires(rule: RedFlagRule, sentence: str, content: ClinicalContent) -> bool:
+def _fires(rule: schema.Rule, sentence: str, content: ClinicalContent) -> bool:
     findings = read_findings(sentence, content.lexicon)
-    return bool(screen(findings, Person(age=_example_age(rule)), [rule]))
+    given = rule.example_person or schema.ExamplePerson()
+    age = None if given.age_years is None else Age.of_years(given.age_years)
+    sex = None if given.sex is None else Sex(given.sex)
+    flags = screen(findings, Person(age, sex, given.pregnant), content.rules)
+    return rule.id in {flag.rule_id for flag in flags}
 
 
-def _example_age(rule: RedFlagRule) -> Age | None:
-    if rule.max_age_years is not None:
-        return Age.of_years(rule.max_age_years / 2)
-    return None if rule.min_age_years is None else Age.of_years(rule.min_age_years + 10)
+def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexicon:
+    """The parts as one lexicon; a name given in several files has the phrases of all."""
+
+    def merged(section: str) -> dict[str, list[str]]:
+        together: dict[str, list[str]] = {}
+        for part in parts:
+            for name, texts in getattr(part, section).items():
+                together.setdefault(name, []).extend(texts)
+        return together
+
+    def listed(section: str) -> list[str]:
+        return [text for part in parts for text in getattr(part, section)]
+
+    refinements = [
+        Refinement(frozenset(each.of), each.becomes, tuple(map(frozenset, each.with_)), frozenset(each.unless))
+        for part in parts
+        for each in part.refine
+    ]
+    sections = ("classes", "spellings", "rewrites", "cues", "concepts", "implies")
+    lists = ("not_typos", "benign", "pseudo_negations", "still_dangerous", "attributes", "own_wishes")
+    written = LexiconText(
+        refinements=refinements,
+        **{section: merged(section) for section in sections},  # type: ignore[arg-type]  # the names are its fields
+        **{section: listed(section) for section in lists},  # type: ignore[arg-type]  # as above
+    )
+    try:
+        return compile_lexicon(written)
+    except ValueError as error:
+        raise ContentInvalid((*problems, str(error))) from None
 
 
 def _broken_references(
     rules: tuple[schema.Rule, ...],
     sources: Mapping[str, schema.Source],
-    lexicon: schema.LexiconFile,
+    lexicon: Lexicon,
     texts: Mapping[str, str],
 ) -> Iterator[str]:
     names: set[str] = set()
@@ -109,25 +139,34 @@ def _broken_references(
         names.add(rule.id)
         yield from (f"{rule.id}: unknown source {each.source}" for each in rule.cite if each.source not in sources)
         wanted = {*rule.all_of, *(name for group in rule.any_of for name in group)}
-        yield from (f"{rule.id}: unknown finding {name}" for name in sorted(wanted - lexicon.concepts.keys()))
-        if not wanted:
+        counted = set(rule.at_least.of if rule.at_least else ()) - WHO.keys()
+        yield from (f"{rule.id}: unknown finding {name}" for name in sorted((wanted | counted) - lexicon.concepts))
+        if not wanted and not counted:
             yield f"{rule.id}: needs at least one finding"
         if rule.advice not in texts:
             yield f"{rule.id}: no text for {rule.advice}"
+    yield from (f"lexicon: unknown finding {name}" for name in sorted(_named(lexicon) - lexicon.concepts))
+
+
+def _named(lexicon: Lexicon) -> set[str]:
+    """Every finding the lexicon's own rules speak of."""
+    refining = {name for each in lexicon.refinements for name in each.of.union(each.unless, *each.with_)}
+    implied = {name for whole, parts in lexicon.implies.items() for name in (whole, *parts)}
+    return refining | implied | set(lexicon.still_dangerous | lexicon.attributes | lexicon.own_wishes)
 
 
 def _rule(written: schema.Rule) -> RedFlagRule:
     return RedFlagRule(
-        written.id,
-        Acuity[written.acuity.upper()],
-        written.advice,
-        frozenset(written.all_of),
-        tuple(frozenset(group) for group in written.any_of),
-        written.min_age_years,
-        written.max_age_years,
-        None if written.sex is None else Sex(written.sex),
-        written.needs_pregnancy,
-        written.status == "draft",
+        id=written.id,
+        acuity=Acuity[written.acuity.upper()],
+        advice=written.advice,
+        all_of=frozenset(written.all_of),
+        any_of=tuple(frozenset(group) for group in written.any_of),
+        at_least=AtLeast(written.at_least.count, frozenset(written.at_least.of)) if written.at_least else None,
+        who=tuple(written.who),
+        sex=None if written.sex is None else Sex(written.sex),
+        lifts_urgent=written.lifts_urgent,
+        is_draft=written.status == "draft",
     )
 
 

@@ -37,23 +37,47 @@ class Examples(Strict):
     silent: Annotated[list[Text], Field(min_length=2)]
 
 
+Who = Literal[
+    "first_week", "under_two_months", "under_six_months", "under_two", "under_five", "under_ten", "child",
+    "under_sixteen", "over_40", "over_50", "over_60", "over_65", "may_be_over_25", "pregnant", "postpartum",
+    "late_pregnancy", "preterm_pregnancy", "could_be_pregnant",
+]  # fmt: skip
+
+
+class AtLeast(Strict):
+    """So many different findings, or groups of people, out of a list."""
+
+    count: Annotated[int, Field(ge=1)]
+    of: Annotated[list[Text], Field(min_length=2)]
+
+
+class ExamplePerson(Strict):
+    """Whom a rule's examples are about, when its bounds need one. Ages are in years."""
+
+    age_years: float | int | None = None
+    sex: Literal["female", "male"] | None = None
+    pregnant: bool | None = None
+
+
 class Rule(Strict):
-    """One red-flag rule as written."""
+    """One red-flag rule as written. catalogue names the lines of the clinical catalogue it covers."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-    status: Status
+    status: Status = "draft"
+    catalogue: list[int] = []
     acuity: Literal["urgent", "emergency"]
     all_of: list[Text] = []
     any_of: list[Annotated[list[Text], Field(min_length=1)]] = []
-    min_age_years: float | int | None = None
-    max_age_years: float | int | None = None
+    at_least: AtLeast | None = None
+    who: list[Who] = []
+    lifts_urgent: bool = False
     sex: Literal["female", "male"] | None = None
-    needs_pregnancy: bool = False
     advice: Annotated[str, Field(pattern=r"^advice\.[a-z_]+$")]
     hazard: Annotated[str, Field(pattern=r"^H-\d\d$")]
     review_by: date
     cite: Annotated[list[Citation], Field(min_length=1)]
     examples: dict[Literal["en", "sw", "lg"], Examples]
+    example_person: ExamplePerson | None = None
 
 
 class RuleFile(Strict):
@@ -62,20 +86,40 @@ class RuleFile(Strict):
     rule: list[Rule]
 
 
+class Refine(Strict):
+    """A mention named more exactly by what else the message says. An empty becomes drops it."""
+
+    of: Annotated[list[Text], Field(min_length=1)]
+    becomes: str
+    with_: Annotated[list[Annotated[list[Text], Field(min_length=1)]], Field(alias="with", min_length=1)]
+    unless: list[Text] = []
+
+
+Phrases = Annotated[list[Text], Field(min_length=1)]
+
+
 class LexiconFile(Strict):
-    """The lexicon of one language."""
+    """A part of the lexicon; the files together are one. Syntax of phrases: ``clinical/lexicon.py``."""
 
     status: Status
-    still_dangerous: list[Text]
-    benign: list[Text]
-    pseudo_negations: list[Text]
-    variants: dict[str, list[Text]]
+    classes: dict[str, Phrases] = {}
+    spellings: dict[str, Phrases] = {}
+    rewrites: dict[str, Phrases] = {}
+    not_typos: list[Text] = []
+    benign: list[Text] = []
+    pseudo_negations: list[Text] = []
     cues: dict[
         Literal[
-            "negation", "terminator", "past", "reopening", "resolved", "hypothetical", "first_person_danger",
-            "relation",
-            "told_in_past", "family_history",
+            "negation", "negation_short", "thinking", "terminator", "starter", "subject", "affirming", "answer_no",
+            "answer_yes", "past", "reopening", "resolved", "hypothetical", "fearing", "unreal", "opener", "weak_opener",
+            "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute", "own_state",
+            "family_history", "other_after", "animal", "mistaken", "explained", "told_had", "joking", "general",
         ],
-        list[Text],
-    ]  # fmt: skip
-    concepts: dict[str, Annotated[list[Text], Field(min_length=1)]]
+        Phrases,
+    ] = {}  # fmt: skip
+    concepts: dict[str, Phrases] = {}
+    refine: list[Refine] = []
+    implies: dict[str, Phrases] = {}
+    still_dangerous: list[Text] = []
+    attributes: list[Text] = []
+    own_wishes: list[Text] = []

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from anamnesis.edge.issues import read_input as read
 from anamnesis.edge.running import Guard, Observe, enter, unobserved
 from anamnesis.kernel.errors import NotFound
@@ -23,7 +25,8 @@ class Caller:
     async def call(self, name: str, /, **given: object) -> Any:
         """The procedure's answer as plain values with wire names; given are input fields by wire name.
 
-        Raises what the procedure raises, and BadInput for an input its schema refuses.
+        Raises what the procedure raises, BadInput for an input its schema refuses, and TypeError for an answer that
+        is no model of the declared kind: what a page or a test is shown has been checked, key by key.
         """
         bound = self.registry.find(name)
         if bound is None:
@@ -33,4 +36,7 @@ class Caller:
             return read(bound.procedure, given or UNDEFINED if bound.procedure.input_optional else given)
 
         answer = await enter(bound, self.request, guard=self.guard, read_input=read_input, observe=self.observe)
+        declared = bound.procedure.output
+        if isinstance(declared, type) and issubclass(declared, BaseModel) and not isinstance(answer, declared):
+            raise TypeError(f"{name} answered {type(answer).__name__} where {declared.__name__} is declared")
         return as_wire(answer)

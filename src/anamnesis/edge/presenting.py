@@ -31,8 +31,8 @@ LOWER: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 
 
 def clock(moment: datetime) -> str:
-    """The time of day, in UTC until a clinic's zone is a setting."""
-    return moment.astimezone(UTC).strftime("%H:%M")
+    """The time of day in UTC, and saying so; where scripts run, the page puts the reader's own time in its place."""
+    return moment.astimezone(UTC).strftime("%H:%M UTC")
 
 
 def day(moment: datetime) -> str:

@@ -25,7 +25,7 @@ _BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _API_VERSION: Final = "v1beta"  # the SDK's default, v1, has no JSON schema for answers
 _ENDS: Final = {"STOP": "stop", "MAX_TOKENS": "length"}
 _BROKEN_ENDS: Final = frozenset(
-    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER", "FINISH_REASON_UNSPECIFIED"}
+    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER", "FINISH_REASON_UNSPECIFIED", "CONTINUATION"}
 )
 
 
@@ -78,24 +78,18 @@ class Gemini:
                 httpx_async_client=self._http,
             ),
         )
+        # The SDK builds its shapes when they are first used; better now than while patients wait.
+        _config("")
+        _said("")
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
         """The model's answer as it came, with its finish reason. Raises ModelFailed."""
-        config = types.GenerateContentConfig(
-            system_instruction=prompt.instructions,
-            response_mime_type="application/json",
-            response_json_schema=SCHEMA,
-            max_output_tokens=MOST_TOKENS,
-            candidate_count=1,
-            should_return_http_response=True,
-            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-        )
         try:
             async with asyncio.timeout(deadline_s):
                 answer = await self._client.aio.models.generate_content(
                     model=self.model,
-                    contents=[types.Content(role="user", parts=[types.Part(text=prompt.user_text)])],
-                    config=config,
+                    contents=_said(prompt.user_text),
+                    config=_config(prompt.instructions),
                 )
         except (TimeoutError, httpx2.TimeoutException):
             raise ModelTimedOut("timed_out") from None
@@ -109,6 +103,24 @@ class Gemini:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._http.aclose()
+
+
+def _config(instructions: str) -> types.GenerateContentConfig:
+    """What is asked for beside the words. The SDK would go on asking by itself after an answer that breaks off."""
+    return types.GenerateContentConfig(
+        system_instruction=instructions,
+        response_mime_type="application/json",
+        response_json_schema=SCHEMA,
+        max_output_tokens=MOST_TOKENS,
+        candidate_count=1,
+        should_return_http_response=True,
+        automatic_continuation=False,
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+    )
+
+
+def _said(text: str) -> list[types.Content]:
+    return [types.Content(role="user", parts=[types.Part(text=text)])]
 
 
 def _failure(refused: errors.APIError) -> ModelFailed:

@@ -48,6 +48,8 @@ class OpenAi:
         self._client = openai.AsyncOpenAI(
             api_key=key, base_url=base_url or _BASE_URL, max_retries=0, http_client=self._http
         )
+        # The SDK imports a resource when it is first touched; better now than while patients wait.
+        self._create = self._client.chat.completions.with_raw_response.create
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
         """The model's answer as it came, with its finish reason. Raises ModelFailed."""
@@ -62,7 +64,7 @@ class OpenAi:
         }
         try:
             async with asyncio.timeout(deadline_s):
-                raw = await self._client.chat.completions.with_raw_response.create(**request)
+                raw = await self._create(**request)
         except (TimeoutError, openai.APITimeoutError):
             raise ModelTimedOut("timed_out") from None
         except openai.APIStatusError as refused:

@@ -6,6 +6,7 @@ What to do after a failure is decided by ``after``, which is pure; the class aro
 import asyncio
 import math
 import random
+import re
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from anamnesis.llm.port import (
     ModelUnavailable,
     Prompt,
     ReplyRefused,
+    Usage,
 )
 
 #: Calls in one turn: the first, and one more to mend its answer, to try again, or to the next provider.
@@ -44,6 +46,10 @@ _MARGIN_S: Final = 0.05
 #: What one patient waits at most so that all others learn whether a provider is back.
 _PROBE_S: Final = 5.0
 _PAUSE_S: Final = 0.2
+#: The ledger takes what a provider tells of itself only in this form: its words are no more to be trusted than a draft.
+_MODEL_NAME: Final = re.compile(r"[\w.:/@-]{1,120}", re.ASCII)
+_MOST_TOKENS_TOLD: Final = 10_000_000
+_MOST_COUNTED: Final = 1000
 _WHEN_BUSY_S: Final = 5.0
 _LONGEST_SHUT_S: Final = 3600.0
 _MISCONFIGURED_S: Final = 60.0
@@ -281,11 +287,11 @@ def _call(
     seconds: float,
 ) -> ModelCall:
     sign, shut_for_s = sign_of(failed)
-    usage = None if said is None else said.usage
+    usage = Usage() if said is None else _plausible(said.usage)
     is_refused = isinstance(failed, ReplyRefused)
     return ModelCall(
         provider=provider.name,
-        model=(said.model if said is not None else "") or provider.model_name,
+        model=said.model if said is not None and _MODEL_NAME.fullmatch(said.model) else provider.model_name,
         prompt_version=prompt.version,
         session_id=prompt.session_id,
         attempt=attempt,
@@ -293,10 +299,10 @@ def _call(
         detail="" if failed is None or is_refused else failed.detail,
         guard=failed.detail if isinstance(failed, ReplyRefused) else "passed" if draft is not None else "",
         facts_kept=0 if draft is None else len(draft.facts),
-        facts_dropped=0 if draft is None else len(draft.dropped),
-        input_tokens=None if usage is None else usage.input_tokens,
-        output_tokens=None if usage is None else usage.output_tokens,
-        cost_microusd=cost_microusd(provider.price, said),
+        facts_dropped=0 if draft is None else min(len(draft.dropped), _MOST_COUNTED),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost_microusd=cost_microusd(provider.price, usage),
         latency_ms=round(seconds * 1000),
         sign=sign,
         shut_for_s=shut_for_s,
@@ -313,22 +319,28 @@ _OUTCOMES: Final[dict[type[ModelFailed], str]] = {
 }
 
 
-def cost_microusd(price: Price | None, said: Completion | None) -> int | None:
+def _plausible(usage: Usage) -> Usage:
+    """What a provider says it used, as far as it can be true."""
+    tokens = (usage.input_tokens, usage.output_tokens)
+    return Usage(*(each if each is not None and 0 <= each <= _MOST_TOKENS_TOLD else None for each in tokens))
+
+
+def cost_microusd(price: Price | None, usage: Usage) -> int | None:
     """What a call cost; None when no price is set or the provider told no tokens."""
-    if price is None or said is None or said.usage.input_tokens is None or said.usage.output_tokens is None:
+    if price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    return round(said.usage.input_tokens * price.input_usd + said.usage.output_tokens * price.output_usd)
+    return round(usage.input_tokens * price.input_usd + usage.output_tokens * price.output_usd)
 
 
 def _tell(call: ModelCall) -> None:
     """A wrong key or an unknown model needs a person; everything else the service copes with."""
     write = log.error if call.outcome == "misconfigured" else log.info if call.outcome == "answered" else log.warning
+    told = {"session_id": call.session_id, "error_code": call.detail}
     write(
         "model.call",
         provider=call.provider,
         outcome=call.outcome,
-        error_code=call.detail or None,
-        session_id=call.session_id,
         attempt=call.attempt,
         duration_ms=call.latency_ms,
+        **{name: value for name, value in told.items() if value},
     )

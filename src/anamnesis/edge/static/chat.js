@@ -9,6 +9,7 @@ const choices = document.querySelector("#choices");
 const session = root.dataset.session;
 const boxName = `anamnesis-outbox-${session}`;
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+for (const time of document.querySelectorAll("time.at")) time.textContent = clock.format(new Date(time.dateTime));
 
 const outbox = {
   read() {

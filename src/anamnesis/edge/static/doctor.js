@@ -2,6 +2,12 @@
 // unless the doctor is writing, who is told instead.
 
 const main = document.querySelector("#main");
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+
+function showLocalTimes() {
+  for (const time of main.querySelectorAll("time.at")) time.textContent = clock.format(new Date(time.dateTime));
+}
+showLocalTimes();
 
 function isWriting() {
   return [...main.querySelectorAll("textarea")].some((box) => box.value.trim() || box === document.activeElement);
@@ -12,7 +18,9 @@ async function refresh() {
   const response = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!response.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html").querySelector("#main");
-  if (fresh && !isWriting()) main.replaceChildren(...fresh.childNodes);
+  if (!fresh || isWriting()) return;
+  main.replaceChildren(...fresh.childNodes);
+  showLocalTimes();
 }
 
 function hint() {

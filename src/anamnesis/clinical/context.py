@@ -1,0 +1,419 @@
+"""What the words around a mention assert of it: ConText (Harkema et al. 2009, J Biomed Inform 42:839) over tokens.
+
+Cues open scopes to the right or left; sentence ends, contrast words and the start of a new clause close them. A list
+shares its negation; "and my …", ", but …", ", now …" reopen. Every walk is bounded, so reading stays linear.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Final
+
+from anamnesis.clinical.lexicon import CUE, Match
+from anamnesis.clinical.terms import Assertion
+from anamnesis.clinical.words import Break, Words
+
+_LIST_REACH: Final = 30  # tokens a "no" reaches along a list
+_SHORT_REACH: Final = 6  # tokens a "not" reaches
+_ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
+_RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
+#: A sentence without end is parted after so many tokens, or reading it would not be linear.
+_LONGEST_SENTENCE: Final = 90
+_LEAD_IN: Final = 6  # tokens of a "last year," that speaks for the clause after it
+_JOINING: Final = frozenset({"and", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
+_DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "explained")
+_ADDING: Final = frozenset({"and", "with"})
+_LISTING: Final = frozenset({"or", "nor"})
+_FIRST_PERSON: Final = frozenset({"i", "me", "mine", "myself", "ni", "nze"})
+_OF_PEOPLE: Final = frozenset(
+    [
+        "him",
+        "her",
+        "us",
+        "my",
+        "our",
+        "his",
+        "person",
+        "people",
+        "child",
+        "son",
+        "daughter",
+        "hand",
+        "leg",
+        "arm",
+        "face",
+    ]
+)
+_RECENT: Final = frozenset({"yesterday", "last", "since"})
+_THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Cues:
+    """Cue matches by kind, and for each kind which tokens they cover."""
+
+    spans: Mapping[str, Sequence[Match]]
+    covers: Mapping[str, frozenset[int]]
+
+    def at(self, kind: str, place: int) -> bool:
+        return place in self.covers[kind]
+
+
+class Scene:
+    """One message, ready to say what it asserts of each of its mentions."""
+
+    def __init__(
+        self, read: Words, matches: Sequence[Match], pseudo: Sequence[Match], attributes: AbstractSet[str] = frozenset()
+    ) -> None:
+        self._read = read
+        self._mentions = [each for each in matches if not each.name.startswith(CUE) and each.name not in attributes]
+        self._cues = _gather(matches)
+        self._quiet = _covered((*pseudo, *self._mentions))
+        self._sentence, self._segment = self._parted()
+        self._bounds = _bounds(self._segment)
+        self._sentence_bounds = _bounds(self._sentence)
+        self._by_segment = self._cues_by(self._segment)
+        self._by_sentence = self._cues_by(self._sentence)
+        self._mention_places = _covered(self._mentions)
+        self._other_sentences = self._others()
+        self._has_denial = any(self._cues.spans[kind] for kind in _DENYING)
+        self._denied: dict[tuple[int, int], bool] = {}
+        self._negations = self._cues.covers["negation"] - self._quiet
+        self._short_negations = self._cues.covers["negation_short"] - self._quiet
+        self._walls = self._negation_walls()
+
+    # -- parts of the message --------------------------------------------------------------------------------
+
+    def _parted(self) -> tuple[list[int], list[int]]:
+        """For each token the number of its sentence and of its clause."""
+        sentences: list[int] = []
+        segments: list[int] = []
+        sentence = segment = opened = 0
+        for place in range(len(self._read)):
+            if place and (self._read.breaks[place] >= Break.SENTENCE or place - opened >= _LONGEST_SENTENCE):
+                sentence, segment, opened = sentence + 1, segment + 1, place
+            elif place and self._starts_clause(place):
+                segment += 1
+            sentences.append(sentence)
+            segments.append(segment)
+        return sentences, segments
+
+    def _starts_clause(self, place: int) -> bool:
+        words, breaks = self._read.words, self._read.breaks
+        if self._cues.at("terminator", place) and place not in self._quiet:
+            return True
+        is_starter = self._cues.at("starter", place)
+        return is_starter and (breaks[place] in {Break.COMMA, Break.COLON} or words[place - 1] in _JOINING)
+
+    def _cues_by(self, part: Sequence[int]) -> dict[int, dict[str, list[Match]]]:
+        by_part: dict[int, dict[str, list[Match]]] = defaultdict(lambda: defaultdict(list))
+        for kind, spans in self._cues.spans.items():
+            for span in spans:
+                by_part[part[span.first]][kind].append(span)
+        return by_part
+
+    def _in_segment(self, kind: str, segment: int) -> list[Match]:
+        """Cues of a kind in a clause, leaving out those that are part of a finding's own words."""
+        return [each for each in self._by_segment[segment][kind] if each.last not in self._mention_places]
+
+    # -- the assertion ---------------------------------------------------------------------------------------
+
+    def is_denied(self, mention: Match) -> bool:
+        """Whether the words deny it, before it ("no …") or as an answer after it ("… – none")."""
+        span = mention.first, mention.last
+        if span not in self._denied:
+            self._denied[span] = self._has_denial and (
+                self._is_negated_before(mention) or self._is_answered_no(mention) or self._is_mistaken(mention)
+            )
+        return self._denied[span]
+
+    def assertion(self, mention: Match, *, is_still_dangerous: bool, is_own_wish: bool) -> Assertion:
+        """What the message says of this mention.
+
+        is_own_wish exempts self-harm from questions and conditions: asking how is a sign, not a quiz.
+        """
+        if self.is_denied(mention):
+            return Assertion.DENIED
+        if self._is_someone_else(mention) or self._is_of_an_animal(mention):
+            return Assertion.SOMEONE_ELSE
+        if not is_own_wish and self._is_hypothetical(mention):
+            return Assertion.HYPOTHETICAL
+        if not (is_own_wish or is_still_dangerous) and self._by_sentence[self._sentence[mention.first]]["joking"]:
+            return Assertion.HYPOTHETICAL
+        if self._is_past(mention):
+            return Assertion.PAST
+        if not is_still_dangerous and self._is_resolved(mention):
+            return Assertion.RESOLVED
+        return Assertion.AFFIRMED
+
+    # -- denied ----------------------------------------------------------------------------------------------
+
+    def _is_negated_before(self, mention: Match) -> bool:
+        words, breaks = self._read.words, self._read.breaks
+        far, near, walls = self._negations, self._short_negations, self._walls
+        commas, joined, listed = 0, 0, False
+        for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
+            gap = breaks[place + 1]
+            if gap:
+                if (
+                    gap >= Break.SENTENCE
+                    or self._cues.at("starter", place + 1)
+                    or self._cues.at("affirming", place + 1)
+                ):
+                    return False
+                commas += 1
+            if place in far:
+                return not (commas and self._is_affirmed_item(mention))
+            if place in near:
+                is_near = mention.first - place <= _SHORT_REACH or listed
+                return is_near and (not commas or listed) and (not joined or listed)
+            if place in walls:
+                return False
+            listed = listed or words[place] in _LISTING
+            joined += words[place] in _ADDING
+        return False
+
+    def _negation_walls(self) -> frozenset[int]:
+        """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
+        contrasts = self._cues.covers["terminator"] - self._quiet
+        thinking = self._cues.covers["thinking"]
+        subjects = (each for each in self._cues.covers["subject"] if not thinking.intersection(range(each - 3, each)))
+        return contrasts.union(set(subjects) - (self._quiet & self._cues.covers["terminator"]))
+
+    def _is_affirmed_item(self, mention: Match) -> bool:
+        """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""
+        words, breaks = self._read.words, self._read.breaks
+        for place in range(mention.last + 1, min(mention.last + 6, len(words))):
+            if breaks[place] or words[place] in _LISTING or words[place] == "and":
+                return False
+            if self._cues.at("affirming", place):
+                return True
+        return False
+
+    def _is_answered_no(self, mention: Match) -> bool:
+        """Whether an answer after it says no: "fever? no", "bleeding: none", "chest pain, SOB - nil"."""
+        words, breaks, answers = self._read.words, self._read.breaks, self._cues.covers["answer_no"]
+        if not answers:
+            return False
+        terminators = self._cues.covers["terminator"]
+        for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
+            gap = breaks[place]
+            if place in answers:
+                ends = place + 1 >= len(words) or breaks[place + 1] > 0
+                is_next = place == mention.last + 1
+                is_answer = gap in {Break.COLON, Break.QUESTION} and (ends or self._cues.at("starter", place + 1))
+                return (is_next and ends) or (is_answer and (is_next or self._is_bare_list(mention, place)))
+            if gap >= Break.SENTENCE or place in terminators:
+                return False
+        return False
+
+    def _is_mistaken(self, mention: Match) -> bool:
+        """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
+        if self._comes_within("explained", mention, 4):
+            return True
+        is_believed = any(self._cues.at("thinking", place) for place in range(mention.first - 4, mention.first))
+        return is_believed and self._comes_within("mistaken", mention, 5)
+
+    def _comes_within(self, kind: str, mention: Match, reach: int) -> bool:
+        """Whether a cue of the mention's sentence begins within so many tokens after it."""
+        cues = self._by_sentence[self._sentence[mention.first]][kind]
+        return any(mention.last < each.first <= mention.last + reach for each in cues)
+
+    def _is_bare_list(self, mention: Match, answer: int) -> bool:
+        """Whether the words that an answer closes are only a list or a question, with no "I have" in them."""
+        start = self._sentence_bounds[self._sentence[mention.first]][0]
+        is_question = self._read.breaks[answer] == Break.QUESTION
+        inside = range(start, answer)
+        return is_question or not any(self._cues.at("subject", place) for place in inside)
+
+    # -- another person --------------------------------------------------------------------------------------
+
+    def _others(self) -> frozenset[int]:
+        """Sentences that tell of somebody who is not the patient, with the "she …" sentences that go on about them."""
+        others: set[int] = set()
+        for sentence, (first, last) in self._sentence_bounds.items():
+            if self._tells_of_other(sentence) or (sentence - 1 in others and self._goes_on(sentence, first, last)):
+                others.add(sentence)
+        return frozenset(others)
+
+    def _tells_of_other(self, sentence: int) -> bool:
+        cues = self._by_sentence[sentence]
+        return bool(cues["family_history"] or (cues["relation"] and self._is_told_past(sentence)))
+
+    def _is_told_past(self, sentence: int) -> bool:
+        cues = self._by_sentence[sentence]
+        return bool(cues["told_in_past"] or cues["past"]) and not cues["acute"]
+
+    def _goes_on(self, sentence: int, first: int, last: int) -> bool:
+        opens = self._read.words[first] in _THIRD_PERSON
+        inside = {self._read.words[place] for place in range(first, last + 1)}
+        return opens and not inside & _FIRST_PERSON and not self._by_sentence[sentence]["acute"]
+
+    def _is_someone_else(self, mention: Match) -> bool:
+        sentence, segment = self._sentence[mention.first], self._segment[mention.first]
+        cues = self._by_sentence[sentence]
+        if cues["family_history"] or self._follows("other_after", mention):
+            return True
+        relation = self._relation_before(mention)
+        if relation is None:
+            return sentence in self._other_sentences and self._goes_on(sentence, *self._sentence_bounds[sentence])
+        if self._is_source_only(relation):
+            return False
+        if self._is_news_of_another(relation, mention):
+            return True
+        if self._in_segment("acute", segment):
+            return False
+        where = {segment, self._segment[relation.first]}
+        if any(self._in_segment(kind, each) for kind in ("told_in_past", "past") for each in where):
+            return True
+        if self._is_distant(relation) and any(self._in_segment("told_had", each) for each in where):
+            return True
+        is_loosely_told = self._is_distant(relation) or any(self._in_segment("told_weakly", each) for each in where)
+        return is_loosely_told and self._speaks_of_self(mention)
+
+    def _is_news_of_another(self, relation: Match, mention: Match) -> bool:
+        """Whether a distant person's story ends ("was taken to hospital") and the writer then speaks of themselves."""
+        if not (self._is_distant(relation) and self._speaks_of_self(mention)):
+            return False
+        segment = self._segment[mention.first]
+        said = {self._read.words[each.first] for each in self._in_segment("acute", segment)}
+        return bool(self._in_segment("told_in_past", segment)) or said <= _RECENT
+
+    def _is_of_an_animal(self, mention: Match) -> bool:
+        """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
+        segment = self._segment[mention.first]
+        owners = [each for each in self._by_segment[segment]["animal"] if each.first <= mention.first]
+        if not owners:
+            return False
+        last = min(mention.last + 3, self._bounds[segment][1] + 1)
+        pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
+        inside = self._read.words[owners[-1].last + 1 : pause]
+        return not (_FIRST_PERSON | _OF_PEOPLE) & set(inside)
+
+    def _relation_before(self, mention: Match) -> Match | None:
+        """The last person named before the mention in its sentence, unless the speaker comes between."""
+        named = [
+            each
+            for each in self._by_sentence[self._sentence[mention.first]]["relation"]
+            if each.first <= mention.last and each.first <= mention.first + 1
+        ]
+        if not named:
+            return None
+        between = self._read.words[named[-1].last + 1 : mention.first]
+        return None if _FIRST_PERSON & set(between) or "my" in between else named[-1]
+
+    def _is_source_only(self, relation: Match) -> bool:
+        """Whether the person only says, brings or gives something: "my mum says I am pale"."""
+        return any(place in self._cues.covers["speaking"] for place in range(relation.last + 1, relation.last + 3))
+
+    def _is_distant(self, relation: Match) -> bool:
+        return any(self._cues.at("distant", place) for place in range(relation.first, relation.last + 1))
+
+    def _speaks_of_self(self, mention: Match) -> bool:
+        """Whether another clause of the message speaks of the writer's own state."""
+        segment = self._segment[mention.first]
+        return any(self._segment[each.first] != segment for each in self._cues.spans.get("own_state", ()))
+
+    def _follows(self, kind: str, mention: Match) -> bool:
+        return any(
+            mention.last < each.first <= mention.last + 3
+            for each in self._by_segment[self._segment[mention.first]][kind]
+        )
+
+    # -- hypothetical ----------------------------------------------------------------------------------------
+
+    def _is_hypothetical(self, mention: Match) -> bool:
+        sentence = self._sentence[mention.first]
+        cues = self._by_sentence[sentence]
+        if cues["unreal"] or self._in_segment("general", self._segment[mention.first]):
+            return True
+        return self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)
+
+    def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
+        return any(
+            cue.last not in self._quiet and cue.last < mention.first and self._reaches(cue, mention) for cue in cues
+        )
+
+    def _reaches(self, cue: Match, mention: Match) -> bool:
+        """Whether a condition still holds at the mention: no contrast, no new clause after a comma, nothing present."""
+        words, breaks = self._read.words, self._read.breaks
+        for place in range(cue.last + 1, mention.first):
+            if self._cues.at("terminator", place):
+                return False
+            if breaks[place] and self._cues.at("starter", place):
+                return False
+        between = set(words[cue.last + 1 : mention.first])
+        return not ({"my", "this"} & between and self._cues.at("fearing", cue.first))
+
+    def _is_inquiry(self, mention: Match, sentence: int) -> bool:
+        """Whether the sentence asks about the thing in general, with no patient between the question and it."""
+        first, last = self._sentence_bounds[sentence]
+        segment = self._segment[mention.first]
+        openers = [each for each in self._by_segment[segment]["opener"] if each.first not in self._quiet]
+        opener = next((each for each in openers if each.last < mention.first), None)
+        if opener is None or not self._is_opening(opener, first):
+            return False
+        if self._cues.at("weak_opener", opener.first) and not self._ends_in_question(last):
+            return False
+        return not any(self._cues.at("patient", place) for place in range(opener.last + 1, mention.first + 1))
+
+    def _is_opening(self, opener: Match, first: int) -> bool:
+        """Whether the opener stands at the start of its sentence or clause."""
+        start = self._bounds[self._segment[opener.first]][0]
+        return opener.first - first <= 3 or opener.first - start <= 1 or bool(self._read.breaks[opener.first])
+
+    def _ends_in_question(self, last: int) -> bool:
+        if last + 1 < len(self._read):
+            return self._read.breaks[last + 1] == Break.QUESTION
+        return self._read.is_question
+
+    # -- past and resolved -----------------------------------------------------------------------------------
+
+    def _is_past(self, mention: Match) -> bool:
+        segment = self._segment[mention.first]
+        if self._in_segment("reopening", segment):
+            return False
+        if self._in_segment("past", segment):
+            return True
+        before = segment - 1
+        if before not in self._bounds or not self._is_lead_in(before, segment):
+            return False
+        return bool(self._in_segment("past", before)) and not self._in_segment("reopening", before)
+
+    def _is_lead_in(self, before: int, segment: int) -> bool:
+        """Whether a short clause like "last year," speaks for the one after it."""
+        first, last = self._bounds[before]
+        same = self._sentence[first] == self._sentence[self._bounds[segment][0]]
+        return same and last - first < _LEAD_IN and not any(p in self._mention_places for p in range(first, last + 1))
+
+    def _is_resolved(self, mention: Match) -> bool:
+        stop = min(mention.last + 1 + _RESOLVED_REACH, len(self._read))
+        for place in range(mention.last + 1, stop):
+            if self._cues.at("resolved", place) and place not in self._quiet:
+                return True
+            if self._cues.at("terminator", place):
+                return False
+        return False
+
+
+def _gather(matches: Iterable[Match]) -> _Cues:
+    spans: dict[str, list[Match]] = defaultdict(list)
+    for match in matches:
+        if match.name.startswith(CUE):
+            spans[match.name[len(CUE) :]].append(match)
+    covers: defaultdict[str, frozenset[int]] = defaultdict(frozenset)
+    covers.update((kind, _covered(found)) for kind, found in spans.items())
+    return _Cues(spans, covers)
+
+
+def _covered(matches: Iterable[Match]) -> frozenset[int]:
+    return frozenset(place for match in matches for place in range(match.first, match.last + 1))
+
+
+def _bounds(parts: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """First and last token of each part, by its number."""
+    bounds: dict[int, tuple[int, int]] = {}
+    for place, part in enumerate(parts):
+        bounds[part] = (bounds.get(part, (place, place))[0], place)
+    return bounds

@@ -1,0 +1,179 @@
+"""What words are heard to say: each trap of language, and the laws of reading."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anamnesis.cli.triage import triage
+from anamnesis.clinical.findings import ReadingContext, read_findings
+from anamnesis.clinical.lexicon import LexiconText, compile_lexicon
+from anamnesis.clinical.red_flags import WHO, screen
+from anamnesis.clinical.terms import Acuity, Age, Assertion, Person, Sex
+from anamnesis.content import load_content
+
+CONTENT = load_content()
+PHRASES = Path(__file__).parents[2] / "evals" / "phrases"
+
+
+def heard(text, concept):
+    """What the text says of a concept, most affirmed first, or None when it does not mention it."""
+    said = [each.assertion for each in read_findings(text, CONTENT.lexicon) if each.concept == concept]
+    return min(said, key=list(Assertion).index, default=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "assertion"),
+    [
+        ("no chest pain", "chest_pain", Assertion.DENIED),
+        ("without fever, vomiting or bleeding", "bleeding", Assertion.DENIED),
+        ("fever: none", "fever", Assertion.DENIED),
+        ("any fits? No.", "seizure", Assertion.DENIED),
+        ("no fever, but I am vomiting blood", "vomiting_blood", Assertion.AFFIRMED),
+        ("I can't breathe", "severe_breathless", Assertion.AFFIRMED),
+        ("the bleeding won't stop", "heavy_bleeding", Assertion.AFFIRMED),
+        ("I thought it was chest pain but it is not", "chest_pain", Assertion.DENIED),
+        ("my mother had a stroke last year", "arm_weakness", Assertion.SOMEONE_ELSE),
+        ("my son is fitting now", "seizure", Assertion.AFFIRMED),
+        ("my husband has crushing chest pain", "chest_pain", Assertion.AFFIRMED),
+        ("epilepsy and seizures run in my family", "seizure", Assertion.SOMEONE_ELSE),
+        ("my goat was bitten by a snake", "snake_bite", Assertion.SOMEONE_ELSE),
+        ("a dog bit me", "animal_bite", Assertion.AFFIRMED),
+        ("I had seizures in 2009", "seizure", Assertion.PAST),
+        ("seizures years ago and again this morning", "seizure", Assertion.AFFIRMED),
+        ("if I get chest pain who do I call", "chest_pain", Assertion.HYPOTHETICAL),
+        ("what are the signs of a stroke?", "arm_weakness", Assertion.HYPOTHETICAL),
+        ("is there a painless way to die", "self_harm_intent", Assertion.AFFIRMED),
+        ("the headache went away", "headache", Assertion.RESOLVED),
+        ("I fainted, ok now", "fainted", Assertion.AFFIRMED),
+        ("my boss is killing me", "self_harm_intent", None),
+        ("the fit of my shoes", "seizure", None),
+        ("heat rash and a blood test", "bleeding", None),
+        ("my chst pane is bad", "chest_pain", Assertion.AFFIRMED),
+        ("i caaaant breatheee", "severe_breathless", Assertion.AFFIRMED),
+        ("v o m i t i n g blood", "vomiting_blood", Assertion.AFFIRMED),
+        ("running stomach since night", "diarrhoea", Assertion.AFFIRMED),
+        ("body hotness", "fever", Assertion.AFFIRMED),
+        ("sina homa", "fever", Assertion.DENIED),
+        ("nnina omusujja", "fever", Assertion.AFFIRMED),
+    ],
+)
+def test_a_trap_of_language_is_read_as_meant(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+def test_a_bare_answer_speaks_of_what_was_asked():
+    asked = ReadingContext(frozenset({"fever"}))
+    denied = read_findings("no", CONTENT.lexicon, context=asked)
+    affirmed = read_findings("yes since morning", CONTENT.lexicon, context=asked)
+    assert [each.assertion for each in denied if each.concept == "fever"] == [Assertion.DENIED]
+    assert [each.assertion for each in affirmed if each.concept == "fever"] == [Assertion.AFFIRMED]
+
+
+def test_a_yes_to_several_questions_does_not_say_to_which():
+    asked = ReadingContext(frozenset({"fever", "seizure"}))
+    assert [each for each in read_findings("yes", CONTENT.lexicon, context=asked) if each.concept == "fever"] == []
+    assert {each.concept for each in read_findings("no", CONTENT.lexicon, context=asked)} == {"fever", "seizure"}
+
+
+def test_most_phrases_that_were_worked_on_stay_understood():
+    lines = [line for file in sorted(PHRASES.glob("*.jsonl")) for line in file.read_text().splitlines()]
+    cases = [json.loads(line) for line in lines]
+    right = sum(triage(case, CONTENT)["triage"] == case["expected"] for case in cases)
+    assert right / len(cases) >= 0.97
+
+
+def test_risks_lift_an_urgent_case_and_nothing_else():
+    told = read_findings("I am diabetic and on chemo and the redness on my shin is spreading", CONTENT.lexicon)
+    well = read_findings("I am diabetic and on chemo and feel well", CONTENT.lexicon)
+    lifts = "two_risks_lift_urgent"
+    assert lifts in {flag.rule_id for flag in screen(told, Person(), CONTENT.rules)}
+    assert lifts not in {flag.rule_id for flag in screen(well, Person(), CONTENT.rules)}
+
+
+def test_a_man_is_never_pregnant_and_a_known_age_beats_a_word():
+    assert not WHO["pregnant"](Person(sex=Sex.MALE, pregnant=True), {"pregnant"})
+    assert not WHO["under_two"](Person(age=Age.of_years(30)), {"newborn_word"})
+    assert WHO["under_two"](Person(), {"newborn_word"})
+    assert WHO["over_60"](Person(), {"elderly_word"})
+    assert WHO["could_be_pregnant"](Person(age=Age.of_years(20), sex=Sex.FEMALE), set())
+
+
+def test_every_line_of_the_catalogue_has_a_rule():
+    assert {line for rule in CONTENT.written_rules for line in rule.catalogue} == set(range(1, 87))
+
+
+CLUES = "no not never mother I if chest pain bleeding , . ? - : fever stroke now since last year lol fits dog bit but"
+WORDS = st.sampled_from([*CLUES.split(), "\n"])
+MESSAGES = st.text(max_size=400) | st.lists(WORDS, max_size=60).map(" ".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(MESSAGES)
+def test_any_text_is_read_in_order_with_verbatim_quotes(text):
+    found = read_findings(text, CONTENT.lexicon)
+    assert all(text[each.start : each.end] == each.quote for each in found)
+    assert [each.start for each in found] == sorted(each.start for each in found)
+
+
+@settings(max_examples=100, deadline=None)
+@given(MESSAGES, MESSAGES)
+def test_a_second_message_never_lowers_what_the_first_raised(first, second):
+    def acuity(*texts):
+        found = [each for text in texts for each in read_findings(text, CONTENT.lexicon)]
+        return max((flag.acuity for flag in screen(found, Person(), CONTENT.rules)), default=Acuity.ROUTINE)
+
+    assert acuity(first, second) >= acuity(first)
+
+
+def seconds(text):
+    began = time.process_time()
+    read_findings(text, CONTENT.lexicon)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize(
+    "words", ["my mother had a stroke and if I bleed no fever and chest pain not vomiting ", "no ", "h e l l o ", "zq"]
+)
+def test_reading_takes_time_in_proportion_to_length(words):
+    text = words * (200_000 // len(words))
+    seconds(text[:20_000])
+    short = min(seconds(text[:20_000]) for _ in range(3))
+    assert seconds(text) < 30 * max(short, 0.001)
+
+
+def test_two_thousand_characters_are_read_in_milliseconds():
+    text = "I have had a bad cough and fever since Monday, no chest pain, and my son vomits everything he eats. " * 20
+    seconds(text)
+    assert sorted(seconds(text[:2000]) for _ in range(50))[25] < 0.05
+
+
+def a_lexicon(**changes):
+    empty = {name: {} for name in ("classes", "spellings", "rewrites", "cues", "concepts", "implies")}
+    lists = dict.fromkeys(
+        ("not_typos", "benign", "pseudo_negations", "refinements", "still_dangerous", "attributes", "own_wishes"), ()
+    )
+    return compile_lexicon(LexiconText(**{**empty, **lists, **changes}))
+
+
+def test_a_phrase_may_have_choices_classes_gaps_numbers_and_either_order():
+    lexicon = a_lexicon(
+        classes={"pain": ["hurts", "pain*"]},
+        concepts={"foot": ["foot &2 <pain>"], "many": ["took ~1 #10-50 {pills|tab* {a|b}}"]},
+    )
+
+    def names(text):
+        return {each.concept for each in read_findings(text, lexicon)}
+
+    assert names("my foot really hurts") == names("painful in my foot") == {"foot"}
+    assert names("took about 12 pills") == names("took 50 tablets b") == {"many"}
+    assert names("took 9 pills") == names("foot and then more hurts") == set()
+
+
+@pytest.mark.parametrize("phrase", ["~2 pain", "chest }", "<nothing>"])
+def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
+    with pytest.raises(ValueError, match="sore"):
+        a_lexicon(concepts={"sore": [phrase]})
