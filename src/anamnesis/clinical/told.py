@@ -225,7 +225,7 @@ _NO_MEDICINE: Final = re.compile(
     r"\bno (?:regular |other )?(?:medicines?|medications?|drugs|tablets)\b|\b(?:not|don't|doesn't|do not|does not) (?:on|taking|take|use) any (?:regular )?(?:medic\w+|drugs|tablets)\b"
 )
 _LOOKS_LIKE_MEDICINE: Final = re.compile(
-    r"\b\d+ ?mg\b|\btablet|\bpills?\b|\binsulin\b|inhaler|\b\w+(?:cillin|dipine|olol|pril|artan|formin|azole|mycin|statin|zepam|thiazide|profen|floxacin|epam)\b|"
+    r"\b\d+ ?mg\b|\btablet|\bpills?\b|\binsulin\b|inhaler|\b\w+(?:cillin|dipine|olol|pril|artan|formin|azole|mycin|statin|zepam|thiazide|profen|floxacin|epam|clamide|gliptin|prazole|tidine|lukast|sartan|vudine|fovir|quine|mether|ronate|setron|pirone)\b|"
     r"\barvs?\b|\baspirin\b|\bparacetamol\b|\bpanadol\b|\bseptrin\b|\bwarfarin\b|\bfolic\b|\biron\b|\bherb\w*|\bcoartem\b|\bquinine\b|\bflagyl\b|\bsyrup\b|\bdrops\b|\bvitamins?\b|\bcapsules?\b|\bsachets?\b|\bointment\b|\bcontraceptive\w*|\bdepo\b|"
     r"\bthe pill\b|\binjections?\b|\bfurosemide\b|\bsalbutamol\b|\bphenytoin\b|\bcarbamazepine\b|\bdiclofenac\b|\bomeprazole\b|\btld\b|\bdolutegravir\b"
 )
