@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -15,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from anamnesis.administration.api import Administration
 from anamnesis.administration.api import procedures as administration_procedures
 from anamnesis.administration.store import PostgresAdministrationStore
+from anamnesis.blobs.disk import DiskBlobs
 from anamnesis.care.actions import Door
 from anamnesis.care.api import Care
 from anamnesis.care.api import procedures as care_procedures
@@ -31,6 +34,8 @@ from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
 from anamnesis.edge.draining import Drain
 from anamnesis.edge.faults import fault_of
+from anamnesis.edge.files import PREFIX as FILES
+from anamnesis.edge.files import FileEndpoint
 from anamnesis.edge.headers import GoodManners, request_id_of
 from anamnesis.edge.health import Condition, Health, Probe, database_probes
 from anamnesis.edge.keys import JwksKeys, KeySource, PemKeys
@@ -43,6 +48,13 @@ from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
 from anamnesis.edge.webhooks import ClerkWebhook
+from anamnesis.files.actions import Filing
+from anamnesis.files.api import OPEN_FILE
+from anamnesis.files.api import procedures as file_procedures
+from anamnesis.files.links import Links, key_from
+from anamnesis.files.model import Caps
+from anamnesis.files.ports import Blobs
+from anamnesis.files.store import PostgresFileStore
 from anamnesis.handover.additions import procedures as addition_procedures
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
@@ -61,7 +73,7 @@ from anamnesis.kernel.calls import ModelCall
 from anamnesis.kernel.clock import SystemClock
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
-from anamnesis.kernel.procedures import Allow, Registry, Request
+from anamnesis.kernel.procedures import Allow, Bound, Registry, Request
 from anamnesis.llm.port import ChatModel, Prompt, Vendor
 from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
@@ -71,6 +83,7 @@ from anamnesis.messaging.store import PostgresMessageStore
 from anamnesis.notifications.api import Notifications
 from anamnesis.notifications.api import procedures as notification_procedures
 from anamnesis.notifications.store import PostgresNotificationStore
+from anamnesis.pictures.redrawing import Redrawer
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from anamnesis.workers.loop import Worker
 
@@ -84,6 +97,8 @@ _NAMES: Final = tuple(
         messaging_procedures,
         intake_procedures,
         session_procedures,
+        file_procedures,
+        [OPEN_FILE],
         handover_procedures,
         addition_procedures,
         notification_procedures,
@@ -109,6 +124,7 @@ class App:
     book: PostgresCallBook
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
+    filing: Filing
     observe: Observe
     health: Health
     webhook: ASGIApp
@@ -132,7 +148,7 @@ class App:
             self.registry,
             guard=self.door,
             request_of=self.request_of,
-            options=RestOptions(limits.body_bytes),
+            options=RestOptions(limits.body_bytes, self.filing.caps.request_bytes),
             observe=self.observe,
         ).app
         roads: list[tuple[str, ASGIApp]] = [
@@ -145,6 +161,7 @@ class App:
             ("/livez", health),
             ("/readyz", health),
             ("/metrics", self._metrics),
+            (FILES, FileEndpoint(Bound(OPEN_FILE, self.filing), self.door, self.request_of, self.observe)),
             *self.extra_roads,
         ]
         inner: ASGIApp = Switch(roads, pages)
@@ -174,6 +191,7 @@ class App:
             readiness=self.health.report,
             queue=self._queue,
             stuck_turns=self._stuck,
+            max_form_bytes=self.filing.caps.request_bytes,
             asks_consent=self.relay is not None and not self.settings.consent_recorded_elsewhere,
         )
 
@@ -197,6 +215,7 @@ class App:
         await self.care_store.forget_spent()
         await self.care_store.forget_events()
         await purge_finished_jobs(self.database)
+        await self.filing.sweep()
 
     async def _keep_forgetting(self) -> None:
         """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
@@ -277,7 +296,9 @@ def build(
         messaging_procedures,
         Messaging(PostgresMessageStore(database), bus, hear),
     )
-    intake = Intake(intake_store, care_store, interviewer, bus)
+    filing = _filing(settings, database, clock)
+    registry.add(file_procedures, filing)
+    intake = Intake(intake_store, care_store, interviewer, bus, filing)
     registry.add(intake_procedures, intake)
     registry.add(session_procedures, intake)
     handover = Handover(handover_store, care_store)
@@ -311,13 +332,19 @@ def build(
         bus=bus,
         content=content,
         registry=registry,
-        door=Door(care_store, frozenset({*settings.identity.superuser_ids, *superusers}), _rates(settings.limits)),
+        door=Door(
+            care_store,
+            frozenset({*settings.identity.superuser_ids, *superusers}),
+            _rates(settings.limits),
+            _uploads(settings),
+        ),
         care_store=care_store,
         keys=keys,
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
         worker=worker,
         book=book,
         intake_store=intake_store,
+        filing=filing,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
             {**database_probes(database), **others},
@@ -332,6 +359,34 @@ def build(
         extra_roads=extra_roads,
         relay=relay,
     )
+
+
+def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filing:
+    files, clerk = settings.files, settings.identity.secret_key
+    secret = files.secret or clerk
+    # Production always has a secret; elsewhere one process serves, and its links need not outlive it.
+    key = secrets.token_bytes(32) if secret is None else key_from(secret.reveal())
+    return Filing(
+        PostgresFileStore(database),
+        _blobs(settings),
+        Redrawer(most_pixels=files.image_megapixels * 1_000_000),
+        Links(key, settings.public_origin),
+        Caps(image_bytes=files.image_mb << 20, pdf_bytes=files.pdf_mb << 20),
+        clock,
+    )
+
+
+def _blobs(settings: Settings) -> Blobs:
+    bucket = settings.files.bucket
+    if bucket is None:
+        return DiskBlobs(Path(settings.files.folder).absolute())
+    from anamnesis.blobs.s3 import S3Blobs  # noqa: PLC0415 - fifteen megabytes, for who has a bucket
+
+    return S3Blobs(bucket.url, bucket.name, bucket.region, bucket.key_id, bucket.secret_key.reveal())
+
+
+def _uploads(settings: Settings) -> int:
+    return settings.limits.per_minute(settings.limits.uploads)
 
 
 def _rates(limits: Limits) -> dict[Allow, int]:

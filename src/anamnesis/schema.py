@@ -25,6 +25,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from anamnesis.kernel.errors import Issue
 from anamnesis.kernel.javascript import UNDEFINED, FarDate, InvalidDate, Undefined, type_name
+from anamnesis.kernel.procedures import Part
 from anamnesis.kernel.text import clean
 from anamnesis.kernel.urls import href_of
 
@@ -261,6 +262,12 @@ def _boolean(value: object) -> bool:
     return value
 
 
+def _upload(value: object) -> Part:
+    if not isinstance(value, Part):
+        raise Refused(wrong_type("file", value))
+    return value
+
+
 def _nothing(value: object) -> Undefined:
     if value is not UNDEFINED:
         raise Refused(wrong_type("void", value))
@@ -285,6 +292,7 @@ class _DateCheck:
 
 Date = Annotated[datetime, _DateCheck()]
 Boolean = Annotated[bool, _Check(_boolean, {"type": "boolean"})]
+Upload = Annotated[Part, _Check(_upload, {"type": "string", "format": "binary"})]
 Nothing = Annotated[Undefined, _Check(_nothing, {"type": "null"})]
 Anything = Annotated[object, _Check(lambda value: value, {})]
 

@@ -173,3 +173,60 @@ def test_the_first_load_is_small(demo, browser, problems):
     page.goto(demo["Patient"])
     page.wait_for_timeout(1000)
     assert sum(sizes) <= 70_000
+
+
+def a_photo(folder):
+    from files.hostile import photo_with_gps
+
+    path = folder / "rash.jpg"
+    path.write_bytes(photo_with_gps())
+    return path
+
+
+def test_a_photo_is_sent_from_the_chat_and_both_see_it(demo, browser, problems, tmp_path):
+    from files.hostile import HTML, pdf
+
+    page = page_of(browser, problems)
+    page.goto(demo["New patient"])
+    page.get_by_role("button", name=re.compile("Start|Go on")).first.click()
+    page.wait_for_selector(".bubble.model")
+    page.set_input_files("#file", a_photo(tmp_path))
+    page.locator("#attached img").wait_for(timeout=15000)
+    page.fill("#content", "This is the rash")
+    page.press("#content", "Enter")
+    shown = page.locator(".bubble.user .picture img").last
+    shown.wait_for()
+    page.wait_for_function("[...document.querySelectorAll('.picture img')].every((each) => each.naturalWidth > 0)")
+    assert page.locator("#attached li").count() == 0
+    (tmp_path / "result.pdf").write_bytes(pdf())
+    (tmp_path / "page.jpg").write_bytes(HTML)
+    page.set_input_files("#file", [tmp_path / "result.pdf", tmp_path / "page.jpg"])
+    page.get_by_text("neither a photo").wait_for(timeout=15000)
+    assert "your doctor has it" in page.locator("#attached").inner_text()
+    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/patient.png", full_page=True)
+    page.reload()
+    assert page.locator(".bubble.user .picture img").count() == 1
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="result.pdf").click()
+    assert saved.value.suggested_filename.endswith(".pdf")
+    doctor = page_of(browser, problems)
+    doctor.goto(demo["Doctor"])
+    doctor.get_by_role("link", name=re.compile("Newcomer")).click()
+    assert doctor.locator(".files li").count() == 2
+    doctor.locator(".files img").scroll_into_view_if_needed()
+    doctor.wait_for_function("[...document.querySelectorAll('.files img')].every((each) => each.naturalWidth > 0)")
+    doctor.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/doctor.png", full_page=True)
+    assert [each for each in problems if "400 (Bad Request)" not in each] == []
+
+
+def test_a_photo_is_sent_with_scripts_off(demo, browser, problems, tmp_path):
+    page = page_of(browser, problems, java_script_enabled=False)
+    page.goto(demo["New patient"])
+    page.get_by_role("button", name=re.compile("Start|Go on")).first.click()
+    before = page.locator(".bubble.user .picture img").count()
+    page.set_input_files("#file", a_photo(tmp_path))
+    page.fill("#content", "Here it is again")
+    page.get_by_role("button", name="Send").click()
+    assert page.locator(".bubble.user .picture img").count() == before + 1
+    page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/plain.png", full_page=True)
+    assert problems == []

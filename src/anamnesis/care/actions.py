@@ -27,12 +27,13 @@ class Door:
     """Lets callers in, by what the database knows of them at this moment.
 
     rates are calls a minute, for each caller and procedure, by whom a procedure is for; a kind without one is not
-    counted. A caller is an account, and a visitor the address.
+    counted. A caller is an account, and a visitor the address. uploads is the same for what takes files.
     """
 
     store: CareStore
     superusers: Collection[str] = ()
     rates: Mapping[Allow, int] = field(default_factory=dict)
+    uploads: int | None = None
 
     async def admit(self, procedure: Procedure, request: Request) -> Actor:
         """The caller. Raises NotSignedIn, NotPermitted, TooManyRequests or Unavailable.
@@ -46,7 +47,7 @@ class Door:
         spend = self._spend(procedure, request.claims.subject)
         person, is_active = await self._known(request.claims, spend)
         if person.wait_s and procedure.is_urgent is None:
-            raise TooManyRequests(person.wait_s, self.rates[procedure.allow])
+            raise TooManyRequests(person.wait_s, self._rate(procedure) or 0)
         if not is_active:
             return _deactivated(procedure)
         allowed = _ROLES.get(procedure.allow)
@@ -62,8 +63,11 @@ class Door:
         return Visitor()
 
     def _spend(self, procedure: Procedure, caller: str) -> Spend | None:
-        calls = self.rates.get(procedure.allow)
+        calls = self._rate(procedure)
         return None if calls is None else Spend(f"{caller}:{procedure.allow}:{procedure.name}", calls)
+
+    def _rate(self, procedure: Procedure) -> int | None:
+        return self.uploads if procedure.takes_files else self.rates.get(procedure.allow)
 
     async def _known(self, claims: Claims, spend: Spend | None) -> tuple[Person, bool]:
         found = await self.store.find_person(claims.subject, spend)

@@ -15,6 +15,7 @@ COMMANDS: Final[dict[str, str]] = {
     "serve": "serve",
     "work": "work",
     "migrate": "migrate",
+    "import-legacy": "import_legacy",
     "check": "check",
     "triage": "triage",
     "eval": "eval",

@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as invalid:
         print(invalid, file=sys.stderr)
         return 2
-    settings = replace(settings, app_url=origin)
+    files = replace(settings.files, folder=str(arguments.data / "files"), bucket=None)
+    settings = replace(settings, app_url=origin, files=files)
     journal.configure(development=True, level="ERROR")
     journal.adopt_process()
     embedded = start_embedded(arguments.data, pg_bin=settings.database.pg_bin)

@@ -10,6 +10,7 @@ from anamnesis.clinical.vitals import is_empty
 
 _ORDER: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
 _ADULT_YEARS: Final = 12
+_IMCI_YEARS: Final = 5
 #: WHO IITT, high-risk vital signs under 12 years: breaths and beats per minute, by age in years: (up to, high, low).
 _CHILD_RESPIRATION: Final = ((1, 50, 25), (5, 40, 20), (12, 30, 10))
 _CHILD_PULSE: Final = ((1, 180, 90), (5, 160, 80), (12, 140, 70))
@@ -37,7 +38,14 @@ def dispose(flags: Iterable[RedFlag], vitals: VitalSigns, person: Person) -> Dis
     WHO IITT is the tool of record; NEWS2 applies from 16 years, not in pregnancy. No vital signs is unknown, not green.
     """
     score = news2(vitals, person)
-    reasons = [*_flag_reasons(flags), *_floor(vitals, person), *_iitt(vitals, person), *_news2(score)]
+    reasons = [
+        *_flag_reasons(flags),
+        *_floor(vitals, person),
+        *_iitt(vitals, person),
+        *_imci(vitals, person),
+        *_pregnancy(vitals, person),
+        *_news2(score),
+    ]
     reasons.sort(key=lambda reason: -_ORDER.index(reason[0]))
     lowest = Colour.UNKNOWN if is_empty(vitals) else Colour.GREEN
     return Disposition(reasons[0][0] if reasons else lowest, tuple(reasons), score)
@@ -128,3 +136,57 @@ def _iitt_child(vitals: VitalSigns, age_years: float) -> Iterator[Reason]:
             yield Colour.YELLOW, f"{name} {value:g} /min"
     if age_years < 8 / 365.25:
         yield Colour.RED, "an infant under 8 days"
+    elif age_years < 0.5:
+        yield Colour.YELLOW, "an infant under 6 months"
+
+
+def _imci(vitals: VitalSigns, person: Person) -> Iterator[Reason]:
+    """WHO IMCI (2014): fever or a cold body of a young infant, and fast breathing up to five years."""
+    if person.age is None or person.age.years >= _IMCI_YEARS:
+        return
+    years, temperature, breaths = person.age.years, vitals.temperature_celsius, vitals.respiratory_rate_per_min
+    is_young = years < 2 / 12
+    if is_young and temperature is not None and (temperature >= 38 or temperature < 35.5):
+        yield Colour.RED, f"temperature {temperature:g} °C under two months"
+    fast = 60 if is_young else 50 if years < 1 else 40
+    if breaths is not None and breaths >= fast:
+        yield Colour.YELLOW, f"fast breathing, {breaths:g} /min"
+
+
+def _pregnancy(vitals: VitalSigns, person: Person) -> Iterator[Reason]:
+    """CRADLE's shock index (pulse by systolic pressure), and the trigger of MEOWS: one red reading or two yellow."""
+    if not person.pregnant:
+        return
+    pulse, systolic = vitals.heart_rate_per_min, vitals.systolic_mmhg
+    if pulse is not None and systolic:
+        index = pulse / systolic
+        if index >= 0.9:
+            yield (Colour.RED if index >= 1.7 else Colour.YELLOW), f"shock index {index:.1f} in pregnancy"
+    red, yellow = _meows(vitals)
+    if red or yellow > 1:
+        yield Colour.YELLOW, "obstetric early warning (MEOWS)"
+
+
+#: MEOWS (CEMACH; Singh 2012): what lies outside the first pair is red, what lies outside the second is yellow.
+_MEOWS: Final = (
+    ("temperature_celsius", (35, 38), (36.0001, 38)),
+    ("systolic_mmhg", (90, 160), (100.0001, 149.9999)),
+    ("diastolic_mmhg", (0, 100), (0, 89.9999)),
+    ("heart_rate_per_min", (40, 120), (50.0001, 99.9999)),
+    ("respiratory_rate_per_min", (10, 30), (10, 20.9999)),
+    ("spo2_percent", (95, 100), (95, 100)),
+)
+
+
+def _meows(vitals: VitalSigns) -> tuple[int, int]:
+    """How many readings are red and how many yellow."""
+    red = yellow = 0
+    for name, (lowest, highest), (low, high) in _MEOWS:
+        value = getattr(vitals, name)
+        if value is None:
+            continue
+        if not lowest <= value <= highest:
+            red += 1
+        elif not low <= value <= high:
+            yellow += 1
+    return red, yellow + (vitals.consciousness is Consciousness.VOICE)

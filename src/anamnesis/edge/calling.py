@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
 from anamnesis.edge.issues import read_input as read
-from anamnesis.edge.running import Guard, Observe, enter, unobserved
+from anamnesis.edge.running import Guard, Observe, declared, enter, unobserved
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Registry, Request
@@ -36,7 +34,4 @@ class Caller:
             return read(bound.procedure, given or UNDEFINED if bound.procedure.input_optional else given)
 
         answer = await enter(bound, self.request, guard=self.guard, read_input=read_input, observe=self.observe)
-        declared = bound.procedure.output
-        if isinstance(declared, type) and issubclass(declared, BaseModel) and not isinstance(answer, declared):
-            raise TypeError(f"{name} answered {type(answer).__name__} where {declared.__name__} is declared")
-        return as_wire(answer)
+        return as_wire(declared(bound.procedure, answer))

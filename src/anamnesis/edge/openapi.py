@@ -95,7 +95,7 @@ def _described_input(procedure: Procedure, rest: Rest, schema: Json) -> Json:
         content = {"type": "object", "properties": body, **({"required": needed} if needed else {})}
         described["requestBody"] = {
             "required": bool(needed) and not procedure.input_optional,
-            "content": {"application/json": {"schema": content}},
+            "content": {("multipart/form-data" if procedure.takes_files else "application/json"): {"schema": content}},
         }
     return described
 
@@ -213,7 +213,8 @@ def docs_page(document: Mapping[str, Any]) -> str:
 
 def _row(method: str, path: str, operation: Mapping[str, Any]) -> str:
     parameters = ", ".join(each["name"] + ("" if each["required"] else "?") for each in operation.get("parameters", ()))
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    contents: Mapping[str, Json] = operation.get("requestBody", {}).get("content", {})
+    content: Json = next((each["schema"] for each in contents.values()), {})
     needed = content.get("required", ())
     body = ", ".join(name + ("" if name in needed else "?") for name in content.get("properties", {}))
     cells = (

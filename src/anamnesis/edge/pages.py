@@ -16,13 +16,15 @@ from starlette.routing import Route
 from anamnesis.edge import presenting
 from anamnesis.edge.calling import Caller
 from anamnesis.edge.faults import fault_of
+from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
 from anamnesis.kernel.errors import AnamnesisError, BadInput, NotSignedIn
-from anamnesis.kernel.procedures import Registry, Request
+from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
 
 MAX_FORM_FIELDS: Final = 20
+MAX_FORM_FILES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Site:
     readiness: Callable[[], Awaitable[Mapping[str, Any]]]
     queue: Callable[[], Awaitable[list[tuple[str, str]]]]
     stuck_turns: Callable[[], Awaitable[list[Mapping[str, Any]]]]
+    max_form_bytes: int = 16 << 20
     sign_in_url: str | None = None
     observe: Observe = unobserved
     asks_consent: bool = False
@@ -175,14 +178,20 @@ class Pages:
 
     async def send(self, http: HttpRequest) -> Response:
         """Keep the patient's message and show the conversation; what could not be kept comes back in the box."""
-        caller, session_id, fields = await self._caller(http), http.path_params["session_id"], await _fields(http)
-        content = fields.get("content", "")
+        caller, session_id = await self._caller(http), http.path_params["session_id"]
+        if caller.request.claims is None:
+            return self._sign_in_first()
+        async with read_form(http, most_bytes=self._site.max_form_bytes, most_files=MAX_FORM_FILES) as form:
+            content = form.fields.get("content", "")
+            try:
+                images = await self._upload(caller, session_id, form.parts) if form.parts else []
+            except BadInput as refused:
+                return await self._show_chat(
+                    caller, session_id, problem=f"Nothing was sent. {_in_words(refused)}", draft=content
+                )
         try:
             await caller.call(
-                "intake.sendMessage",
-                sessionId=session_id,
-                content=content,
-                clientMessageId=fields.get("clientMessageId", ""),
+                "intake.sendMessage", sessionId=session_id, **_message_of(form.fields), **_shown_with(images)
             )
         except BadInput:
             return await self._show_chat(
@@ -192,6 +201,11 @@ class Pages:
                 draft=content,
             )
         return RedirectResponse(f"/s/{session_id}#latest", 303)
+
+    async def _upload(self, caller: Caller, session_id: str, parts: tuple[Part, ...]) -> list[str]:
+        """Keep what came with a message; the ids of the photos, for the message to show them."""
+        kept = await caller.call("file.upload", sessionId=session_id, files=list(parts))
+        return [str(file["id"]) for file in kept["files"] if file["thumbnailUrl"]]
 
     async def consent(self, http: HttpRequest) -> Response:
         """Agree that a model outside reads along, or take it back; the conversation goes on either way."""
@@ -229,6 +243,7 @@ class Pages:
             doctor_name=doctor,
             stage=_stage(session),
             messages=presenting.merged(interview, talk),
+            documents=await self._documents(caller, session_id),
             resume=found.get("lastEventId") or "",
             is_emergency=vitals.get("triageDecision") == "emergency",
             emergency_reason=vitals.get("triageReason") or "This may be an emergency.",
@@ -238,6 +253,11 @@ class Pages:
             problem=problem,
             draft=draft,
         )
+
+    async def _documents(self, caller: Caller, session_id: str) -> list[dict[str, object]]:
+        """The files of a session that no bubble shows."""
+        files = (await caller.call("intake.getSessionFiles", sessionId=session_id))["files"]
+        return [presenting.file(each) for each in files if not each["thumbnailUrl"]]
 
     async def _direct_messages(
         self, caller: Caller, connection: Mapping[str, Any], *, viewer: str, other: str
@@ -280,6 +300,7 @@ class Pages:
             return self._sign_in_first()
         found = await caller.call("intake.getSession", sessionId=session_id)
         case = await caller.call("handover.getCase", sessionId=session_id)
+        files = (await caller.call("intake.getSessionFiles", sessionId=session_id))["files"]
         patient = presenting.full_name(found["connection"]["patient"]["user"], "The patient")
         talk = await self._direct_messages(caller, found["connection"], viewer="You", other=patient)
         interview = presenting.transcript(found["messages"], doctor="You", patient=patient)
@@ -287,6 +308,7 @@ class Pages:
             "case.html",
             case=presenting.case_page(found, case, patient),
             messages=presenting.merged(interview, talk),
+            files=[presenting.file(each) for each in files],
             problem=problem,
         )
 
@@ -419,6 +441,15 @@ async def _fields(http: HttpRequest) -> dict[str, str]:
     """A form's text fields, cleaned as every text from outside is."""
     async with http.form(max_files=0, max_fields=MAX_FORM_FIELDS) as form:
         return {name: clean(value) for name, value in form.items() if isinstance(value, str)}
+
+
+def _in_words(refused: BadInput) -> str:
+    """What is wrong with a form's files, for somebody who sees no field names."""
+    return " ".join(dict.fromkeys(issue.message for issue in refused.issues)) or str(refused)
+
+
+def _shown_with(images: list[str]) -> dict[str, list[str]]:
+    return {"images": images} if images else {}
 
 
 def _message_of(fields: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 Wire = Mapping[str, Any]
 
@@ -87,7 +88,26 @@ def _bubble(message: Wire, *, doctor: str, patient: str) -> dict[str, object]:
         "sender": senders.get(role, role),
         "text": message["text"],
         "at": message["timestamp"],
+        "images": [_picture(url) for url in message.get("images") or () if "/files/" in url],
     }
+
+
+def file(each: Wire) -> dict[str, object]:
+    """A file of a case, as a link of our own origin; small is the address of its small picture, if it has one."""
+    picture = _picture(each["url"])
+    size = f"{max(1, each['fileSize'] >> 10)} kB"
+    return {
+        **picture,
+        "small": picture["small"] if each["thumbnailUrl"] else "",
+        "name": each["fileName"],
+        "size": size,
+    }
+
+
+def _picture(url: str) -> dict[str, str]:
+    """Where a page finds a picture: without the origin, which is the page's own whatever a visitor calls it."""
+    parts = urlsplit(url)
+    return {"url": f"{parts.path}?{parts.query}", "small": f"{parts.path}/small?{parts.query}"}
 
 
 def direct_messages(messages: Iterable[Wire], *, viewer_id: object, viewer: str, other: str) -> list[dict[str, object]]:
@@ -99,6 +119,7 @@ def direct_messages(messages: Iterable[Wire], *, viewer_id: object, viewer: str,
             "sender": viewer if message["senderId"] == viewer_id else other,
             "text": message["content"],
             "at": message["createdAt"],
+            "images": [],
         }
         for message in messages
     ]

@@ -5,6 +5,7 @@ FastAPI routes; inputs, outputs and the document are the procedures' own.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -17,12 +18,13 @@ from starlette.routing import Match
 
 from anamnesis.edge import superjson
 from anamnesis.edge.events import SseOptions, events
+from anamnesis.edge.forms import MULTIPART, read_form
 from anamnesis.edge.issues import read_input
 from anamnesis.edge.openapi import docs_page, openapi_document, query_kinds
 from anamnesis.edge.problem import problem, problem_document
 from anamnesis.edge.routes import METHODS_WITHOUT_BODY, PREFIX, api_markdown, route_of
-from anamnesis.edge.running import Guard, Observe, enter, unobserved
-from anamnesis.kernel.errors import BadInput, NotFound, TooLarge
+from anamnesis.edge.running import Guard, Observe, declared, enter, unobserved
+from anamnesis.kernel.errors import BadInput, NotFound, NotSignedIn, TooLarge
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Bound, Kind, Procedure, Registry, Request, Rest
 from anamnesis.schema import as_wire
@@ -41,6 +43,8 @@ class RestOptions:
     """Bounds on a request, in bytes and levels of nesting, and how events are sent."""
 
     max_body_bytes: int = 1 << 20
+    max_form_bytes: int = 16 << 20
+    max_form_files: int = 10
     max_url_bytes: int = 32 << 10
     max_depth: int = 100
     sse: SseOptions = field(default_factory=SseOptions)
@@ -113,6 +117,8 @@ class RestApp:
         try:
             if len(http.scope["query_string"]) > self._options.max_url_bytes:
                 raise HTTPException(414)  # noqa: TRY301 - one road for every failure
+            if procedure.takes_files:
+                return await self._keep_files(bound, rest, http, request)
             body = await self._body(http) if wanted.has_body else b""
 
             def read() -> Any:
@@ -121,13 +127,32 @@ class RestApp:
             value = await enter(bound, request, guard=self._guard, read_input=read, observe=self._observe)
             if procedure.kind is Kind.SUBSCRIPTION:
                 return self._events(value, request, http.headers.get("last-event-id"))
-            return Response(json_of(value), rest.status, media_type="application/json")
+            return Response(json_of(declared(procedure, value)), rest.status, media_type="application/json")
         except ClientDisconnect:
             return Response(status_code=499)  # nobody reads it
         except Exception as error:  # noqa: BLE001 - the edge answers everything
             if isinstance(error, superjson.Unencodable):
                 self._observe(procedure.name, "error", request, error=error)
             return problem(error, request)
+
+    async def _keep_files(self, bound: Bound, rest: Rest, http: HttpRequest, request: Request) -> Response:
+        """The answer to a form with files, which is read only when its sender is known and admitted."""
+        if request.claims is None:
+            raise NotSignedIn
+        if http.headers.get("content-type", "").split(";")[0].strip().lower() != MULTIPART:
+            raise HTTPException(415)
+        options = self._options
+        async with AsyncExitStack() as stack:
+
+            async def read() -> Any:
+                form = await stack.enter_async_context(
+                    read_form(http, most_bytes=options.max_form_bytes, most_files=options.max_form_files)
+                )
+                given = {**form.fields, "files": list(form.parts), **http.path_params}
+                return read_input(bound.procedure, given, as_text=True)
+
+            value = await enter(bound, request, guard=self._guard, read_input=read, observe=self._observe)
+            return Response(json_of(value), rest.status, media_type="application/json")
 
     # -- what comes in -------------------------------------------------------------------------------------------
 

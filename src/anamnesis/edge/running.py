@@ -1,10 +1,13 @@
 """Run one procedure the same way whatever protocol asked: admit, read the input, call."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
+
+from pydantic import BaseModel
 
 from anamnesis.kernel.errors import TooManyRequests
 from anamnesis.kernel.identity import Actor, Person
@@ -49,7 +52,8 @@ async def enter(
     """Admit the caller, then parse the input, then call the handler.
 
     The order is the contract: a stranger with a bad input learns that he is a stranger, and nothing of the input.
-    read_input is called at most once, and only by a procedure that takes an input; it raises BadInput.
+    read_input is called at most once, and only by a procedure that takes an input; it raises BadInput. It may answer
+    an awaitable, where reading takes as long as its sender likes.
     Answers the handler's result, or a subscription's values as an async generator, which completes when they end
     or nobody listens any more.
     """
@@ -58,7 +62,10 @@ async def enter(
     try:
         actor = await guard.admit(procedure, request)
         context: Context[Any] = Context(bound.services, actor, request)
-        arguments = (context,) if procedure.input is None else (context, read_input())
+        arguments: tuple[Any, ...] = (context,)
+        if procedure.input is not None:
+            given = read_input()
+            arguments = (context, await given if inspect.isawaitable(given) else given)
         _refuse_too_many(bound, actor, arguments)
         result = procedure.handler(*arguments)
         if procedure.kind is Kind.SUBSCRIPTION:
@@ -69,6 +76,14 @@ async def enter(
         raise
     watch.complete()
     return result
+
+
+def declared(procedure: Procedure, answer: Any) -> Any:
+    """The answer, which is a model of the declared kind and so holds no key that was not declared. Raises TypeError."""
+    kind = procedure.output
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and not isinstance(answer, kind):
+        raise TypeError(f"{procedure.name} answered {type(answer).__name__} where {kind.__name__} is declared")
+    return answer
 
 
 def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> None:

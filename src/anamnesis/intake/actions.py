@@ -127,7 +127,7 @@ async def receive_message(
         seen = seen or await tx.seen(session_id, message)
         if seen is None:
             raise Unavailable
-        if seen.text != message.text:
+        if not message.is_again(seen):
             raise Conflict("This message id was used for other words. Nothing was stored.")
         return Received(seen)
 

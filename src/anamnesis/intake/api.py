@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from anamnesis.care.model import Access, Standing
 from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, verified_doctor
 from anamnesis.care.store import PostgresCareStore, link_of
+from anamnesis.files.actions import Filing, refused
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.model import Message, NewMessage, Session, Status
@@ -26,6 +28,7 @@ from anamnesis.intake.views import (
     SessionRow,
     SessionView,
     Thought,
+    Urls,
     chat_line,
     doctor_of,
     layered_line,
@@ -57,6 +60,7 @@ class Intake:
     care: PostgresCareStore
     interviewer: Interviewer
     listener: Listener
+    files: Filing
 
 
 Call = Context[Intake]
@@ -232,7 +236,12 @@ async def get_session(call: Call, body: SessionRef) -> SessionView:
     assert row is not None
     lines = await store.transcript(body.session_id)
     notes = None if access.standing is Standing.PATIENT else await store.notes(body.session_id)
-    return session_view(row, lines, notes=notes)
+    return session_view(row, lines, notes=notes, urls=_urls(call))
+
+
+def _urls(call: Call) -> Urls:
+    """How the caller is shown what a message refers to."""
+    return partial(call.services.files.urls, viewer=call.person)
 
 
 def _link(row: Any) -> Any:
@@ -313,26 +322,38 @@ def _is_urgent(intake: Intake, body: SendMessage) -> bool:
 )
 async def send_message(call: Call, body: SendMessage) -> Sent:
     """Keep a message exactly once, screen it, and answer it; from a doctor it is a note the patient never sees."""
-    if body.images:
-        raise BadInput("images: pictures can be sent when the clinic's own store takes them; this one does not yet.")
     access = await _access(call, body.session_id, writing=True)
     key = body.client_message_id or None
     if access.standing is not Standing.PATIENT:
+        if body.images:
+            raise refused((("images",), "A note takes no pictures. Add a picture to the case instead."))
         return await _note(call, body.session_id, body.content, key)
     intake = call.services
-    message = NewMessage(call.person.user_id, body.content, key)
+    message = NewMessage(call.person.user_id, body.content, key, await _photos(call, body))
     received = await actions.receive_message(
         access, body.session_id, message, store=intake.store, interviewer=intake.interviewer,
         request_id=call.request.request_id,
     )  # fmt: skip
     answered = await actions.answer(received, body.session_id, store=intake.store, interviewer=intake.interviewer)
     session = answered.session or await intake.store.peek(body.session_id)
-    return _sent(session, received.message, answered.reply)
+    images = intake.files.urls(received.message.images, call.person)
+    return _sent(session, received.message, images, answered.reply)
 
 
-def _sent(session: Session, message: Message, reply: Message | None) -> Sent:
+async def _photos(call: Call, body: SendMessage) -> tuple[str, ...]:
+    """The ids of the photos a message refers to. Raises BadInput for anything but the sender's own of this session."""
+    if not body.images:
+        return ()
+    references = [(("images", place), reference) for place, reference in enumerate(body.images)]
+    found = await call.services.files.refer(references, body.session_id, call.person, images=True)
+    return tuple(str(photo.id) for photo in found)
+
+
+def _sent(session: Session, message: Message, images: list[str], reply: Message | None) -> Sent:
     return Sent(
-        user_message=UserMessage(id=message.id, role="user", text=message.text, images=UNDEFINED, timestamp=message.at),
+        user_message=UserMessage(
+            id=message.id, role="user", text=message.text, images=images or UNDEFINED, timestamp=message.at
+        ),
         ai_message=None if reply is None else _ai_message(reply),
         thought=NEUTRAL_THOUGHT,
         updated_medical_data=patients_medical_data(session.record, session.legacy, session.status),
@@ -378,9 +399,9 @@ async def get_messages(call: Call, body: ConnectionRef) -> Lines:
     store = call.services.store
     link = await call.services.care.link_of_connection(body.connection_id)
     access = access_connection(call.person, link, writing=False, oversight=True)
-    lines = [layered_line(row) for row in await store.transcript_of_connection(body.connection_id)]
+    lines = [layered_line(row, _urls(call)) for row in await store.transcript_of_connection(body.connection_id)]
     if access.standing is not Standing.PATIENT:
-        lines += [note_line(note) for note in await store.notes_of_connection(body.connection_id)]
+        lines += [note_line(note, _urls(call)) for note in await store.notes_of_connection(body.connection_id)]
         lines.sort(key=lambda line: line.timestamp)
     return Lines(messages=lines)
 
@@ -439,7 +460,7 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
             while True:
                 for line in await store.transcript(body.session_id, after=after):
                     after = line["seq"]
-                    yield Tracked(str(after), chat_line(line))
+                    yield Tracked(str(after), chat_line(line, _urls(call)))
                 if await waiting.wait() is None:
                     return
                 await _access(call, body.session_id, writing=False)

@@ -60,15 +60,21 @@ class Message:
     choices: tuple[tuple[str, str], ...] = ()
     is_emergency: bool = False
     reply_to: UUID | None = None
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A patient's words on their way in, already cleaned."""
+    """A patient's words on their way in, already cleaned, with the ids of photos that were kept before."""
 
     sender_id: UUID
     text: str
     client_message_id: UUID | None
+    images: tuple[str, ...] = ()
+
+    def is_again(self, stored: Message) -> bool:
+        """Whether this is what a stored message says and shows."""
+        return (stored.text, stored.images) == (self.text, self.images)
 
 
 @dataclass(frozen=True, slots=True)

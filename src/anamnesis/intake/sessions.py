@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, verified_doctor
+from anamnesis.care.policy import access_as_clinician, access_as_patient, verified_doctor
 from anamnesis.intake import actions
 from anamnesis.intake.api import Call, ConnectionRef, SessionRef, patient_id_of, review
 from anamnesis.intake.views import ListedConnection, SessionRow, doctor_of, session_row
@@ -76,12 +76,6 @@ class LinkableSessions(Output):
     """The sessions of a connection that an appointment can be about."""
 
     sessions: list[LinkableSession]
-
-
-class Files(Output):
-    """The files of a session."""
-
-    files: list[dict[str, Any]]
 
 
 class Recommendations(Output):
@@ -175,16 +169,6 @@ async def linkable_sessions(call: Call, body: ConnectionRef) -> LinkableSessions
     access_as_patient(call.person, link, writing=False, what="connection")
     rows = await intake.store.linkable(body.connection_id)
     return LinkableSessions(sessions=[LinkableSession(**row) for row in rows])
-
-
-@procedures.query(
-    "intake.getSessionFiles", input=SessionRef, output=Files, rest=Rest("GET", "/intake-sessions/{sessionId}/files")
-)
-async def session_files(call: Call, body: SessionRef) -> Files:
-    """The files of a session: none, for none can be sent yet."""
-    link = await call.services.store.link_of_session(body.session_id)
-    access_connection(call.person, link, writing=False, what="session", oversight=True)
-    return Files(files=[])
 
 
 @procedures.query(

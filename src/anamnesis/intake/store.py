@@ -44,11 +44,11 @@ FROM intake_sessions s JOIN chat_messages m ON m.session_id = s.id
 WHERE s.id = $1 AND m.turn_state = 'waiting' ORDER BY m.seq LIMIT 1"""
 
 _SEEN: Final = """
-SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to
+SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, images
 FROM chat_messages WHERE session_id = $1 AND sender_id = $2 AND client_message_id = $3"""
 
 _LATEST_OF_SENDER: Final = """
-SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, turn_state
+SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, images, turn_state
 FROM chat_messages WHERE session_id = $1 AND sender_id = $2 ORDER BY seq DESC LIMIT 1"""
 
 _REPLY_OF: Final = """
@@ -58,8 +58,9 @@ FROM chat_messages WHERE reply_to = $1 AND superseded_at IS NULL"""
 #: The patient's words and what they change, both or neither: a client id that is known already changes nothing.
 _KEEP: Final = """
 WITH kept AS (
-    INSERT INTO chat_messages (id, session_id, epoch, seq, role, sender_id, content, client_message_id, turn_state)
-    VALUES ($1, $2, $3, $4, 'user', $5, $6, $7, 'waiting')
+    INSERT INTO chat_messages (id, session_id, epoch, seq, role, sender_id, content, client_message_id, turn_state,
+                               images)
+    VALUES ($1, $2, $3, $4, 'user', $5, $6, $7, 'waiting', $15)
     ON CONFLICT (session_id, sender_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
     RETURNING created_at),
 moved AS (
@@ -219,8 +220,8 @@ class IntakeTransaction:
             row = await self.connection.fetchrow(_SEEN, session_id, message.sender_id, message.client_message_id)
             return None if row is None else _message(row)
         row = await self.connection.fetchrow(_LATEST_OF_SENDER, session_id, message.sender_id)
-        is_twin = row is not None and row["turn_state"] == "waiting" and row["content"] == message.text
-        return _message(row) if is_twin and row is not None else None
+        latest = _message(row) if row is not None and row["turn_state"] == "waiting" else None
+        return latest if latest is not None and message.is_again(latest) else None
 
     async def keep(
         self, session: Session, message_id: UUID, message: NewMessage, record: ClinicalRecord, *topics: str
@@ -233,11 +234,11 @@ class IntakeTransaction:
         row = await self.connection.fetchrow(
             _KEEP, message_id, session.id, session.epoch, session.next_seq, message.sender_id, message.text,
             message.client_message_id, status.value, record_to_json(record), int(record.acuity), record.completeness,
-            record.stage.value, outbox.CHANNEL, topics,
+            record.stage.value, outbox.CHANNEL, topics, list(message.images) or None,
         )  # fmt: skip
         if row is None:
             return None
-        stored = Message(message_id, session.next_seq, "user", message.text, row["created_at"])
+        stored = Message(message_id, session.next_seq, "user", message.text, row["created_at"], images=message.images)
         return Kept(stored, session.with_line(record, status), is_next=row["older"] == 0)
 
     async def answer(self, session: Session, to: UUID | None, reply: NewReply, new: NewState) -> Message | None:
@@ -493,4 +494,5 @@ def _message(row: Any) -> Message:
         tuple((choice["value"], choice["label"]) for choice in row["choices"] or ()),
         row["is_emergency"],
         row["reply_to"],
+        tuple(row.get("images") or ()),
     )

@@ -1,6 +1,6 @@
 """What each side sees of a session, as types: the patient's has no place for what only a clinician may read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +16,8 @@ from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.schema import Output
 
 Row = Mapping[str, Any]
+#: How a viewer is shown what a message refers to: addresses that are the viewer's own.
+Urls = Callable[[Sequence[str]], list[str]]
 
 _DECISIONS: Final = {
     Colour.RED: "emergency",
@@ -207,6 +209,27 @@ def thought_for_clinician(record: ClinicalRecord) -> Thought:
     )
 
 
+def _thought(record: ClinicalRecord, stored: object) -> Thought:
+    """What is computed; of a case of the replaced system its own, whole until the interview goes on here."""
+    computed = thought_for_clinician(record)
+    if not isinstance(stored, Mapping):
+        return computed
+    listed, missing = stored.get("differentialDiagnosis"), stored.get("missingInformation")
+    differential = [_texts_of(each) for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    if record.asked or record.answers:
+        return computed.model_copy(update={"differential_diagnosis": differential})
+    return Thought(
+        differential_diagnosis=differential,
+        missing_information=[str(each) for each in missing] if isinstance(missing, list) else [],
+        strategy=str(stored.get("strategy") or ""),
+        next_move=str(stored.get("nextMove") or ""),
+    )
+
+
+def _texts_of(item: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else str(value) for name, value in item.items()}
+
+
 def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
     """The fifteen fields. A patient's have no hand-over and an empty thought, whatever is stored."""
     handover = None if for_patient or not row["clinical_handover"] else sbar_text(row["clinical_handover"])
@@ -217,7 +240,7 @@ def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
         **{name: row[name] for name in (*kept, *times)},
         "medical_data": patients_medical_data(*known) if for_patient else medical_data(*known, handover=handover),
         "clinical_handover": handover,
-        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(known[0]),
+        "doctor_thought": NEUTRAL_THOUGHT if for_patient else _thought(known[0], row["doctor_thought"]),
     }
 
 
@@ -341,22 +364,22 @@ def _hpi(record: ClinicalRecord) -> str | None:
 _CHAT_LINES: Final = TypeAdapter(list[ChatLine])
 
 
-def chat_line(row: Row) -> ChatLine:
+def chat_line(row: Row, urls: Urls) -> ChatLine:
     """One line of the transcript."""
-    return ChatLine(**_line(row))
+    return ChatLine(**_line(row, urls))
 
 
-def layered_line(row: Row) -> LayeredLine:
+def layered_line(row: Row, urls: Urls) -> LayeredLine:
     """One line of the listing over all sessions; notes of clinicians are not in it."""
-    return LayeredLine(**_line(row), context_layer="patient-intake")
+    return LayeredLine(**_line(row, urls), context_layer="patient-intake")
 
 
-def _line(row: Row) -> dict[str, Any]:
+def _line(row: Row, urls: Urls) -> dict[str, Any]:
     return {
         "id": row["id"],
         "role": row["role"],
         "text": row["content"],
-        "images": row.get("images") or UNDEFINED,
+        "images": urls(row.get("images") or ()) or UNDEFINED,
         "timestamp": row["created_at"],
         "grounding_metadata": None,
         "active_agent": row["active_agent"],
@@ -365,13 +388,13 @@ def _line(row: Row) -> dict[str, Any]:
     }
 
 
-def note_line(note: Row) -> LayeredLine:
+def note_line(note: Row, urls: Urls) -> LayeredLine:
     """Something a doctor added, as a line of the doctor's own view of a transcript."""
     return LayeredLine(
         id=note["id"],
         role="doctor",
         text=note["content"],
-        images=note["images"] or UNDEFINED,
+        images=urls(note["images"] or ()) or UNDEFINED,
         timestamp=note["created_at"],
         grounding_metadata={**(note["metadata"] or {}), "messageType": note["kind"]},
         active_agent=None,
@@ -396,7 +419,7 @@ def patient_in_list(row: Row) -> PatientInList:
     return PatientInList(id=row["patient_id"], user=NamesAndEmail(**_names(row, "patient"), email=row["patient_email"]))
 
 
-def session_view(row: Row, lines: list[Row], *, notes: list[Row] | None) -> SessionView:
+def session_view(row: Row, lines: list[Row], *, notes: list[Row] | None, urls: Urls) -> SessionView:
     """A session with its transcript as one of the two sides sees it; notes is None for the patient."""
     connection = ConnectionOfSession(
         id=row["connection_id"],
@@ -408,18 +431,18 @@ def session_view(row: Row, lines: list[Row], *, notes: list[Row] | None) -> Sess
     )
     return SessionView(
         session=SessionFields(**session_fields(row, for_patient=notes is None)),
-        messages=_with_notes(_CHAT_LINES.validate_python([_line(line) for line in lines]), notes),
+        messages=_with_notes(_CHAT_LINES.validate_python([_line(line, urls) for line in lines]), notes, urls),
         connection=connection,
         user_role="patient" if notes is None else "doctor",
         last_event_id=str(lines[-1]["seq"]) if lines else "0",
     )
 
 
-def _with_notes(lines: list[ChatLine], notes: list[Row] | None) -> list[ChatLine]:
+def _with_notes(lines: list[ChatLine], notes: list[Row] | None, urls: Urls) -> list[ChatLine]:
     """The transcript with the doctor's additions where they were made; the transcript's own order stays."""
     if not notes:
         return lines
-    added = [note_line(note) for note in notes]
+    added = [note_line(note, urls) for note in notes]
     return sorted([*lines, *(ChatLine(**dict(line)) for line in added)], key=lambda line: line.timestamp)
 
 

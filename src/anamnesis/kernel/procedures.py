@@ -3,7 +3,7 @@
 A slice declares its procedures once; the edge renders them as tRPC, as REST and as documentation.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -60,6 +60,16 @@ class Context(Generic[Services]):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A file on its way in. name and declared are what its sender calls it; read gives all of its size bytes."""
+
+    name: str
+    declared: str
+    size: int
+    read: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
 class Tracked:
     """One event of a subscription with the id a client resumes from; the id is never empty."""
 
@@ -81,6 +91,7 @@ class Procedure:
     """A contract. input and output are types the edge can build a schema from; input None means it takes none.
 
     input_optional marks an input that may be left out as a whole; the handler then gets None.
+    takes_files marks an input that holds files, which only a form can bring.
     is_urgent tells of the services and an input that it must be let in although its caller has called too often.
     A query or mutation's handler is ``async (context, input) -> output``, or ``async (context)`` when it takes
     no input; a subscription's is an async generator of values or of Tracked.
@@ -94,6 +105,7 @@ class Procedure:
     input_optional: bool = False
     output: Any = None
     rest: Rest | None = None
+    takes_files: bool = False
     is_urgent: Callable[[Any, Any], bool] | None = None
     summary: str = ""
 

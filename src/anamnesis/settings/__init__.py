@@ -83,6 +83,16 @@ VARIABLES: Final = (
     Variable("CONTENT_STATUS", "draft or signed: which clinical content may be served", "draft"),
     Variable("CONSENT_RECORDED_ELSEWHERE", "true when the client asks for consent itself", "false"),
     Variable("RATE_FACTOR", "multiplies every rate limit", "1"),
+    Variable("FILES_FOLDER", "the folder of photos and documents, unless a bucket is set", "var/files"),
+    Variable("FILES_S3_URL", "the address of an S3-compatible store, when files are kept in a bucket"),
+    Variable("FILES_S3_BUCKET", "the bucket, when FILES_S3_URL is set"),
+    Variable("FILES_S3_REGION", "the bucket's region", "us-east-1"),
+    Variable("FILES_S3_KEY_ID", "the id of the bucket's access key, when FILES_S3_URL is set"),
+    Variable("FILES_S3_SECRET_KEY", "the bucket's secret key, when FILES_S3_URL is set"),
+    Variable("FILES_SECRET", "signs the addresses of files, the same for every process", "from CLERK_SECRET_KEY"),
+    Variable("FILES_IMAGE_MB", "the largest photo taken, in MB as sent", "8"),
+    Variable("FILES_IMAGE_MEGAPIXELS", "the largest photo taken, in millions of pixels", "40"),
+    Variable("FILES_PDF_MB", "the largest document taken, in MB", "16"),
     Variable("LOG_LEVEL", "debug, info, warning or error", "info"),
 )
 
@@ -154,6 +164,29 @@ class Ai:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """An S3-compatible store."""
+
+    url: str
+    name: str
+    region: str
+    key_id: str
+    secret_key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where files are kept, in the bucket if there is one, and how large they may be."""
+
+    folder: str = "var/files"
+    bucket: Bucket | None = None
+    secret: Secret | None = None
+    image_mb: int = 8
+    image_megapixels: int = 40
+    pdf_mb: int = 16
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Rates are calls per minute, identity and procedure, as in the system replaced; factor multiplies them all.
 
@@ -164,6 +197,7 @@ class Limits:
     public: int = 30
     protected: int = 60
     admin: int = 100
+    uploads: int = 10
     model_calls: int = 20
     batch_calls: int = 20
     body_bytes: int = 1024 * 1024
@@ -184,6 +218,7 @@ class Settings:
     database: Database = field(default_factory=Database)
     identity: Identity = field(default_factory=Identity)
     ai: Ai = field(default_factory=Ai)
+    files: Files = field(default_factory=Files)
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[Network, ...] = ()
     content_status: str = "draft"
@@ -214,6 +249,7 @@ class Settings:
             database=_database(reader),
             identity=_identity(reader),
             ai=_ai(reader),
+            files=_files(reader),
             limits=Limits(factor=reader.take("RATE_FACTOR", reading.number(0.01, 1_000_000), 1.0)),
             trusted_proxies=reader.take("TRUSTED_PROXIES", reading.several(reading.network), ()),
             content_status=reader.take("CONTENT_STATUS", reading.one_of("draft", "signed"), "draft"),
@@ -246,6 +282,32 @@ def _database(reader: Reader) -> Database:
         pool_size=reader.take("DB_POOL_SIZE", reading.whole(1, 500), 10),
         pg_bin=reader.take("PG_BIN", str, None),
     )
+
+
+def _files(reader: Reader) -> Files:
+    return Files(
+        folder=reader.take("FILES_FOLDER", reading.text, "var/files"),
+        bucket=_bucket(reader),
+        secret=reader.take("FILES_SECRET", reading.secret, None),
+        image_mb=reader.take("FILES_IMAGE_MB", reading.whole(1, 100), 8),
+        image_megapixels=reader.take("FILES_IMAGE_MEGAPIXELS", reading.whole(1, 60), 40),
+        pdf_mb=reader.take("FILES_PDF_MB", reading.whole(1, 100), 16),
+    )
+
+
+def _bucket(reader: Reader) -> Bucket | None:
+    url = reader.take("FILES_S3_URL", reading.web_url, None)
+    name = reader.take("FILES_S3_BUCKET", reading.text, None)
+    key_id = reader.take("FILES_S3_KEY_ID", reading.text, None)
+    secret_key = reader.take("FILES_S3_SECRET_KEY", reading.secret, None)
+    region = reader.take("FILES_S3_REGION", reading.text, "us-east-1")
+    if url is None:
+        return None
+    for variable in ("FILES_S3_BUCKET", "FILES_S3_KEY_ID", "FILES_S3_SECRET_KEY"):
+        reader.require(variable, "FILES_S3_URL is set.")
+    if name is None or key_id is None or secret_key is None:
+        return None
+    return Bucket(url, name, region, key_id, secret_key)
 
 
 def _identity(reader: Reader) -> Identity:

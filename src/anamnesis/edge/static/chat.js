@@ -49,6 +49,24 @@ function bubble(kind, sender, text, at) {
   return item;
 }
 
+// A picture's address, without the origin it is told with: the page has one of its own.
+function picture(url) {
+  const { pathname, search } = new URL(url, location.href);
+  const link = document.createElement("a");
+  link.className = "picture";
+  link.href = pathname + search;
+  const image = document.createElement("img");
+  image.src = `${pathname}/small${search}`;
+  image.alt = "Photo sent with this message";
+  link.append(image);
+  return link;
+}
+
+function withPictures(item, urls = []) {
+  item.querySelector(".text").before(...urls.map(picture));
+  return item;
+}
+
 function show(item) {
   const near = innerHeight + scrollY > document.body.offsetHeight - 240;
   log.append(item);
@@ -69,7 +87,7 @@ function receive(message) {
   if (message.role === "user") {
     const mine = [...log.querySelectorAll(".waiting")].find((item) => item.dataset.text === message.text);
     if (mine) return name(mine, message);
-    return show(named(bubble("user", "You", message.text, null), message));
+    return show(withPictures(named(bubble("user", "You", message.text, null), message), message.images));
   }
   const isDoctor = message.role === "doctor";
   const kind = isDoctor ? "doctor" : message.isEmergency ? "emergency" : "model";
@@ -100,18 +118,19 @@ function settle(answer) {
   if (decision === "emergency" && !document.querySelector("#emergency")) location.reload();
 }
 
-function send(text) {
+function send(text, photos = []) {
   const content = text.trim();
-  if (!content) return;
+  if (!content) return false;
   offer([]);
-  const item = { id: newId(), content };
+  const item = { id: newId(), content, images: photos.map((photo) => photo.url) };
   outbox.add(item);
   show(waiting(item));
   flush();
+  return true;
 }
 
 function waiting(item) {
-  const mine = bubble("user waiting", "You", item.content, null);
+  const mine = withPictures(bubble("user waiting", "You", item.content, null), item.images);
   mine.dataset.client = item.id;
   mine.dataset.text = item.content;
   mine.querySelector(".at").textContent = "⏱ waiting";
@@ -141,7 +160,7 @@ async function deliver(item) {
     const response = await fetch("/api/trpc/intake.sendMessage", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ json: { sessionId: session, content: item.content, clientMessageId: item.id } }),
+      body: JSON.stringify({ json: { sessionId: session, content: item.content, clientMessageId: item.id, images: item.images?.length ? item.images : undefined } }),
     });
     const body = await response.json();
     if (body.error) return refuse(item, body.error.json);
@@ -181,6 +200,65 @@ function later(text) {
   return false;
 }
 
+// -- photos and documents: sent as soon as they are chosen, shown when the server has them -------------------------
+
+const attached = document.querySelector("#attached");
+const LONGEST_SIDE = 1600;
+
+// A photo shrunk on the phone, for a slow network; the server takes the whole one as well.
+async function shrunk(file) {
+  if (!file.type.startsWith("image/") || file.size < 300_000) return file;
+  try {
+    const whole = await createImageBitmap(file);
+    const scale = Math.min(1, LONGEST_SIDE / Math.max(whole.width, whole.height));
+    const canvas = Object.assign(document.createElement("canvas"), { width: whole.width * scale, height: whole.height * scale });
+    canvas.getContext("2d").drawImage(whole, 0, 0, canvas.width, canvas.height);
+    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
+    return blob && blob.size < file.size ? new File([blob], "photo.jpg", { type: "image/jpeg" }) : file;
+  } catch { return file; }
+}
+
+function upload(file, progress) {
+  return new Promise((done, fail) => {
+    const form = new FormData();
+    form.append("files", file);
+    const asked = new XMLHttpRequest();
+    asked.open("POST", `/api/v1/intake-sessions/${session}/files`);
+    asked.responseType = "json";
+    asked.upload.addEventListener("progress", (event) => { if (event.lengthComputable) progress(event.loaded / event.total); });
+    asked.addEventListener("load", () => (asked.status === 201 ? done(asked.response.files[0]) : fail(new Error(asked.response?.errors?.[0]?.message || asked.response?.detail || "It was not taken."))));
+    asked.addEventListener("error", () => fail(new Error("No connection. Please choose it again.")));
+    asked.send(form);
+  });
+}
+
+async function attach(file) {
+  const item = document.createElement("li");
+  const bar = Object.assign(document.createElement("progress"), { max: 1, value: 0 });
+  bar.setAttribute("aria-label", "Uploading");
+  const label = document.createElement("span");
+  label.textContent = "Uploading…";
+  item.append(bar, label);
+  attached.append(item);
+  try {
+    const kept = await upload(await shrunk(file), (share) => { bar.value = share; });
+    bar.remove();
+    label.textContent = kept.thumbnailUrl ? "Send it with your next message." : `${kept.fileName}: your doctor has it.`;
+    if (kept.thumbnailUrl) {
+      item.prepend(picture(kept.url));
+      item.dataset.url = kept.url;
+    }
+  } catch (error) {
+    bar.remove();
+    label.textContent = `⚠ Not sent. ${error.message}`;
+  }
+}
+
+function takePhotos() {
+  const ready = [...attached.querySelectorAll("[data-url]")].slice(0, 4);
+  return ready.map((item) => ({ url: item.dataset.url, item }));
+}
+
 function listen() {
   const input = JSON.stringify({ json: { sessionId: session, lastEventId: root.dataset.resume || undefined } });
   const stream = new EventSource(`/api/trpc/intake.onSession?input=${encodeURIComponent(input)}`);
@@ -193,7 +271,9 @@ if (composer) {
   const box = composer.elements.content;
   composer.addEventListener("submit", (event) => {
     event.preventDefault();
-    send(box.value);
+    const photos = takePhotos();
+    if (!send(box.value, photos)) return;
+    for (const photo of photos) photo.item.remove();
     box.value = "";
     box.style.height = "";
     box.focus();
@@ -207,6 +287,13 @@ if (composer) {
   box.addEventListener("input", () => {
     box.style.height = "";
     box.style.height = `${Math.min(box.scrollHeight, 144)}px`;
+  });
+  root.classList.add("live");
+  composer.elements.files.addEventListener("change", async (event) => {
+    const chosen = [...event.target.files];
+    event.target.value = "";
+    for (const file of chosen) await attach(file);
+    box.focus();
   });
   choices.addEventListener("submit", (event) => {
     event.preventDefault();

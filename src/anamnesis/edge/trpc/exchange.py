@@ -54,9 +54,7 @@ class Exchange:
             return read_input(procedure, self.inputs.of(index, procedure.kind))
 
         value = await enter(call.bound, request, guard=service.guard, read_input=read, observe=service.observe)
-        if service.options.check_outputs:
-            _check_output(procedure, value)
-        return as_wire(value)
+        return as_wire(_checked(procedure, value) if service.options.check_outputs else value)
 
     async def _shared_request(self) -> Request:
         """What the calls share is made when the first needs it; its failure is everybody's."""
@@ -78,9 +76,11 @@ class Exchange:
             self._service.observe(self.calls.calls[index].path, "error", self.request, error=error)
 
 
-def _check_output(procedure: Procedure, value: object) -> None:
+def _checked(procedure: Procedure, value: object) -> object:
+    """The value as the declared model, which holds no key that was not declared. Raises OutputInvalid."""
     if isinstance(procedure.output, type) and issubclass(procedure.output, BaseModel):
         try:
-            procedure.output.model_validate(value)
+            return procedure.output.model_validate(value)
         except ValidationError as invalid:
             raise OutputInvalid(issues_of(invalid)) from None
+    return value

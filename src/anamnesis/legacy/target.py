@@ -1,0 +1,258 @@
+"""Our database as the import writes it: as the owner of the tables, for it makes some."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import asyncpg
+
+from anamnesis.legacy.deciding import Entry
+from anamnesis.legacy.mapping import Parties, Values, fingerprint
+
+_LOCK_KEY: Final = 0x6C656761  # one arbitrary number for all imports: "lega"
+_LONGEST_NAME: Final = 56
+_KEPT_OF_NAME: Final = 47
+
+#: The columns of ours that an import fills and compares.
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "users": ("clerk_id", "email", "first_name", "last_name", "image_url", "primary_role", "is_active", "created_at",
+              "updated_at"),
+    "patients": ("user_id", "date_of_birth", "gender", "phone", "emergency_contact", "emergency_phone", "created_at",
+                 "updated_at"),
+    "doctors": ("user_id", "slug", "specialty", "clinic_name", "bio", "phone", "address", "verification_status",
+                "verified_at", "verified_by", "rejection_reason", "consultation_fee", "accepts_payments",
+                "appointment_duration", "buffer_time", "max_daily_appointments", "qr_code_url", "created_at",
+                "updated_at"),
+    "connections": ("patient_id", "doctor_id", "status", "connection_source", "connected_at", "disconnected_at",
+                    "created_at"),
+    "intake_sessions": ("connection_id", "name", "status", "record", "medical_data", "clinical_handover",
+                        "doctor_thought", "acuity", "completeness", "current_agent", "consecutive_errors",
+                        "ai_message_count", "termination_reason", "started_at", "completed_at", "reviewed_at",
+                        "reviewed_by", "created_at", "updated_at"),
+    "chat_messages": ("session_id", "role", "sender_id", "content", "images", "active_agent", "turn_state",
+                      "created_at"),
+    "clinician_notes": ("session_id", "author_id", "content", "kind", "metadata", "images", "created_at"),
+    "direct_messages": ("connection_id", "sender_id", "content", "is_read", "read_at", "created_at"),
+    "notifications": ("user_id", "type", "title", "message", "data", "is_read", "read_at", "created_at"),
+    "audit_logs": ("user_id", "action", "resource_type", "resource_id", "metadata", "created_at"),
+}  # fmt: skip
+#: What we give a row besides.
+ASSIGNED: Final[Mapping[str, tuple[str, ...]]] = {
+    "intake_sessions": ("is_named",),
+    "chat_messages": ("seq",),
+    "direct_messages": ("seq",),
+}
+#: What may be here once: a person who came to us before the import has a row under another key.
+ONCE: Final[Mapping[str, tuple[str, ...]]] = {
+    "users": ("clerk_id",),
+    "patients": ("user_id",),
+    "doctors": ("user_id",),
+    "connections": ("patient_id", "doctor_id"),
+}
+#: Where lines stand in an order: whose they are, and where that keeps the next place.
+PLACES: Final[Mapping[str, tuple[str, str, str]]] = {
+    "chat_messages": ("session_id", "intake_sessions", "next_seq"),
+    "direct_messages": ("connection_id", "connections", "next_message_seq"),
+}
+
+_LEDGER: Final = """
+SELECT source_key, our_table, our_key, fingerprint FROM imported_rows
+WHERE source_table = $1 AND source_key = ANY ($2::text[])"""
+_NOTE: Final = """
+INSERT INTO imported_rows (source_table, source_key, our_table, our_key, fingerprint)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bytea[])
+ON CONFLICT (source_table, source_key) DO UPDATE
+SET our_table = excluded.our_table, our_key = excluded.our_key, fingerprint = excluded.fingerprint,
+    written_at = clock_timestamp()"""
+_PARTIES: Final = """
+SELECT s.id::text AS id, p.user_id::text AS patient, d.user_id::text AS doctor
+FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
+JOIN doctors d ON d.id = c.doctor_id WHERE s.id = ANY ($1::uuid[])"""
+#: An interview reviewed since the last import was ready in between.
+_READY_FIRST: Final = """
+UPDATE intake_sessions s SET status = 'ready', clinical_handover = m.clinical_handover
+FROM jsonb_populate_recordset(NULL::intake_sessions, $1::jsonb) m
+WHERE s.id = m.id AND m.status = 'reviewed' AND s.status < 'ready'"""
+_KEEP_TIME: Final = """
+UPDATE notifications n SET created_at = m.created_at
+FROM jsonb_populate_recordset(NULL::notifications, $1::jsonb) m WHERE n.id = m.id"""
+
+
+class Busy(Exception):
+    """Another import is running."""
+
+
+class NotMigrated(Exception):
+    """Our database lacks the tables an import needs."""
+
+
+@dataclass(slots=True)
+class Target:
+    """One connection to our database; every table's and column's name in its statements is one of ours."""
+
+    connection: Any
+    _made: set[str] = field(default_factory=set)
+
+    async def ledger(self, table: str, keys: Sequence[str]) -> dict[str, Entry]:
+        """What is known of these rows of the source."""
+        rows = await self.connection.fetch(_LEDGER, table, keys)
+        return {row["source_key"]: Entry(row["our_table"], row["our_key"], row["fingerprint"]) for row in rows}
+
+    async def note(self, table: str, entries: Mapping[str, Entry]) -> None:
+        """Let the ledger know."""
+        if entries:
+            named = entries.values()
+            columns = ([e.our_table for e in named], [e.our_key for e in named], [e.fingerprint for e in named])
+            await self.connection.execute(_NOTE, table, list(entries), *columns)
+
+    async def known(self, table: str, keys: Iterable[str]) -> dict[str, str]:
+        """Our keys of those of these rows of the source that are here."""
+        wanted = list(keys)
+        moved = {key: entry.our_key for key, entry in (await self.ledger(table, wanted)).items()}
+        ours = {key: moved.get(key, key) for key in wanted}
+        query = f"SELECT id::text FROM {table} WHERE id = ANY ($1::uuid[])"  # noqa: S608 - a name of ours
+        here = {row["id"] for row in await self.connection.fetch(query, list(ours.values()))}
+        return {key: ours_key for key, ours_key in ours.items() if ours_key in here}
+
+    async def parties(self, sessions: Iterable[str]) -> dict[str, Parties]:
+        """The two people of each session of ours."""
+        rows = await self.connection.fetch(_PARTIES, list(sessions))
+        return {row["id"]: Parties(row["patient"], row["doctor"]) for row in rows}
+
+    async def fingerprints(self, table: str, keys: Iterable[str]) -> dict[str, bytes]:
+        """What these rows of ours are worth now; without those that are not here."""
+        wanted, kind = list(keys), "bigint" if table == "audit_logs" else "uuid"
+        typed = [int(key) for key in wanted] if kind == "bigint" else wanted
+        columns = ", ".join(COLUMNS[table])
+        query = (
+            f"SELECT t.id::text AS key, (SELECT to_jsonb(x)::text FROM (SELECT {columns}) x) AS row"  # noqa: S608 - names of ours
+            f" FROM {table} t WHERE t.id = ANY ($1::{kind}[])"
+        )
+        return {row["key"]: fingerprint(json.loads(row["row"])) for row in await self.connection.fetch(query, typed)}
+
+    async def twin(self, table: str, key: str, values: Values) -> str | None:
+        """Our key of a row that takes the place of this one under another key."""
+        once = ONCE.get(table)
+        if once is None:
+            return None
+        same = " AND ".join(f"{column}::text = ${place}" for place, column in enumerate(once, 2))
+        query = f"SELECT id::text FROM {table} WHERE id <> $1::uuid AND {same}"  # noqa: S608 - names of ours
+        found = await self.connection.fetchval(query, key, *(values[column] for column in once))
+        return None if found is None else str(found)
+
+    async def slug_is_taken(self, key: str, slug: str) -> bool:
+        """Whether another doctor of ours has the address."""
+        query = "SELECT true FROM doctors WHERE slug = $2 AND id <> $1::uuid"
+        return bool(await self.connection.fetchval(query, key, slug))
+
+    async def new_audit_keys(self, count: int) -> list[str]:
+        """Places at the end of the audit log."""
+        query = "SELECT nextval(pg_get_serial_sequence('audit_logs', 'id'))::text AS id FROM generate_series(1, $1)"
+        return [row["id"] for row in await self.connection.fetch(query, count)]
+
+    async def take_places(self, table: str, rows: Sequence[Values]) -> None:
+        """Give lines the next places of their conversation, in the order they come in."""
+        whose, parent, column = PLACES[table]
+        parents = sorted({row[whose] for row in rows})
+        query = (
+            f"SELECT id::text AS id, {column} AS place FROM {parent} WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE"  # noqa: S608 - names of ours
+        )
+        places = {row["id"]: row["place"] for row in await self.connection.fetch(query, parents)}
+        for row in rows:
+            row["seq"] = places[row[whose]]
+            places[row[whose]] += 1
+        query = (
+            f"UPDATE {parent} p SET {column} = m.place FROM unnest($1::uuid[], $2::bigint[]) AS m (id, place)"  # noqa: S608 - names of ours
+            " WHERE p.id = m.id"
+        )
+        await self.connection.execute(query, list(places), list(places.values()))
+
+    async def insert(self, table: str, rows: Sequence[Values]) -> None:
+        """Add rows."""
+        if table in PLACES:
+            await self.take_places(table, rows)
+        columns = ", ".join(("id", *COLUMNS[table], *ASSIGNED.get(table, ())))
+        payload = json.dumps(rows, ensure_ascii=False, allow_nan=False)
+        await self.connection.execute(
+            f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"  # noqa: S608 - names of ours
+            f" SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb)",
+            payload,
+        )
+        if table == "notifications":  # which are stamped as they come in
+            await self.connection.execute(_KEEP_TIME, payload)
+
+    async def overwrite(self, table: str, rows: Sequence[Values]) -> None:
+        """Bring rows up to date."""
+        payload = json.dumps(rows, ensure_ascii=False, allow_nan=False)
+        if table == "intake_sessions":
+            await self.connection.execute(_READY_FIRST, payload)
+        columns = ", ".join(f"{column} = m.{column}" for column in COLUMNS[table])
+        await self.connection.execute(
+            f"UPDATE {table} t SET {columns}"  # noqa: S608 - names of ours
+            f" FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb) m WHERE t.id = m.id",
+            payload,
+        )
+
+    async def keep_whole(self, table: str, rows: Mapping[str, str]) -> int:
+        """Keep rows of the source as JSON in a table beside ours; how many were new or had changed."""
+        if not rows:
+            return 0
+        name = await self._beside(table)
+        tag = await self.connection.execute(
+            f"INSERT INTO {name} AS t (key, row) SELECT * FROM unnest($1::text[], $2::text[]::jsonb[])"  # noqa: S608 - quoted by the server
+            " ON CONFLICT (key) DO UPDATE SET row = excluded.row, copied_at = clock_timestamp()"
+            " WHERE t.row IS DISTINCT FROM excluded.row",
+            list(rows),
+            list(rows.values()),
+        )
+        return int(tag.rsplit(" ", 1)[-1])
+
+    async def forget_whole(self, table: str, keys: Sequence[str]) -> None:
+        """Let go of what was kept of rows that have a home by now."""
+        name = await self._name(table)
+        if keys and await self.connection.fetchval("SELECT to_regclass($1)", name) is not None:
+            await self.connection.execute(f"DELETE FROM {name} WHERE key = ANY ($1::text[])", list(keys))  # noqa: S608 - quoted by the server
+
+    async def whole(self, table: str, keys: Sequence[str]) -> dict[str, str]:
+        """What was kept of rows, as JSON."""
+        name = await self._beside(table)
+        query = f"SELECT key, row::text AS row FROM {name} WHERE key = ANY ($1::text[])"  # noqa: S608 - quoted by the server
+        return {row["key"]: row["row"] for row in await self.connection.fetch(query, list(keys))}
+
+    async def _beside(self, table: str) -> str:
+        name = await self._name(table)
+        if name not in self._made:
+            if await self.connection.fetchval("SELECT to_regclass($1)", name) is None:
+                await self.connection.execute(
+                    f"CREATE TABLE {name} (key text PRIMARY KEY, row jsonb NOT NULL,"
+                    " copied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+                )
+            self._made.add(name)
+        return name
+
+    async def _name(self, table: str) -> str:
+        """The quoted name of the table beside ours; a long one is cut, and told apart by its hash."""
+        short = table
+        if len(table.encode()) > _LONGEST_NAME:
+            short = (
+                table.encode()[:_KEPT_OF_NAME].decode(errors="ignore") + hashlib.sha256(table.encode()).hexdigest()[:8]
+            )
+        return str(await self.connection.fetchval("SELECT quote_ident($1)", f"legacy_{short}"))
+
+
+@asynccontextmanager
+async def writing(url: str) -> AsyncIterator[Target]:
+    """Our database, for one import at a time. Raises Busy and NotMigrated."""
+    connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
+    try:
+        await connection.execute("SET timezone = 'UTC'")
+        if await connection.fetchval("SELECT to_regclass('imported_rows')") is None:
+            raise NotMigrated
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
+            raise Busy
+        yield Target(connection)
+    finally:
+        await connection.close()

@@ -1,0 +1,1 @@
+"""Photos decoded and written anew, out of the way of everything else."""
