@@ -8,6 +8,7 @@ import pytest
 from anamnesis import cli
 from anamnesis.cli.eval import PARTS, baseline, blind_figures, fallen, found_now, judge, measure
 from anamnesis.evaluation.criteria import page, structure
+from anamnesis.evaluation.messages import split_of
 
 ROOT = Path(__file__).parents[2]
 EVALS = ROOT / "evals"
@@ -31,8 +32,14 @@ def test_it_counts_what_was_missed_and_what_was_imagined(tmp_path, capsys):
     assert "| typo | 1 | 0/1 |" in told
     assert "| sw | 1 | 0/0 | 0/1 |" in told
     assert "NOT MET" in told
-    assert "missed: routine, should be emergency" in told
     assert "heard:" not in told
+
+
+def test_only_messages_of_the_dev_half_are_named(tmp_path, capsys):
+    write(tmp_path, *({"id": f"m{n}", "text": "my knee clicks", "expected": "emergency"} for n in range(20)))
+    cli.main(["eval", str(tmp_path), "--only", "messages", "--list"])
+    named = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines() if "should be" in line]
+    assert named == [name for name in (f"m{n}" for n in range(20)) if split_of(name) == "dev"]
 
 
 def test_nothing_to_measure_is_not_a_success(tmp_path, capsys):

@@ -347,3 +347,15 @@ def test_simulated_patients_are_heard_out():
     assert found["rubric_mean"] >= 22
     assert found["starred_met"] == 1
     assert found["own_texts_refused"] == 0
+
+
+def test_simulated_patients_in_other_words_are_heard_out_too():
+    folder = Path(__file__).parents[2] / "evals" / "patients" / "heldout"
+    found = figures([judge(conduct(case, CONTENT), CONTENT) for case in read_cases(folder, 34)])
+    assert found["finished"] == 1
+    assert found["slot_coverage"] >= 0.97
+    assert found["danger_signs_asked"] >= 0.95
+    assert found["repeat_rate"] <= 0.01
+    assert found["fact_recall"] >= 0.97
+    assert found["precision"] == 1
+    assert found["starred_met"] == 1

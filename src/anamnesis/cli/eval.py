@@ -11,7 +11,7 @@ from anamnesis.cli.triage import triage
 from anamnesis.content import load_content
 from anamnesis.evaluation import interviews, leaks, patients, vitals
 from anamnesis.evaluation.criteria import Section, lines_of, page
-from anamnesis.evaluation.messages import Judged
+from anamnesis.evaluation.messages import Judged, half_of
 from anamnesis.evaluation.report import of_leaks, of_messages, of_patients, of_vitals, sensitivity
 
 SUMMARY: Final = "measure the triage, the interview, the hand-over and the guard against their goals"
@@ -21,6 +21,8 @@ PARTS: Final = ("messages", "vitals", "patients", "leaks")
 _LABELS: Final = frozenset({"routine", "urgent", "emergency"})
 _TUNED_CASES: Final = 124
 _HELD_OUT_CASES: Final = 68
+#: Files of messages of which every one was looked at while the reader was made.
+_LOOKED_AT: Final = frozenset({"en"})
 _ROUNDING: Final = 0.0001
 
 
@@ -54,8 +56,10 @@ def measure(part: str, folder: Path) -> list[Section]:
     """The sections of one part; none when the folder has nothing of it."""
     match part:
         case "messages":
-            judged = judge(sorted((folder / "messages").glob("*.jsonl")))
-            return [of_messages(judged)] if judged else []
+            files = sorted((folder / "messages").glob("*.jsonl"))
+            judged = judge([file for file in files if file.stem not in _LOOKED_AT])
+            known = judge([file for file in files if file.stem in _LOOKED_AT])
+            return [of_messages(judged, known)] if judged else []
         case "vitals":
             return [of_vitals(judged_vitals())]
         case "patients":
@@ -105,10 +109,10 @@ def judge(files: Sequence[Path]) -> list[Judged]:
 
 
 def wrong(parts: Sequence[str], folder: Path) -> list[str]:
-    """Each message and set of readings that was judged wrongly, in words."""
+    """Each message of the dev half and each set of readings judged wrongly, in words; the test half is only counted."""
     lines = []
     if "messages" in parts:
-        judged = judge(sorted((folder / "messages").glob("*.jsonl")))
+        judged = [each for each in judge(sorted((folder / "messages").glob("*.jsonl"))) if half_of(each) == "dev"]
         lines += [
             f"{each.case_id}: {each.got}, should be {each.expected}" for each in judged if each.got != each.expected
         ]

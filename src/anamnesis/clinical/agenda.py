@@ -7,6 +7,7 @@ from typing import Final
 
 from anamnesis.clinical.record import ClinicalRecord, Declined, NotAsked, Stage
 from anamnesis.clinical.terms import Acuity, Person, Sex, Speaker
+from anamnesis.clinical.vocabulary import Vocabulary
 
 #: From menarche to menopause, in years (clinical content model 4.1: pregnancy and last period, females of 12 to 55).
 FERTILE_YEARS: Final = (12, 55)
@@ -79,11 +80,12 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Agenda:
-    """All questions in order, all kinds of complaint, all signs."""
+    """All questions in order, all kinds of complaint, all signs, and what medicines and illnesses are called."""
 
     questions: tuple[Question, ...]
     complaints: Mapping[str, Complaint]
     signs: Mapping[str, Sign]
+    vocabulary: Vocabulary
 
     def question(self, question_id: str | None) -> Question | None:
         """The question of this id."""

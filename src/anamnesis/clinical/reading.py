@@ -16,6 +16,7 @@ from anamnesis.clinical.sharing import pieces_of, share_out
 from anamnesis.clinical.signs import read_signs
 from anamnesis.clinical.terms import Age, Evidence
 from anamnesis.clinical.told import Told
+from anamnesis.clinical.vocabulary import Vocabulary
 
 NOT_MENTIONED: Final = "asked, not mentioned"
 DOES_NOT_KNOW: Final = "does not know"
@@ -124,22 +125,22 @@ class Fact:
         return self.told.value == told.NONE
 
 
-def facts_of(text: str) -> Iterator[Fact]:
+def facts_of(text: str, vocabulary: Vocabulary) -> Iterator[Fact]:
     """Every fact the text states of the topics that people volunteer."""
     single = {
         "onset": told.read_onset(text),
         "severity": told.read_severity(text, is_asked=False),
-        "allergies": told.read_allergy(text),
-        "medicines": told.read_medicine(text),
+        "allergies": told.read_allergy(text, vocabulary),
+        "medicines": told.read_medicine(text, vocabulary),
         "family_history": told.read_family(text),
         "social_history": told.read_social(text),
     }
     yield from (Fact(slot, found) for slot, found in single.items() if found is not None)
-    yield from (Fact("past_history", found) for found in told.read_illnesses(text))
+    yield from (Fact("past_history", found) for found in told.read_illnesses(text, vocabulary))
 
 
 def read_unasked(
-    record: ClinicalRecord, words: Words, slots: Sequence[str], question: Question | None
+    record: ClinicalRecord, words: Words, slots: Sequence[str], question: Question | None, vocabulary: Vocabulary
 ) -> tuple[ClinicalRecord, tuple[Fact, ...]]:
     """The record with the facts told besides those of the topics asked for, and these facts.
 
@@ -151,7 +152,7 @@ def read_unasked(
         question.id in _OF_BEFORE - {"speaker", "who"} or question.kind == "vitals"
     )
     besides = frozenset(slots) | (_OF_NOW if is_of_before else frozenset())
-    facts = tuple(fact for fact in facts_of(words.text) if fact.slot not in besides)
+    facts = tuple(fact for fact in facts_of(words.text, vocabulary) if fact.slot not in besides)
     for fact in facts:
         record = _with_fact(record, words, fact, corrects=is_correction)
     return record, facts
@@ -255,7 +256,7 @@ def read_answer(
         case "vitals":
             return _read_no_vitals(record, words, open_slots, facts)
         case "list" if len(open_slots) == 1:
-            return _read_list(record, words, open_slots[0], facts)
+            return _read_list(record, words, open_slots[0], facts, agenda.vocabulary)
         case _:
             return _read_parts(record, words, question, open_slots, facts)
 
@@ -285,14 +286,16 @@ def _read_no_vitals(
     return _each(record, slots, Declined("no reading given", words.whole)).with_told(words.whole)
 
 
-def _read_list(record: ClinicalRecord, words: Words, slot: str, facts: Sequence[Fact]) -> ClinicalRecord:
+def _read_list(
+    record: ClinicalRecord, words: Words, slot: str, facts: Sequence[Fact], vocabulary: Vocabulary
+) -> ClinicalRecord:
     """One list: "No, but I am allergic to penicillin" is an allergy; "no medicines, allergic to sulfa" no medicine."""
     if slot == "anything_else" and not answers.is_none(words.text):
         return record.with_answer(slot, Reported(words.text, words.whole))
     if answers.is_none(words.text):
         is_told = isinstance(record.answer(slot), Reported)
         return record if is_told else record.with_answer(slot, NoneReported(words.whole))
-    own = next((fact for fact in facts_of(words.text) if fact.slot == slot and not fact.is_none), None)
+    own = next((fact for fact in facts_of(words.text, vocabulary) if fact.slot == slot and not fact.is_none), None)
     if own is not None and answers.begins_with_no(words.text):
         return record.with_answer(slot, Reported(own.told.value, words.quoting(own.told.quote)))
     if own is not None and _says_only(words.text, own.told.quote):
@@ -409,7 +412,9 @@ def _rest_of_signs(record: ClinicalRecord, rest: Answer, whole: Answer) -> Clini
 # -- corrections -------------------------------------------------------------------------------------------------
 
 
-def read_correction(record: ClinicalRecord, words: Words, open_slots: Sequence[str]) -> ClinicalRecord | None:
+def read_correction(
+    record: ClinicalRecord, words: Words, open_slots: Sequence[str], vocabulary: Vocabulary
+) -> ClinicalRecord | None:
     """The record with what "no, I meant …" corrects, or None when the message corrects nothing that was told.
 
     A fact that names its topic corrects that topic; bare words correct the last answer. What was said before is kept.
@@ -417,8 +422,8 @@ def read_correction(record: ClinicalRecord, words: Words, open_slots: Sequence[s
     rest = answers.corrected(words.text)
     if rest is None:
         return None
-    facts = [fact for fact in facts_of(rest) if record.is_covered(fact.slot)]
-    if not facts and any(fact.slot in open_slots for fact in facts_of(rest)):
+    facts = [fact for fact in facts_of(rest, vocabulary) if record.is_covered(fact.slot)]
+    if not facts and any(fact.slot in open_slots for fact in facts_of(rest, vocabulary)):
         return None
     for fact in facts:
         record = _with_fact(record, words, fact, corrects=True)

@@ -13,13 +13,22 @@ from anamnesis.clinical.lowering import fired_anew, still_counting, with_flags
 from anamnesis.clinical.reading import Words
 from anamnesis.clinical.record import Answer, ClinicalRecord, NoneReported, Reported
 from anamnesis.clinical.red_flags import RedFlagRule
-from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, RedFlag
+from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, Finding, RedFlag
 from anamnesis.clinical.triage import dispose
 from anamnesis.clinical.vitals import VitalsRead, is_empty, merged, read_vitals
 
 _COLOURS: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
 #: A bare number in a correction is a temperature, in degrees Celsius, when it can be nothing else that was measured.
 _WARM: Final = (34.0, 43.0)
+#: Questions for what was before, or for other people.
+_OF_BEFORE: Final = frozenset({"past_history", "allergies", "background"})
+#: Words that tell of today whatever was asked. Wide on purpose: one of them, and everything in the message counts.
+_OF_TODAY: Final = re.compile(
+    r"\b(?:now|today|tonight|tonite|nowadays|still|again|currently|yesterday|sudden\w*|just|hours?|minutes?|"
+    r"this (?:morning|evening|afternoon|week)|last night|at the moment|can't|cant|cannot|won't|wont|unable|keeps?|"
+    r"pain\w*|hurts?|ach(?:e|es)|fever|blood|breath\w*|chest|help|die|dying|kill|suicid\w*|poison\w*|swallowed|drank|"
+    r"overdose\w*|attack\w*|beat\w*|hits?|rap(?:e|ed)|unsafe|afraid|sasa|leo|kati|leero|(?!swelling|smoking|living|nothing)\w{3,}ing)\b"
+)
 EMERGENCY_ADVICE: Final = "advice.emergency_now"
 
 
@@ -33,8 +42,13 @@ class Latched:
 
 
 def heard(record: ClinicalRecord, words: Words, lexicon: Lexicon) -> ClinicalRecord:
-    """The record with the vital signs, findings and pregnancy the words tell."""
+    """The record with the vital signs, findings and pregnancy the words tell.
+
+    "Fits since primary school", answered to the question for earlier illnesses, is no fit of today.
+    """
     findings = read_findings(words.text, lexicon, message_id=words.message_id)
+    if record.pending in _OF_BEFORE and not _OF_TODAY.search(words.text.lower()):
+        findings = tuple(_as_past(each) for each in findings)
     return _with_pregnancy(_with_vitals(record, words).with_findings(findings))
 
 
@@ -60,6 +74,10 @@ def latch(record: ClinicalRecord, rules: Iterable[RedFlagRule], *, version: str)
         new,
         emergency,
     )
+
+
+def _as_past(finding: Finding) -> Finding:
+    return replace(finding, assertion=Assertion.PAST) if finding.assertion is Assertion.AFFIRMED else finding
 
 
 def _with_vitals(record: ClinicalRecord, words: Words) -> ClinicalRecord:

@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeVar
 
 from anamnesis.clinical.findings import fold
 from anamnesis.clinical.terms import Age, Sex, Speaker
+from anamnesis.clinical.vocabulary import Vocabulary
 
 Value = TypeVar("Value")
 
@@ -213,9 +214,6 @@ _TO_END: Final = (
     r"([^.;\n]{2,90}?)(?=[.;\n]|$|,? (?:but|and (?:i|my|he|she|it|no)|i|he|she|my|since|for the)\b|, (?:no|not)\b)"
 )
 _ALLERGY: Final = re.compile(rf"\b(?:allerg(?:ic|y) (?:to|is|are|:)|react(?:s|ed)? (?:badly )?to) {_TO_END}")
-_REACTION: Final = re.compile(
-    r"[,;.]? ?(?:and |it |i |he |she |my |got |had |gives? |gave |made |the )*[^.,;\n]{0,20}\b(?:rash|swell\w*|swollen|vomit\w*|breath\w*|peel\w*|itch\w*|hives|faint\w*|lips|collapsed)\b[^.,;\n]{0,20}"
-)
 _ALLERGY_NAMED: Final = re.compile(r"\b([\w-]+) allergy\b")
 _NO_ALLERGY: Final = re.compile(
     r"\bno (?:known )?(?:drug |food |medicine )?allerg\w+|\bnot allergic(?: to (?:anything|any \w+))?|\b(?:has|have) no allerg\w+|\bno allergy\b"
@@ -223,19 +221,6 @@ _NO_ALLERGY: Final = re.compile(
 _MEDICINE: Final = re.compile(rf"\b(?:takes?|taking|am on|is on|i'm on|he's on|she's on|using|uses?) {_TO_END}")
 _NO_MEDICINE: Final = re.compile(
     r"\bno (?:regular |other )?(?:medicines?|medications?|drugs|tablets)\b|\b(?:not|don't|doesn't|do not|does not) (?:on|taking|take|use) any (?:regular )?(?:medic\w+|drugs|tablets)\b"
-)
-_LOOKS_LIKE_MEDICINE: Final = re.compile(
-    r"\b\d+ ?mg\b|\btablet|\bpills?\b|\binsulin\b|inhaler|\b\w+(?:cillin|dipine|olol|pril|artan|formin|azole|mycin|statin|zepam|thiazide|profen|floxacin|epam)\b|"
-    r"\barvs?\b|\baspirin\b|\bparacetamol\b|\bpanadol\b|\bseptrin\b|\bwarfarin\b|\bfolic\b|\biron\b|\bherb\w*|\bcoartem\b|\bquinine\b|\bflagyl\b|\bsyrup\b|\bdrops\b|\bvitamins?\b|\bcapsules?\b|\bsachets?\b|\bointment\b|\bcontraceptive\w*|\bdepo\b|"
-    r"\bthe pill\b|\binjections?\b|\bfurosemide\b|\bsalbutamol\b|\bphenytoin\b|\bcarbamazepine\b|\bdiclofenac\b|\bomeprazole\b|\btld\b|\bdolutegravir\b"
-)
-_ILLNESS: Final = (
-    r"(?:diabet\w+|sugar disease|high blood pressure|hypertensi\w+|asthma\w*|hiv(?: positive)?|tb|tuberculosis|sickle(?: cell\w*)?|sickler|epilep\w+|"
-    r"ulcers?|heart (?:disease|failure|problem)|stroke|cancer|kidney \w+|hepatitis(?: b| c)?|thyroid \w+|migraines?|arthritis|depression|anaemia|"
-    r"high pressure)"
-)
-_OWN_ILLNESS: Final = re.compile(
-    rf"\b(?:i have|i've|i am|i'm|i had|known|diagnosed with|history of|have had|he has|she has|he is|she is|i am a|i'm a|i suffer from) (?:(?:a|an|known|with|had|long|mild|bad|the) )*({_ILLNESS}(?:(?:,| and|, and) {_ILLNESS})*)\b"
 )
 _OPERATION: Final = re.compile(
     r"\b(?:i|he|she) (?:had|have had|has had) (?:a |an |my |his |her )?((?:\w+ )?(?:operation|surgery|c-section|caesarean|appendix (?:out|removed)|appendicectomy|hysterectomy)(?: (?:in|last|for|on) [\w ]{2,20})?)\b"
@@ -249,14 +234,14 @@ _SOCIAL: Final = re.compile(
 )
 
 
-def read_allergy(text: str) -> Told[str] | None:
+def read_allergy(text: str, words: Vocabulary) -> Told[str] | None:
     """An allergy the text states; the value "none" when it says there is none."""
     folded = fold(text)
     for found in _ALLERGY.finditer(folded):
         if not re.search(r"\b(?:not|no|never|n't) (?:\w+ )?$|n't $", folded[: found.start()]) and not found.group(
             1
         ).startswith("any"):
-            after = _REACTION.match(folded, found.end())
+            after = words.reaction.match(folded, found.end())
             end = after.end() if after else found.end()
             return Told(text[found.start(1) : end].strip(" ,"), text[found.start() : end].strip(" ,"))
     named = _ALLERGY_NAMED.search(folded)
@@ -266,23 +251,23 @@ def read_allergy(text: str) -> Told[str] | None:
     return Told(NONE, text[none.start() : none.end()]) if none else None
 
 
-def read_medicine(text: str) -> Told[str] | None:
+def read_medicine(text: str, words: Vocabulary) -> Told[str] | None:
     """Medicines the text states the patient takes; the value "none" when it says there are none."""
     folded = fold(text)
     for found in _MEDICINE.finditer(folded):
         is_denied = re.search(
             r"\b(?:not|never|don't|doesn't|didn't|stopped|without) (?:\w+ )?$", folded[: found.start()]
         )
-        if not is_denied and _LOOKS_LIKE_MEDICINE.search(found.group(1)):
+        if not is_denied and words.medicine.search(found.group(1)):
             return Told(text[found.start(1) : found.end(1)].strip(" ,"), text[found.start() : found.end()].strip(" ,"))
     none = _NO_MEDICINE.search(folded)
     return Told(NONE, text[none.start() : none.end()]) if none else None
 
 
-def read_illnesses(text: str) -> Iterator[Told[str]]:
+def read_illnesses(text: str, words: Vocabulary) -> Iterator[Told[str]]:
     """Illnesses and operations the text states of the patient."""
     folded = fold(text)
-    for pattern in (_OWN_ILLNESS, _OPERATION):
+    for pattern in (words.illness, _OPERATION):
         for found in pattern.finditer(folded):
             yield Told(text[found.start(1) : found.end(1)], text[found.start() : found.end()])
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from anamnesis.clinical import agenda as clinical
 from anamnesis.clinical.record import Stage
+from anamnesis.clinical.vocabulary import vocabulary
 from anamnesis.content.schema import Status, Strict, Text
 
 SOURCE_LANGUAGE: Final = "en"
@@ -89,6 +90,16 @@ class ComplaintFile(Strict):
     complaint: list[Complaint]
 
 
+class WordFile(Strict):
+    """What medicines, illnesses and reactions are called; sources are ids of the bibliography."""
+
+    status: Status
+    sources: Annotated[list[Text], Field(min_length=1)]
+    medicines: Annotated[list[Text], Field(min_length=1)]
+    illnesses: Annotated[list[Text], Field(min_length=1)]
+    reactions: Annotated[list[Text], Field(min_length=1)]
+
+
 class LocaleFile(Strict):
     """Patients' texts of one language: by key, and the questions by id where they are translated."""
 
@@ -132,12 +143,17 @@ def load_interview(folder: Traversable, problems: list[str]) -> InterviewContent
     complaints = _read(ComplaintFile, folder / "agendas" / "complaints.toml", problems)
     paths = sorted((path for path in (folder / "locales").iterdir() if path.name.endswith(".toml")), key=str)
     locales = {path.name.removesuffix(".toml"): _read(LocaleFile, path, problems) for path in paths}
-    if questions is None or signs is None or complaints is None or not all(locales.values()):
+    words = _read(WordFile, folder / "agendas" / "words.toml", problems)
+    if questions is None or signs is None or complaints is None or words is None or not all(locales.values()):
         return None
     known = {name: locale for name, locale in locales.items() if locale is not None}
     problems += _broken(questions, signs, complaints, known)
-    statuses = frozenset((questions.status, signs.status, complaints.status, *(each.status for each in known.values())))
-    return InterviewContent(_agenda(questions, signs, complaints), known, statuses)
+    known_sources = tomllib.loads((folder / "sources.toml").read_text())
+    problems += [f"words.toml: unknown source {each}" for each in words.sources if each not in known_sources]
+    statuses = frozenset(
+        (questions.status, signs.status, complaints.status, words.status, *(each.status for each in known.values()))
+    )
+    return InterviewContent(_agenda(questions, signs, complaints, words), known, statuses)
 
 
 def _broken(
@@ -155,11 +171,12 @@ def _broken(
         yield from (f"{language}: unknown question {name}" for name in sorted(locale.questions.keys() - ids))
 
 
-def _agenda(questions: AgendaFile, signs: SignFile, complaints: ComplaintFile) -> clinical.Agenda:
+def _agenda(questions: AgendaFile, signs: SignFile, complaints: ComplaintFile, words: WordFile) -> clinical.Agenda:
     return clinical.Agenda(
         tuple(_question(each) for each in questions.question),
         {each.id: _complaint(each) for each in complaints.complaint},
         {name: _sign(name, each) for name, each in signs.signs.items()},
+        vocabulary(medicines=words.medicines, illnesses=words.illnesses, reactions=words.reactions),
     )
 
 

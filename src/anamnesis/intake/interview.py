@@ -163,11 +163,11 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
     if commanded is not None:
         return commanded
     slots = () if asked is None else _asked_slots(record, asked, content)
-    correction = read_correction(record, words, slots)
+    correction = read_correction(record, words, slots, agenda.vocabulary)
     if correction is not None and (asked is None or asked.kind != "read_back"):
         return _after_correction(correction, asked, content)
     before = record
-    record, facts = read_unasked(record, words, slots, asked)
+    record, facts = read_unasked(record, words, slots, asked, agenda.vocabulary)
     record = read_complaint(record, words, agenda, asked=asked)
     if asked is not None and asked.kind == "read_back":
         return _after_read_back(correction or record, words, asked, content)
