@@ -104,6 +104,19 @@ async def test_the_note_comes_as_text_html_and_page_in_two_orders(app):
         await caller(app, "patient").call("handover.getDocument", sessionId=session_id)
 
 
+async def test_the_page_for_paper_names_the_patient_and_is_the_doctors_alone(app):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE)
+    path = f"/doctor/case/{session_id}/print"
+    status, _, body = await http(app.asgi(), "GET", path, who="doctor", query="order=soap")
+    assert status == 200
+    assert "<h1>Patient Test</h1>" in body
+    assert "<h2>Subjective</h2>" in body
+    status, _, body = await http(app.asgi(), "GET", path, who="patient")
+    assert status in (403, 404)
+    assert "Subjective" not in body
+
+
 async def test_rest_gives_the_same(app):
     _, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE)

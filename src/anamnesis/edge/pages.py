@@ -356,7 +356,10 @@ class Pages:
             return self._sign_in_first()
         order = "soap" if http.query_params.get("order") == "soap" else "sbar"
         note = await caller.call("handover.getDocument", sessionId=session_id, format="html", order=order)
-        return self._page("note.html", session_id=session_id, order=order, note=Markup(note["content"]))  # noqa: S704 - clinical.rendering escapes every word
+        found = await caller.call("intake.getSession", sessionId=session_id)
+        patient = presenting.full_name(found["connection"]["patient"]["user"], "The patient")
+        content = Markup(note["content"])  # noqa: S704 - clinical.rendering escapes every word
+        return self._page("note.html", patient=patient, session_id=session_id, order=order, note=content)
 
     async def _act_on_case(
         self, http: HttpRequest, act: Callable[[Caller, str, Mapping[str, str]], Awaitable[None]]
