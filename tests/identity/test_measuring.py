@@ -7,7 +7,17 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from anamnesis.clinical.terms import Acuity
-from anamnesis.edge.measuring import Measures, Measuring, metrics_endpoint, observed_by, procedure_meter, route_of
+from anamnesis.edge.measuring import (
+    FALLBACK_REASONS,
+    JOB_OUTCOMES,
+    TURN_OUTCOMES,
+    Measures,
+    Measuring,
+    metrics_endpoint,
+    observed_by,
+    procedure_meter,
+    route_of,
+)
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.identity import Claims
 from anamnesis.kernel.jobs import JobKind
@@ -109,7 +119,7 @@ def test_nothing_a_caller_writes_becomes_a_label(method, path, name):
     measures.fallback(name)
     known = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
     closed = {"other", "unknown", "404", "not_found", "take_turn", route_of(f"/{path}")}
-    assert labels_in(registry) - before - known <= closed | {"answered_ai", "answered_fallback", "answered_fixed"}
+    assert labels_in(registry) - before - known <= closed | TURN_OUTCOMES | JOB_OUTCOMES | FALLBACK_REASONS
 
 
 def test_procedures_are_counted_by_name_and_outcome(registry, measures):
