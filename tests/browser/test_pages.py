@@ -183,11 +183,11 @@ def a_photo(folder):
     return path
 
 
-def test_a_photo_is_sent_from_the_chat_and_both_see_it(demo, browser, problems, tmp_path):
+def test_a_photo_is_sent_from_the_chat_and_both_see_it(fresh_demo, browser, problems, tmp_path):
     from files.hostile import HTML, pdf
 
     page = page_of(browser, problems)
-    page.goto(demo["New patient"])
+    page.goto(fresh_demo["New patient"])
     page.get_by_role("button", name=re.compile("Start|Go on")).first.click()
     page.wait_for_selector(".bubble.model")
     page.set_input_files("#file", a_photo(tmp_path))
@@ -210,7 +210,7 @@ def test_a_photo_is_sent_from_the_chat_and_both_see_it(demo, browser, problems, 
         page.get_by_role("link", name="result.pdf").click()
     assert saved.value.suggested_filename.endswith(".pdf")
     doctor = page_of(browser, problems)
-    doctor.goto(demo["Doctor"])
+    doctor.goto(fresh_demo["Doctor"])
     doctor.get_by_role("link", name=re.compile("Newcomer")).click()
     assert doctor.locator(".files li").count() == 2
     doctor.locator(".files img").scroll_into_view_if_needed()
