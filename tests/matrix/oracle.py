@@ -264,6 +264,8 @@ def expected(who: str, name: str, target: str | None = None, state: str = "in_pr
     """
     row, actor = ROWS[name], ACTORS[who]
     refused = at_the_door(actor, row.accounts)
+    if refused == REFUSED and row.rule.endswith("a form"):  # no form at all is refused before its sender is looked up
+        return frozenset({refused, BAD})
     return frozenset({refused}) if refused else frozenset(_by_rule(row, who, target, state))
 
 
