@@ -301,7 +301,7 @@ def build(
     intake = Intake(intake_store, care_store, interviewer, bus, filing)
     registry.add(intake_procedures, intake)
     registry.add(session_procedures, intake)
-    handover = Handover(handover_store, care_store)
+    handover = Handover(handover_store, care_store, filing)
     registry.add(handover_procedures, handover)
     registry.add(addition_procedures, handover)
     registry.add(decision_procedures, handover)

@@ -7,7 +7,11 @@ from uuid import uuid4
 import pytest
 
 from anamnesis.kernel.errors import BadInput, Conflict, NotFound, NotPermitted
+from anamnesis.kernel.procedures import Part
+from anamnesis.settings import Files as FileSettings
+from anamnesis.settings import Limits, Settings
 from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
+from files.hostile import image
 
 CANARY = "CANARY-ADDITION-9"
 
@@ -111,3 +115,47 @@ async def test_what_cannot_be_added_is_named(app):
     empty = await caller(app, "patient").call("connection.create", doctorId=str(profile["id"]))
     with pytest.raises(NotFound):
         await add(app, str(empty["id"]), who="second")
+
+
+async def test_a_picture_is_added_only_from_our_own_store_and_by_its_doctor(clinic, tmp_path):
+    settings = Settings(limits=Limits(factor=1000), files=FileSettings(folder=str(tmp_path)))
+    async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+        await _a_picture_is_added(app)
+
+
+async def _a_picture_is_added(app):
+    connection_id, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE)
+
+    async def uploaded(who):
+        photo = image(size=(40, 30))
+
+        async def read():
+            return photo
+
+        part = Part("scan.jpg", "image/jpeg", len(photo), read)
+        kept = await caller(app, who).call("file.upload", sessionId=session_id, files=[part])
+        return str(kept["files"][0]["id"])
+
+    async def add_image(image_url, who="doctor", **more):
+        return await caller(app, who).call(
+            "intake.addImageMessage", connectionId=connection_id, imageUrl=image_url, **more
+        )
+
+    own, patients = await uploaded("doctor"), await uploaded("patient")
+    for wrong in ("https://elsewhere.example.test/a.png", patients, "nonsense"):
+        with pytest.raises(BadInput) as refused:
+            await add_image(wrong)
+        assert [issue.path for issue in refused.value.issues] == [("imageUrl",)]
+    added = await add_image(own, messageType="test-result", caption="Chest film")
+    assert own in added["message"]["images"][0]
+    assert added["message"]["groundingMetadata"] == {"messageType": "test-result"}
+    assert "Test result by the doctor" in added["sbar"]["assessment"]
+    assert (await add_image(own))["message"]["text"] == "[image]"
+    seen = (await caller(app, "doctor").call("intake.getSession", sessionId=session_id))["messages"]
+    assert [len(line["images"]) for line in seen if line["role"] == "doctor"] == [1, 1]
+    theirs = repr(await caller(app, "patient").call("intake.getSession", sessionId=session_id))
+    assert own not in theirs
+    assert "Chest film" not in theirs
+    with pytest.raises(NotPermitted):
+        await add_image(own, "patient")

@@ -125,6 +125,7 @@ ROWS = {
     "intake.markAsReviewed": _session("doctor", "doctor writes a finished one"),
     "intake.markReviewed": _connection("doctor", "verified doctor reviews the latest"),
     "intake.addMessage": _connection("doctor", "verified doctor writes"),
+    "intake.addImageMessage": _connection("doctor", "verified doctor writes what may be refused"),
     "intake.onSession": _session("any", "both read"),
     "intake.onInbox": Row("doctor", "as a verified doctor"),
     "handover.getInbox": Row("doctor"),
@@ -186,7 +187,7 @@ ROWS = {
 
 #: The replaced system had these and we have not: nobody can do anything with them.
 UNPORTED = {
-    "intake": "regenerateResponse addImageMessage",
+    "intake": "regenerateResponse",
     "doctor": (
         "getAvailability getAvailabilityByDoctorId getBlockedDates getBlockedDatesByDoctorId getProfessionalProfile "
         "getPublicProfile getProfileCompleteness setAvailability blockDate unblockDate updateProfessionalProfile "

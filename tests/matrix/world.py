@@ -33,6 +33,7 @@ FURTHER = {
     "intake.addMessage": {"content": "Haemoglobin 12"},
     "handover.lowerUrgency": {"to": "routine", "reason": "Seen and examined"},
     "intake.storeFileMetadata": {"files": []},
+    "intake.addImageMessage": {"imageUrl": "https://elsewhere.example.test/a.png"},
     "file.upload": {"files": []},
     "intake.onSession": {"lastEventId": "0"},
     "intake.getAllSessionsWithAppointments": {"status": "all"},

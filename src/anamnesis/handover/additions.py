@@ -6,7 +6,7 @@ from uuid import UUID
 
 from anamnesis.care.policy import access_as_clinician, verified_doctor
 from anamnesis.handover.api import Call, Sbar, sbar_with
-from anamnesis.handover.store import Addition
+from anamnesis.handover.store import Addition, Row
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.procedures import Allow, Procedures, Rest
@@ -44,6 +44,16 @@ class NewAddition(Input):
     client_message_id: Maybe[Uuid] = UNDEFINED
 
 
+class NewImage(Input):
+    """A picture to add, by its id or its url in our own store. The same client message id means the same addition."""
+
+    connection_id: Uuid
+    image_url: Annotated[str, text(1, 2000)]
+    message_type: Annotated[Literal["image", "test-result"], ONE_OF] = "image"
+    caption: Maybe[Annotated[str, text(0, 5000)]] = UNDEFINED
+    client_message_id: Maybe[Uuid] = UNDEFINED
+
+
 @procedures.mutation(
     "intake.addMessage",
     allow=Allow.DOCTOR,
@@ -53,12 +63,31 @@ class NewAddition(Input):
 )
 async def add_message(call: Call, body: NewAddition) -> Added:
     """Add a note, a result or a finding to a connection's case that changed last; its patient never sees it."""
+    session = await _case_of(call, body.connection_id)
     metadata = body.metadata or None
     addition = Addition(body.content, body.message_type, metadata, key=body.client_message_id or None)
-    return await _add(call, body.connection_id, addition)
+    return await _add(call, body.connection_id, session, addition)
 
 
-async def _add(call: Call, connection_id: UUID, addition: Addition) -> Added:
+@procedures.mutation(
+    "intake.addImageMessage",
+    allow=Allow.DOCTOR,
+    input=NewImage,
+    output=Added,
+    rest=Rest("POST", "/connections/{connectionId}/additions/images", 201),
+)
+async def add_image(call: Call, body: NewImage) -> Added:
+    """Add a picture the doctor has uploaded to the case; any other url is refused by its field."""
+    session = await _case_of(call, body.connection_id)
+    references = [(("imageUrl",), body.image_url)]
+    (photo,) = await call.services.files.refer(references, session["id"], call.person, images=True)
+    words, kind = body.caption or f"[{body.message_type}]", body.message_type
+    addition = Addition(words, kind, images=[str(photo.id)], key=body.client_message_id or None)
+    return await _add(call, body.connection_id, session, addition)
+
+
+async def _case_of(call: Call, connection_id: UUID) -> Row:
+    """The case of a connection that changed last, for its doctor. Raises NotFound, NotPermitted."""
     handover = call.services
     if verified_doctor(call.person) is None:
         raise NotFound("You have no verified doctor profile.")
@@ -67,12 +96,17 @@ async def _add(call: Call, connection_id: UUID, addition: Addition) -> Added:
     session = await handover.store.latest_changed(connection_id)
     if session is None:
         raise NotFound("This connection has no session yet.")
+    return session
+
+
+async def _add(call: Call, connection_id: UUID, session: Row, addition: Addition) -> Added:
+    handover = call.services
     row = await handover.store.add(session["id"], connection_id, call.person, addition)
     message = AddedLine(
         id=row["id"],
         role="doctor",
         text=row["content"],
-        images=row["images"] or UNDEFINED,
+        images=handover.files.urls(tuple(row["images"] or ()), call.person) or UNDEFINED,
         timestamp=row["created_at"],
         grounding_metadata={**(row["metadata"] or {}), "messageType": row["kind"]},
         context_layer="doctor-enhancement",

@@ -12,6 +12,7 @@ from anamnesis.care.store import PostgresCareStore
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
 from anamnesis.clinical.sbar import HEADINGS, STRATEGY, describe, next_move, sbar_text
 from anamnesis.clinical.terms import Colour
+from anamnesis.files.actions import Filing
 from anamnesis.handover.store import PostgresHandoverStore
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest
@@ -28,6 +29,7 @@ class Handover:
 
     store: PostgresHandoverStore
     care: PostgresCareStore
+    files: Filing
 
 
 Call = Context[Handover]
