@@ -306,7 +306,7 @@ def build(
     registry.add(addition_procedures, handover)
     registry.add(decision_procedures, handover)
     registry.add(document_procedures, handover)
-    registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), bus))
+    registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), care_store, bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)
     keys, secret = keys or _keys(settings), settings.identity.webhook_secret

@@ -18,7 +18,7 @@ from anamnesis.kernel.errors import BadInput, Conflict, NotPermitted
 from anamnesis.kernel.identity import Claims, PatientId
 from anamnesis.messaging import store as statements
 from anamnesis.messaging.model import Draft
-from anamnesis.messaging.store import PostgresMessageStore, cursor_of, seq_of
+from anamnesis.messaging.store import CURSORS, PostgresMessageStore
 from care.in_memory import a_doctor, a_link, a_patient
 from messaging.in_memory import InMemoryMessageStore
 
@@ -327,13 +327,13 @@ async def test_every_statement_has_its_index(owner, name):
 @given(st.integers(min_value=1, max_value=2**60 - 1))
 @settings(max_examples=50)
 def test_a_cursor_comes_back_as_it_went(seq):
-    assert len(str(seq)) > 18 or seq_of(cursor_of(seq)) == seq
+    assert len(str(seq)) > 18 or CURSORS.seq(CURSORS.of(seq)) == seq
 
 
 @given(st.text(max_size=100))
 @settings(max_examples=100)
 def test_any_text_is_a_cursor_or_bad_input(text):
     try:
-        seq_of(text)
+        CURSORS.seq(text)
     except BadInput:
         pass

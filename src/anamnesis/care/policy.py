@@ -82,6 +82,14 @@ def verified_doctor(actor: Person) -> DoctorId | None:
     return actor.doctor_id if actor.doctor_is_verified else None
 
 
+def doctor_who_sees_patients(actor: Person) -> DoctorId:
+    """The same for what only such a doctor can be answered. Raises NotFound."""
+    doctor_id = verified_doctor(actor)
+    if doctor_id is None:
+        raise NotFound("You have no verified doctor profile.")
+    return doctor_id
+
+
 def names_patient_to_doctor(status: ConnectionStatus) -> bool:
     """Whether a doctor's list names the patient: a patient who left is not the doctor's to look up any more."""
     return status is ConnectionStatus.ACTIVE

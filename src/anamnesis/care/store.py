@@ -17,11 +17,12 @@ from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId,
 
 Row = Mapping[str, Any]
 
-_FIND: Final = """
+_PERSON: Final = """
 SELECT u.id, u.primary_role::text AS primary_role, u.is_active, p.id AS patient_id, d.id AS doctor_id,
-       d.verification_status = 'verified' AS is_verified
-FROM users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id
-WHERE u.clerk_id = $1"""
+       d.verification_status = 'verified' AS is_verified"""
+_PEOPLE: Final = """
+FROM users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id"""
+_FIND: Final = _PERSON + _PEOPLE + " WHERE u.clerk_id = $1"
 
 # A minute begins with the first call in it. It is one row a key, so every process counts together.
 _SPEND: Final = """
@@ -32,17 +33,15 @@ SET used = CASE WHEN r.ends_at <= clock_timestamp() THEN 1 ELSE r.used + 1 END,
 RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""
 
 # The call is counted and its caller found in one round trip.
-_FIND_AND_SPEND: Final = """
-WITH spent AS (
-    INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($2, clock_timestamp() + interval '1 minute', 1)
-    ON CONFLICT (key) DO UPDATE
-    SET used = CASE WHEN r.ends_at <= clock_timestamp() THEN 1 ELSE r.used + 1 END,
-        ends_at = CASE WHEN r.ends_at <= clock_timestamp() THEN excluded.ends_at ELSE r.ends_at END
-    RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s)
-SELECT u.id, u.primary_role::text AS primary_role, u.is_active, p.id AS patient_id, d.id AS doctor_id,
-       d.verification_status = 'verified' AS is_verified, spent.used, spent.left_s
-FROM spent, users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id
-WHERE u.clerk_id = $1"""
+_SPEND_AND_FIND: Final = (
+    "WITH spent AS ("
+    + _SPEND
+    + ")"
+    + _PERSON
+    + ", spent.used, spent.left_s"
+    + _PEOPLE
+    + " CROSS JOIN spent WHERE u.clerk_id = $2"
+)
 
 _LINK: Final = """
 SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
@@ -174,7 +173,7 @@ class PostgresCareStore:
         if spend is None:
             row = await self.database.fetchrow(_FIND, subject)
         else:
-            row = await self.database.fetchrow(_FIND_AND_SPEND, subject, spend.key)
+            row = await self.database.fetchrow(_SPEND_AND_FIND, spend.key, subject)
         if row is None:
             return None
         person = Person(
@@ -196,6 +195,10 @@ class PostgresCareStore:
     async def forget_spent(self) -> None:
         """Drop the counts of minutes that are over."""
         await self.database.execute("DELETE FROM rate_windows WHERE ends_at < clock_timestamp() - interval '1 minute'")
+
+    async def is_active(self, user_id: UUID) -> bool:
+        """Whether an account may still be used."""
+        return bool(await self.database.fetchval("SELECT is_active FROM users WHERE id = $1", user_id))
 
     async def add_person(self, claims: Claims) -> None:
         """Make an account; two first sights at once make one."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from anamnesis.care.policy import access_as_clinician, verified_doctor
+from anamnesis.care.policy import access_as_clinician, doctor_who_sees_patients
 from anamnesis.handover.api import Call, Sbar, sbar_with
 from anamnesis.handover.store import Addition, Row
 from anamnesis.kernel.errors import NotFound
@@ -89,8 +89,7 @@ async def add_image(call: Call, body: NewImage) -> Added:
 async def _case_of(call: Call, connection_id: UUID) -> Row:
     """The case of a connection that changed last, for its doctor. Raises NotFound, NotPermitted."""
     handover = call.services
-    if verified_doctor(call.person) is None:
-        raise NotFound("You have no verified doctor profile.")
+    doctor_who_sees_patients(call.person)
     link = await handover.care.link_of_connection(connection_id)
     access_as_clinician(call.person, link, writing=True, what="connection")
     session = await handover.store.latest_changed(connection_id)

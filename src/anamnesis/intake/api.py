@@ -10,7 +10,7 @@ from uuid import UUID
 
 from anamnesis.care.actions import patient_of
 from anamnesis.care.model import Access, Standing
-from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, verified_doctor
+from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, doctor_who_sees_patients
 from anamnesis.care.store import PostgresCareStore, link_of
 from anamnesis.files.actions import Filing, refused
 from anamnesis.intake import actions
@@ -42,8 +42,8 @@ from anamnesis.intake.views import (
     session_view,
     thought_for_clinician,
 )
-from anamnesis.kernel.errors import BadInput, NotFound, NotPermitted
-from anamnesis.kernel.identity import DoctorId, PatientId
+from anamnesis.kernel.errors import BadInput, NotPermitted
+from anamnesis.kernel.identity import PatientId
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracked
@@ -287,7 +287,7 @@ async def doctors_sessions(call: Call, body: ListDoctorsSessions | None) -> Doct
     """The sessions of the calling doctor's active connections."""
     wanted = body or ListDoctorsSessions()
     rows = await call.services.store.full_of_doctor(
-        _doctor_id(call), wanted.status, min(int(wanted.limit), MOST_AT_ONCE)
+        doctor_who_sees_patients(call.person), wanted.status, min(int(wanted.limit), MOST_AT_ONCE)
     )
     return DoctorsSessionList(
         sessions=[
@@ -300,13 +300,6 @@ async def doctors_sessions(call: Call, body: ListDoctorsSessions | None) -> Doct
             for row in rows
         ]
     )
-
-
-def _doctor_id(call: Call) -> DoctorId:
-    doctor_id = verified_doctor(call.person)
-    if doctor_id is None:
-        raise NotFound("You have no verified doctor profile.")
-    return doctor_id
 
 
 def _is_urgent(intake: Intake, body: SendMessage) -> bool:
@@ -464,14 +457,14 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
                 if await waiting.wait() is None:
                     return
                 await _access(call, body.session_id, writing=False)
-                if not await store.is_active(call.person.user_id):
+                if not await call.services.care.is_active(call.person.user_id):
                     raise NotPermitted("This account has been deactivated.")
 
 
 @procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True)
 async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
     """A sign whenever something happens in the calling doctor's inbox; what happened is read from the inbox itself."""
-    doctor_id, count = _doctor_id(call), 0
+    doctor_id, count = doctor_who_sees_patients(call.person), 0
     async with call.services.listener.subscribe(f"inbox:{doctor_id}") as news:
         yield Tracked("0", {"changed": False})
         with closing(News(news)) as waiting:

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from anamnesis.care.policy import access_as_clinician, access_as_patient, verified_doctor
+from anamnesis.care.policy import access_as_clinician, access_as_patient, doctor_who_sees_patients
 from anamnesis.intake import actions
 from anamnesis.intake.api import Call, ConnectionRef, SessionRef, patient_id_of, review
 from anamnesis.intake.views import ListedConnection, SessionRow, doctor_of, session_row
@@ -193,8 +193,7 @@ async def recommendations(call: Call, body: ConnectionRef) -> Recommendations:
 async def mark_reviewed(call: Call, body: ConnectionRef) -> BegunAgain:
     """As intake.markAsReviewed, of the session of a connection that changed last."""
     intake = call.services
-    if verified_doctor(call.person) is None:
-        raise NotFound("You have no verified doctor profile.")
+    doctor_who_sees_patients(call.person)
     link = await intake.care.link_of_connection(body.connection_id)
     access_as_clinician(call.person, link, writing=True, what="connection")
     session_id = await intake.store.latest(body.connection_id)

@@ -455,10 +455,6 @@ class PostgresIntakeStore:
             for topic in (f"session:{session_id}", f"inbox:{doctor_id}"):
                 await notify(connection, topic)
 
-    async def is_active(self, user_id: UUID) -> bool:
-        """Whether an account may still be used."""
-        return bool(await self.database.fetchval("SELECT is_active FROM users WHERE id = $1", user_id))
-
     async def stuck(self) -> list[Row]:
         """Messages that have waited too long for their reply."""
         return [dict(row) for row in await self.database.fetch(_STUCK)]

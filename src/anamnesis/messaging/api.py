@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
+from anamnesis.kernel.cursors import LAST
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Context, Procedures, Rest, Tracked
@@ -26,7 +27,6 @@ class Messaging:
     hear: Callable[[str], Heard]
 
 
-_LAST = 2**62
 Call = Context[Messaging]
 procedures = Procedures()
 
@@ -222,7 +222,7 @@ async def on_conversation(call: Call, body: Listen) -> AsyncIterator[Tracked]:
     store, connection_id = call.services.store, body.connection_id
     async with call.services.listener.subscribe(f"conversation:{connection_id}") as news:
         place = place_of(body.last_event_id or None)
-        _, state = await actions.news(call.person, connection_id, _LAST, store=store)
+        _, state = await actions.news(call.person, connection_id, LAST, store=store)
         after, seen_at = state["last"] if place is None else place, state["read_at"]
         with closing(News(news)) as waiting:
             while True:

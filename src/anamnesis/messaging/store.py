@@ -1,6 +1,5 @@
 """Direct messages in PostgreSQL."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +12,8 @@ from anamnesis.care.policy import verified_doctor
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.db.outbox import CHANNEL
 from anamnesis.db.postgres import Database
-from anamnesis.kernel.errors import BadInput, Conflict, NotPermitted
+from anamnesis.kernel.cursors import LAST, Cursors
+from anamnesis.kernel.errors import Conflict, NotPermitted
 from anamnesis.kernel.identity import Person
 from anamnesis.messaging.model import Draft
 
@@ -93,7 +93,7 @@ _UNREAD: Final = """
 SELECT count(*) FROM direct_messages m JOIN connections c ON c.id = m.connection_id
 WHERE c.status = 'active' AND (c.patient_id = $1 OR c.doctor_id = $2) AND m.sender_id <> $3 AND NOT m.is_read"""
 
-_LAST: Final = 2**62
+CURSORS: Final = Cursors("m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +135,10 @@ class PostgresMessageStore:
 
     async def page(self, connection_id: UUID, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
         """The newest messages before the cursor, oldest first, and the cursor of the page before them."""
-        before = _LAST if cursor is None else seq_of(cursor)
+        before = LAST if cursor is None else CURSORS.seq(cursor)
         rows: list[Row] = [dict(row) for row in await self.database.fetch(_PAGE, connection_id, before, limit + 1)]
         shown = rows[:limit]
-        return shown[::-1], cursor_of(shown[-1]["seq"]) if len(rows) > limit else None
+        return shown[::-1], CURSORS.of(shown[-1]["seq"]) if len(rows) > limit else None
 
     async def after(self, connection_id: UUID, seq: int) -> list[Row]:
         """The next messages after this place, oldest first; at most a hundred."""
@@ -160,19 +160,3 @@ class PostgresMessageStore:
     async def unread(self, reader: Person) -> int:
         """How many messages wait to be read in active connections the reader may read."""
         return int(await self.database.fetchval(_UNREAD, reader.patient_id, verified_doctor(reader), reader.user_id))
-
-
-def cursor_of(seq: int) -> str:
-    """The page before this message, in a form nobody is tempted to make up."""
-    return urlsafe_b64encode(f"m{seq}".encode()).decode().rstrip("=")
-
-
-def seq_of(cursor: str) -> int:
-    """The number a cursor stands for. Raises BadInput for what is not one of ours."""
-    try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        if text[:1] == "m" and len(text) < 20:  # noqa: PLR2004 - a bigint has at most nineteen digits
-            return int(text[1:])
-    except ValueError:
-        pass
-    raise BadInput("This cursor is not one of ours. Start again without it.")

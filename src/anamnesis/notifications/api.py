@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+from anamnesis.care.store import PostgresCareStore
 from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
@@ -23,6 +24,7 @@ class Notifications:
     """What these handlers work on."""
 
     store: PostgresNotificationStore
+    care: PostgresCareStore
     listener: Listener
 
 
@@ -185,7 +187,7 @@ async def on_new(call: Call, body: Listen | None) -> AsyncIterator[Tracked]:
                     yield Tracked(str(after), _shown(row))
                 if await waiting.wait() is None:
                     return
-                if not await store.is_active(user_id):
+                if not await call.services.care.is_active(user_id):
                     raise NotPermitted("This account has been deactivated.")
 
 

@@ -1,13 +1,12 @@
 """Notifications in PostgreSQL. Who has something to tell writes them, in the transaction that makes it so."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from anamnesis.db.postgres import Database
-from anamnesis.kernel.errors import BadInput
+from anamnesis.kernel.cursors import LAST, Cursors
 
 Row = Mapping[str, Any]
 
@@ -34,7 +33,7 @@ SELECT count(*) FROM marked"""
 _DELETE_READ: Final = """
 WITH gone AS (DELETE FROM notifications WHERE user_id = $1 AND is_read RETURNING id) SELECT count(*) FROM gone"""
 
-_LAST: Final = 2**62
+_CURSORS: Final = Cursors("n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,12 @@ class PostgresNotificationStore:
         self, user_id: UUID, *, limit: int, cursor: str | None, unread_only: bool
     ) -> tuple[list[Row], str | None]:
         """The newest before the cursor, newest first, and the cursor of the next page. Raises BadInput."""
-        before = _LAST if cursor is None else _seq_of(cursor)
+        before = LAST if cursor is None else _CURSORS.seq(cursor)
         rows: list[Row] = [
             dict(row) for row in await self.database.fetch(_PAGE, user_id, before, unread_only, limit + 1)
         ]
         shown = rows[:limit]
-        return shown, _cursor_of(shown[-1]["seq"]) if len(rows) > limit else None
+        return shown, _CURSORS.of(shown[-1]["seq"]) if len(rows) > limit else None
 
     async def after(self, user_id: UUID, seq: int) -> list[Row]:
         """The next ones after this place, oldest first; at most a hundred."""
@@ -90,21 +89,3 @@ class PostgresNotificationStore:
     async def delete_read(self, user_id: UUID) -> int:
         """Delete what was read; answers how many."""
         return int(await self.database.fetchval(_DELETE_READ, user_id))
-
-    async def is_active(self, user_id: UUID) -> bool:
-        """Whether an account may still be used."""
-        return bool(await self.database.fetchval("SELECT is_active FROM users WHERE id = $1", user_id))
-
-
-def _cursor_of(seq: int) -> str:
-    return urlsafe_b64encode(f"n{seq}".encode()).decode().rstrip("=")
-
-
-def _seq_of(cursor: str) -> int:
-    try:
-        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        if text[:1] == "n" and len(text) < 20:  # noqa: PLR2004 - a bigint has at most nineteen digits
-            return int(text[1:])
-    except ValueError:
-        pass
-    raise BadInput("This cursor is not one of ours. Start again without it.")
