@@ -30,8 +30,8 @@ SELECT id, record, clinical_handover FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
 
 _INBOX: Final = """
-SELECT s.id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name, unread.count AS unread,
-       unread.acuity AS unread_acuity
+SELECT s.id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name,
+       unread.count AS unread, unread.acuity AS unread_acuity
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
 CROSS JOIN LATERAL (
@@ -110,7 +110,7 @@ class PostgresHandoverStore:
 
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
         """A doctor's cases: what waits first, the most urgent, then the longest waiting."""
-        return [dict(row) for row in await self.database.fetch(_INBOX, doctor_id, reader_id, limit)]
+        return [dict(row) for row in await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit)]
 
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""
