@@ -60,6 +60,7 @@ from anamnesis.handover.additions import procedures as addition_procedures
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
 from anamnesis.handover.decisions import procedures as decision_procedures
+from anamnesis.handover.emergencies import procedures as emergency_procedures
 from anamnesis.handover.printing import procedures as document_procedures
 from anamnesis.handover.store import PostgresHandoverStore
 from anamnesis.intake import actions as intake_actions
@@ -103,6 +104,7 @@ _NAMES: Final = tuple(
         [OPEN_FILE],
         handover_procedures,
         addition_procedures,
+        emergency_procedures,
         notification_procedures,
         administration_procedures,
     )
@@ -314,6 +316,7 @@ def build(
     registry.add(addition_procedures, handover)
     registry.add(decision_procedures, handover)
     registry.add(document_procedures, handover)
+    registry.add(emergency_procedures, handover)
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), care_store, bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -79,6 +80,20 @@ WHERE s.id = $1 AND NOT EXISTS (
         SELECT max(m.created_at) FROM chat_messages m WHERE m.session_id = s.id AND m.is_emergency)))"""
 
 
+_BREAK_GLASS: Final = """
+INSERT INTO emergency_accesses (doctor_id, connection_id, reason) VALUES ($1, $2, $3) RETURNING id, ends_at"""
+
+# The patient, the patient's doctor and every operator, in words that tell nothing of anybody's health.
+_TELL_OF_BROKEN_GLASS: Final = """
+INSERT INTO notifications (user_id, type, title, message, data)
+SELECT u.id, 'emergency_access', 'Emergency access',
+       'A doctor who is not connected has opened a case in an emergency, for 30 minutes.',
+       jsonb_build_object('connectionId', c.id, 'emergencyAccessId', $2::uuid)
+FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN users u ON u.id IN (p.user_id, d.user_id) OR (u.primary_role = 'super_admin' AND u.is_active)
+WHERE c.id = $1 ORDER BY u.id"""
+
+
 @dataclass(frozen=True, slots=True)
 class Addition:
     """What a doctor adds: of kind text, test-result, exam-finding or image. key makes sending it again harmless."""
@@ -130,6 +145,17 @@ class PostgresHandoverStore:
             await audit(connection, actor, "urgency_lowered", "intake_session", session_id, told)
             await notify(connection, f"inbox:{await connection.fetchval(_DOCTOR, session_id)}")
             return True
+
+    async def break_glass(self, session_id: UUID, connection_id: UUID, doctor: Person, reason: str) -> datetime:
+        """Open a connection's cases to a doctor, with who is told and the audit line; answers until when."""
+        async with self.database.transaction() as connection:
+            opened = await connection.fetchrow(_BREAK_GLASS, doctor.doctor_id, connection_id, reason)
+            assert opened is not None
+            await connection.execute(_TELL_OF_BROKEN_GLASS, connection_id, opened["id"])
+            told = {"emergencyAccessId": str(opened["id"]), "endsAt": opened["ends_at"].isoformat()}
+            await audit(connection, doctor, "break_glass_opened", "intake_session", session_id, told)
+            ends_at: datetime = opened["ends_at"]
+            return ends_at
 
     async def latest_changed(self, connection_id: UUID) -> Row | None:
         """The connection's session that changed last."""
