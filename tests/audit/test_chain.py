@@ -104,7 +104,8 @@ async def test_many_sealers_and_writers_at_once_make_one_whole_chain(clinic, own
     "statement",
     [
         "UPDATE audit_logs SET action = 'x'", "DELETE FROM audit_logs", "TRUNCATE audit_logs",
-        "INSERT INTO audit_chain VALUES (1, 1, sha256(''))", "UPDATE audit_chain SET seq = 9", "DELETE FROM audit_chain",
+        "INSERT INTO audit_chain VALUES (1, 1, sha256(''))", "UPDATE audit_chain SET seq = 9",
+        "DELETE FROM audit_chain",
         "TRUNCATE audit_chain", "UPDATE audit_head SET seq = 0", "DELETE FROM audit_head",
         "INSERT INTO audit_unsealed VALUES (1)", "DELETE FROM audit_unsealed", "TRUNCATE audit_unsealed",
         "ALTER TABLE audit_logs DISABLE TRIGGER ALL", "DROP TRIGGER audit_lines_wait ON audit_logs",
@@ -243,7 +244,8 @@ class Tampering:
         await self.cut()
         await self.owner.execute(
             "UPDATE audit_head SET seq = coalesce((SELECT max(seq) FROM audit_chain), 0),"
-            " hash = coalesce((SELECT hash FROM audit_chain ORDER BY seq DESC LIMIT 1), decode(repeat('00', 32), 'hex'))"
+            " hash = coalesce((SELECT hash FROM audit_chain ORDER BY seq DESC LIMIT 1),"
+            " decode(repeat('00', 32), 'hex'))"
         )
         return f"place {self.at}:"
 
