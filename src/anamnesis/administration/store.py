@@ -37,7 +37,7 @@ WHERE ($1::uuid IS NULL OR a.user_id = $1) AND ($2::text IS NULL OR a.action = $
 """
 _LOGS_PAGE: Final = _LOGS + _WANTED + "ORDER BY a.id DESC LIMIT $6 OFFSET $7"
 # Counted apart: a page of a trail of millions is read from the end of its index.
-_LOGS_COUNT: Final = "SELECT count(*) FROM audit_logs a " + _WANTED
+_LOGS_COUNT: Final = "SELECT count(*) FROM audit_logs a " + _WANTED  # noqa: S608 - words of ours
 
 _TELL: Final = """
 INSERT INTO notifications (user_id, type, title, message, data) VALUES ($1, 'account_status', 'Your account', $2, $3)"""

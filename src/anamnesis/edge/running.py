@@ -92,13 +92,13 @@ def declared(procedure: Procedure, answer: Any) -> Any:
     return answer
 
 
-async def _account(trail: Trail | None, bound: Bound) -> None:
+async def _account(trail: Trail, bound: Bound) -> None:
     """See to it that the call's audit line is written before anybody sees the answer."""
-    if trail is not None and not trail.is_written and bound.keep is not None:
+    if trail.is_owed and bound.keep is not None:
         await bound.keep(trail)
 
 
-async def _accounted(source: AsyncGenerator[Any], trail: Trail | None, bound: Bound) -> AsyncGenerator[Any]:
+async def _accounted(source: AsyncGenerator[Any], trail: Trail, bound: Bound) -> AsyncGenerator[Any]:
     """The source's values, with an audit line for each, whatever task asks for the next."""
     async with aclosing(source):
         while True:
@@ -108,8 +108,7 @@ async def _accounted(source: AsyncGenerator[Any], trail: Trail | None, bound: Bo
                     return
                 await _account(trail, bound)
             yield value
-            if trail is not None:
-                trail.again()
+            trail.again()
 
 
 def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> None:

@@ -29,7 +29,10 @@ Line = Mapping[str, object]
 
 @dataclass(slots=True)
 class Trail:
-    """One call. is_due: its line can be written; is_written: it is, or will be with what is being done."""
+    """One call. is_due: its line can be written; is_written: it is, or will be with what is being done.
+
+    A quiet one owes no line of its own, because it touches no health data; what it changes may still be told.
+    """
 
     procedure: str
     user_id: UUID | None = None
@@ -40,6 +43,7 @@ class Trail:
     own_patient_id: UUID | None = None
     patients: set[UUID] = field(default_factory=set)
     purpose: str | None = None
+    is_quiet: bool = False
     is_due: bool = False
     is_written: bool = False
 
@@ -63,9 +67,14 @@ class Trail:
 
     def take(self) -> bool:
         """Whether the line is to be written now; who is told so writes it."""
-        is_mine = self.is_due and not self.is_written
+        is_mine = self.is_due and self.is_owed
         self.is_written = self.is_written or is_mine
         return is_mine
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether the line has still to be written."""
+        return not self.is_quiet and not self.is_written
 
     def again(self) -> None:
         """Begin the next part of a stream, which leaves a line of its own."""
@@ -75,14 +84,14 @@ class Trail:
 _PRESENT: Final[ContextVar[Trail | None]] = ContextVar("trail", default=None)
 
 
-def trail_of(procedure: str, actor: Actor, request_id: str, given: object = None) -> Trail | None:
-    """The trail of a call; None for one that touches no health data."""
-    if procedure in WITHOUT:
-        return None
+def trail_of(procedure: str, actor: Actor, request_id: str, given: object = None) -> Trail:
+    """The trail of a call."""
     kind, subject = _subject(procedure, given)
-    if not isinstance(actor, Person):
-        return Trail(procedure, request_id=request_id, kind=kind, subject=subject)
-    return Trail(procedure, actor.user_id, actor.primary_role.value, request_id, kind, subject, actor.patient_id)
+    trail = Trail(procedure, request_id=request_id, kind=kind, subject=subject, is_quiet=procedure in WITHOUT)
+    if isinstance(actor, Person):
+        trail.user_id, trail.role = actor.user_id, actor.primary_role.value
+        trail.own_patient_id = actor.patient_id
+    return trail
 
 
 def job_trail(kind: str, session_id: UUID, request_id: str) -> Trail:
