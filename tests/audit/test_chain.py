@@ -316,6 +316,7 @@ async def _sealed(sealer, owner):
     raise AssertionError("not sealed")
 
 
+@pytest.mark.proves("I33")
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("how", [*SEEN, *COVERED_UP])
 async def test_whatever_order_lines_come_in_the_verdict_is_the_truth(clinic, owner, sealer, how):
@@ -421,6 +422,7 @@ async def _until_it_moves(owner, seq):
         await asyncio.sleep(0.002)
 
 
+@pytest.mark.proves("I33")
 @pytest.mark.timeout(120)
 async def test_a_sealer_killed_in_the_middle_of_a_batch_leaves_a_chain_that_holds(clinic, owner, sealer):
     rng, lines, killed = random.Random(7), 30 * BATCH, 0

@@ -47,6 +47,7 @@ def test_what_touches_no_health_data_is_a_list_of_procedures_there_are():
     assert {name for name in health_data.WITHOUT if registry.find(name) is None} == set()
 
 
+@pytest.mark.proves("I33")
 @pytest.mark.timeout(300)
 async def test_every_procedure_that_touches_health_data_leaves_one_line_and_no_other_does(clinic):
     async with a_world(clinic) as world:
@@ -120,6 +121,7 @@ async def test_who_is_refused_leaves_no_line_of_having_read(app, owner):
     assert await lines(owner, action="intake.getSession") == []
 
 
+@pytest.mark.proves("I33")
 async def test_nothing_is_read_or_written_when_its_line_cannot_be(app, owner):
     _, session_id = await a_session(app)
     before = await owner.fetchval("SELECT count(*) FROM chat_messages")
