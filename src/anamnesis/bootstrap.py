@@ -84,6 +84,9 @@ from anamnesis.notifications.api import Notifications
 from anamnesis.notifications.api import procedures as notification_procedures
 from anamnesis.notifications.store import PostgresNotificationStore
 from anamnesis.pictures.redrawing import Redrawer
+from anamnesis.rights.actions import Rights
+from anamnesis.rights.api import procedures as rights_procedures
+from anamnesis.rights.store import PostgresRightsStore
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from anamnesis.workers.loop import Worker
 
@@ -103,6 +106,7 @@ _NAMES: Final = tuple(
         addition_procedures,
         notification_procedures,
         administration_procedures,
+        rights_procedures,
     )
     for procedure in procedures
 )
@@ -125,6 +129,7 @@ class App:
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     filing: Filing
+    rights: Rights
     observe: Observe
     health: Health
     webhook: ASGIApp
@@ -216,6 +221,7 @@ class App:
         await self.care_store.forget_events()
         await purge_finished_jobs(self.database)
         await self.filing.sweep()
+        await self.rights.sweep()
 
     async def _keep_forgetting(self) -> None:
         """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
@@ -308,6 +314,8 @@ def build(
     registry.add(document_procedures, handover)
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), care_store, bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
+    rights = Rights(PostgresRightsStore(database), care_store, filing.blobs, settings.retention_days)
+    registry.add(rights_procedures, rights)
     add_unported(registry)
     keys, secret = keys or _keys(settings), settings.identity.webhook_secret
     expected = Expected(issuer or settings.identity.issuer or origin, frozenset({origin}))
@@ -345,6 +353,7 @@ def build(
         book=book,
         intake_store=intake_store,
         filing=filing,
+        rights=rights,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
             {**database_probes(database), **others},
@@ -368,7 +377,7 @@ def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filin
     key = secrets.token_bytes(32) if secret is None else key_from(secret.reveal())
     return Filing(
         PostgresFileStore(database),
-        _blobs(settings),
+        blobs_of(settings),
         Redrawer(most_pixels=files.image_megapixels * 1_000_000),
         Links(key, settings.public_origin),
         Caps(image_bytes=files.image_mb << 20, pdf_bytes=files.pdf_mb << 20),
@@ -376,7 +385,8 @@ def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filin
     )
 
 
-def _blobs(settings: Settings) -> Blobs:
+def blobs_of(settings: Settings) -> Blobs:
+    """Where the bytes of files are."""
     bucket = settings.files.bucket
     if bucket is None:
         return DiskBlobs(Path(settings.files.folder).absolute())

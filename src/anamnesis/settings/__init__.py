@@ -93,6 +93,7 @@ VARIABLES: Final = (
     Variable("FILES_IMAGE_MB", "the largest photo taken, in MB as sent", "8"),
     Variable("FILES_IMAGE_MEGAPIXELS", "the largest photo taken, in millions of pixels", "40"),
     Variable("FILES_PDF_MB", "the largest document taken, in MB", "16"),
+    Variable("RETENTION_DAYS", "days after which what nobody has touched is erased, 30 or more", "kept for good"),
     Variable("LOG_LEVEL", "debug, info, warning or error", "info"),
 )
 
@@ -223,6 +224,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     content_status: str = "draft"
     consent_recorded_elsewhere: bool = False
+    retention_days: int | None = None
     log_level: str = "info"
     warnings: tuple[Problem, ...] = ()
 
@@ -254,6 +256,7 @@ class Settings:
             trusted_proxies=reader.take("TRUSTED_PROXIES", reading.several(reading.network), ()),
             content_status=reader.take("CONTENT_STATUS", reading.one_of("draft", "signed"), "draft"),
             consent_recorded_elsewhere=reader.take("CONSENT_RECORDED_ELSEWHERE", reading.truth, default=False),
+            retention_days=reader.take("RETENTION_DAYS", reading.whole(30, 36_500), None),
             log_level=reader.take("LOG_LEVEL", reading.one_of("debug", "info", "warning", "error"), "info"),
         )
         if settings.is_production:
