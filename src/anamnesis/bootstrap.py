@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -88,7 +89,12 @@ from anamnesis.rights.actions import Rights
 from anamnesis.rights.api import procedures as rights_procedures
 from anamnesis.rights.store import PostgresRightsStore
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
-from anamnesis.workers.loop import Worker
+from anamnesis.settings.reading import is_inside
+from anamnesis.webhooks.actions import Hooks
+from anamnesis.webhooks.model import EventKind, Target
+from anamnesis.webhooks.sending import SignedSender
+from anamnesis.webhooks.store import PostgresHookStore
+from anamnesis.workers.loop import Run, Worker
 
 if TYPE_CHECKING:
     from anamnesis.llm.relay import Price, Relay
@@ -130,6 +136,7 @@ class App:
     intake_store: PostgresIntakeStore
     filing: Filing
     rights: Rights
+    hook_store: PostgresHookStore
     observe: Observe
     health: Health
     webhook: ASGIApp
@@ -222,6 +229,7 @@ class App:
         await purge_finished_jobs(self.database)
         await self.filing.sweep()
         await self.rights.sweep()
+        await self.hook_store.forget_old()
 
     async def _keep_forgetting(self) -> None:
         """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
@@ -300,7 +308,7 @@ def build(
     registry.add(care_procedures, Care(care_store, clock, origin))
     registry.add(
         messaging_procedures,
-        Messaging(PostgresMessageStore(database), bus, hear),
+        Messaging(PostgresMessageStore(database, tells_others=bool(settings.webhooks.targets)), bus, hear),
     )
     filing = _filing(settings, database, clock)
     registry.add(file_procedures, filing)
@@ -324,13 +332,8 @@ def build(
     async def turn(job: Job) -> None:
         await intake_actions.take_turn(job, store=intake_store, interviewer=interviewer)
 
-    async def announce(job: Job) -> None:
-        await announce_handover(job.subject, store=handover_store)
-
-    async def alert(job: Job) -> None:
-        await alert_clinician(job.subject, store=handover_store)
-
-    handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
+    hook_store = PostgresHookStore(database)
+    handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, _hooks(settings, hook_store))}
     worker = Worker(database, handlers, bus=bus, observe=measures.job)
     drain = Drain()
     others = _other_probes(worker, keys, book, settings.ai.outside)
@@ -354,6 +357,7 @@ def build(
         intake_store=intake_store,
         filing=filing,
         rights=rights,
+        hook_store=hook_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
             {**database_probes(database), **others},
@@ -383,6 +387,36 @@ def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filin
         Caps(image_bytes=files.image_mb << 20, pdf_bytes=files.pdf_mb << 20),
         clock,
     )
+
+
+def _telling(store: PostgresHandoverStore, hooks: Hooks) -> dict[JobKind, Run]:
+    """The jobs that tell somebody: the doctor of a case first, then the operator's other systems."""
+
+    async def announce(job: Job) -> None:
+        await announce_handover(job.subject, store=store)
+        await hooks.leave(job, EventKind.INTAKE_READY)
+
+    async def alert(job: Job) -> None:
+        await alert_clinician(job.subject, store=store)
+        await hooks.leave(job, EventKind.INTAKE_EMERGENCY)
+
+    return {
+        JobKind.ANNOUNCE_HANDOVER: announce,
+        JobKind.ALERT_CLINICIAN: alert,
+        JobKind.DELIVER_WEBHOOK: hooks.deliver,
+    }
+
+
+def _hooks(settings: Settings, store: PostgresHookStore) -> Hooks:
+    told = settings.webhooks
+    if told.secret is None:
+        return Hooks(store, SignedSender(""))
+    # In development a receiver may be on this machine, when the operator has written its address out.
+    targets = [
+        Target(url, may_be_private=not settings.is_production and is_inside(urlsplit(url).hostname or ""))
+        for url in told.targets
+    ]
+    return Hooks(store, SignedSender(told.secret.reveal(), is_https_only=settings.is_production), targets)
 
 
 def blobs_of(settings: Settings) -> Blobs:

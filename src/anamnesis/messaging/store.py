@@ -39,9 +39,15 @@ WITH place AS (
            jsonb_build_object('connectionId', connection_id, 'messageId', id, 'senderName', '',
                               'senderRole', $6::text, 'preview', '')
     FROM message
+), event AS (
+    INSERT INTO webhook_events (kind, connection_id, message_id)
+    SELECT 'message.created', connection_id, id FROM message WHERE $10 RETURNING id
+), telling AS (
+    INSERT INTO jobs (kind, subject) SELECT 'deliver_webhook', id FROM event
 )
 SELECT id, connection_id, sender_id, content, is_read, read_at, created_at,
-       pg_notify($7, 'conversation:' || connection_id) AS told, pg_notify($7, 'inbox:' || $8::uuid) AS told_inbox
+       pg_notify($7, 'conversation:' || connection_id) AS told, pg_notify($7, 'inbox:' || $8::uuid) AS told_inbox,
+       CASE WHEN $10 THEN pg_notify($7, 'jobs:') END AS told_workers
 FROM message"""
 
 _SEEN: Final = """
@@ -98,9 +104,13 @@ CURSORS: Final = Cursors("m")
 
 @dataclass(frozen=True, slots=True)
 class PostgresMessageStore:
-    """Implements MessageStore: every statement about direct messages."""
+    """Implements MessageStore: every statement about direct messages.
+
+    tells_others has each message leave an event for the operator's other systems, in the message's own transaction.
+    """
 
     database: Database
+    tells_others: bool = False
 
     async def link(self, connection_id: UUID) -> CareLink | None:
         """The connection with what access depends on."""
@@ -121,6 +131,7 @@ class PostgresMessageStore:
                 CHANNEL,
                 draft.access.link.doctor_id,
                 int(draft.acuity),
+                self.tells_others,
             )
         except asyncpg.UniqueViolationError:
             row = None

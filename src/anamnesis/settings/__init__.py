@@ -93,6 +93,10 @@ VARIABLES: Final = (
     Variable("FILES_IMAGE_MB", "the largest photo taken, in MB as sent", "8"),
     Variable("FILES_IMAGE_MEGAPIXELS", "the largest photo taken, in millions of pixels", "40"),
     Variable("FILES_PDF_MB", "the largest document taken, in MB", "16"),
+    Variable(
+        "WEBHOOK_TARGETS", "addresses that are told of events by ids: the only hosts anything is sent to", "nobody"
+    ),
+    Variable("WEBHOOK_SECRET", "signs what is told, whsec_…, when WEBHOOK_TARGETS is set"),
     Variable("RETENTION_DAYS", "days after which what nobody has touched is erased, 30 or more", "kept for good"),
     Variable("LOG_LEVEL", "debug, info, warning or error", "info"),
 )
@@ -188,6 +192,14 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhooks:
+    """Who is told of events. This list is the whole of where the service may be made to send anything."""
+
+    targets: tuple[str, ...] = field(default=(), repr=False)
+    secret: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Rates are calls per minute, identity and procedure, as in the system replaced; factor multiplies them all.
 
@@ -220,6 +232,7 @@ class Settings:
     identity: Identity = field(default_factory=Identity)
     ai: Ai = field(default_factory=Ai)
     files: Files = field(default_factory=Files)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[Network, ...] = ()
     content_status: str = "draft"
@@ -252,6 +265,7 @@ class Settings:
             identity=_identity(reader),
             ai=_ai(reader),
             files=_files(reader),
+            webhooks=_webhooks(reader),
             limits=Limits(factor=reader.take("RATE_FACTOR", reading.number(0.01, 1_000_000), 1.0)),
             trusted_proxies=reader.take("TRUSTED_PROXIES", reading.several(reading.network), ()),
             content_status=reader.take("CONTENT_STATUS", reading.one_of("draft", "signed"), "draft"),
@@ -296,6 +310,16 @@ def _files(reader: Reader) -> Files:
         image_megapixels=reader.take("FILES_IMAGE_MEGAPIXELS", reading.whole(1, 60), 40),
         pdf_mb=reader.take("FILES_PDF_MB", reading.whole(1, 100), 16),
     )
+
+
+def _webhooks(reader: Reader) -> Webhooks:
+    webhooks = Webhooks(
+        targets=reader.take("WEBHOOK_TARGETS", reading.several(reading.receiver_url), ()),
+        secret=reader.take("WEBHOOK_SECRET", reading.signing_secret, None),
+    )
+    if webhooks.targets:
+        reader.require("WEBHOOK_SECRET", "WEBHOOK_TARGETS is set.")
+    return webhooks
 
 
 def _bucket(reader: Reader) -> Bucket | None:
@@ -371,6 +395,13 @@ def _demand_production(reader: Reader, settings: Settings) -> None:
     if origin.scheme == "http" and not reading.is_loopback(origin.hostname or ""):
         reader.refuse("NEXT_PUBLIC_APP_URL", "must begin with https:// in production.")
     _demand_real(reader, "NEXT_PUBLIC_APP_URL", settings.app_url)
+    for target in settings.webhooks.targets:
+        if urlsplit(target).scheme != "https":
+            reader.refuse("WEBHOOK_TARGETS", "must all begin with https:// in production.")
+        elif reading.is_inside(urlsplit(target).hostname or ""):
+            reader.refuse(
+                "WEBHOOK_TARGETS", "names this machine or a private address. Nothing is sent there in production."
+            )
     for name, secret in (
         ("DATABASE_URL", settings.database.url),
         ("DATABASE_DIRECT_URL", settings.database.direct_url),
