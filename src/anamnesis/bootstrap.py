@@ -77,6 +77,7 @@ from anamnesis.kernel.jobs import Job, JobKind
 from anamnesis.kernel.procedures import Allow, Bound, Registry, Request
 from anamnesis.llm.port import ChatModel, Prompt, Vendor
 from anamnesis.llm.scripted import ScriptedModel
+from anamnesis.messaging.actions import remind
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
 from anamnesis.messaging.model import Heard
@@ -137,6 +138,7 @@ class App:
     filing: Filing
     rights: Rights
     hook_store: PostgresHookStore
+    message_store: PostgresMessageStore
     observe: Observe
     health: Health
     webhook: ASGIApp
@@ -223,13 +225,14 @@ class App:
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
-        """Drop what is too old to be counted, sent again or looked at. Raises Unavailable."""
+        """Drop what is too old to be counted, sent again or looked at; remind of what waits. Raises Unavailable."""
         await self.care_store.forget_spent()
         await self.care_store.forget_events()
         await purge_finished_jobs(self.database)
         await self.filing.sweep()
         await self.rights.sweep()
         await self.hook_store.forget_old()
+        await remind(store=self.message_store)
 
     async def _keep_forgetting(self) -> None:
         """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
@@ -306,9 +309,10 @@ def build(
 
     registry = Registry()
     registry.add(care_procedures, Care(care_store, clock, origin))
+    message_store = PostgresMessageStore(database, tells_others=bool(settings.webhooks.targets))
     registry.add(
         messaging_procedures,
-        Messaging(PostgresMessageStore(database, tells_others=bool(settings.webhooks.targets)), bus, hear),
+        Messaging(message_store, bus, hear),
     )
     filing = _filing(settings, database, clock)
     registry.add(file_procedures, filing)
@@ -358,6 +362,7 @@ def build(
         filing=filing,
         rights=rights,
         hook_store=hook_store,
+        message_store=message_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
             {**database_probes(database), **others},
