@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "eval": "eval",
     "content": "content",
     "api": "api",
+    "types": "types",
 }
 
 
