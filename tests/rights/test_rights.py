@@ -144,6 +144,16 @@ async def test_an_erased_patient_is_in_no_row_of_any_table_and_in_no_file(app, o
     assert await owner.fetchval("SELECT count(*) FROM doctors") == 2
 
 
+async def test_a_table_nobody_thought_of_is_erased_too(app, owner, records):
+    patient_id, connection_id, session_id = await a_life(app)
+    await owner.execute("CREATE TABLE later (session_id uuid REFERENCES intake_sessions, words text)")
+    await owner.execute("CREATE TABLE later_still (connection_id uuid REFERENCES connections, words text)")
+    await owner.execute("INSERT INTO later VALUES ($1, $2)", UUID(session_id), CANARY)
+    await owner.execute("INSERT INTO later_still VALUES ($1, $2)", UUID(connection_id), CANARY)
+    await records.erase(patient_id)
+    assert await found_in(owner, CANARY) == []
+
+
 async def test_only_the_one_who_is_meant_is_erased(app, owner, records):
     patient_id, _, _ = await a_life(app)
     other = await a_life(app, "neighbour", "another")

@@ -48,6 +48,20 @@ GRANT SELECT, INSERT ON lowerings TO anamnesis_app;
 -- Deleting ten thousand lines looks up the replies of each.
 CREATE INDEX chat_messages_replies ON chat_messages (reply_to) WHERE reply_to IS NOT NULL;
 
+-- Rows of whatever table refers to these: one that is added later is not forgotten.
+CREATE FUNCTION erase_references(parent regclass, ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    child record;
+BEGIN
+    FOR child IN
+        SELECT k.conrelid::regclass AS name, a.attname AS reference
+        FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+        WHERE k.contype = 'f' AND k.confrelid = parent AND cardinality(k.conkey) = 1
+    LOOP
+        EXECUTE format('DELETE FROM %s WHERE %I = ANY ($1)', child.name, child.reference) USING ids;
+    END LOOP;
+END $$;
+
 -- Everything of these sessions, and its traces among jobs, notices, the ledger of calls and of the take-over.
 CREATE FUNCTION erase_sessions(wanted uuid[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -84,6 +98,7 @@ BEGIN
     DELETE FROM notifications n USING intake_sessions s JOIN connections c ON c.id = s.connection_id
         JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
     WHERE s.id = ANY (wanted) AND n.user_id IN (p.user_id, d.user_id) AND n.data->>'sessionId' = s.id::text;
+    PERFORM erase_references('intake_sessions', wanted);
     DELETE FROM intake_sessions WHERE id = ANY (wanted);
     PERFORM erase_aside('{}', ARRAY(SELECT unnest(wanted)::text));
 END $$;
@@ -114,7 +129,8 @@ END $$;
 
 -- Everything of a patient. The audit trail stays: it says who did what to which id, and holds no content. An account
 -- that is somebody else as well, a doctor or an operator, is kept without its patient.
-CREATE FUNCTION erase_patient(wanted uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION erase_patient(wanted uuid) RETURNS boolean
+LANGUAGE plpgsql SET anamnesis.purpose = 'jobs' AS $$
 DECLARE
     person    users%ROWTYPE;
     links     uuid[];
@@ -165,9 +181,11 @@ BEGIN
         OR (person.first_name <> '' AND person.last_name <> ''
             AND position(person.first_name || ' ' || person.last_name IN n.title || ' ' || n.message || ' ' || coalesce(n.data::text, '')) > 0));
     DELETE FROM consents WHERE user_id = person.id;
+    PERFORM erase_references('connections', links);
     DELETE FROM connections WHERE id = ANY (links);
     DELETE FROM erasure_requests WHERE patient_id = wanted;
     DELETE FROM legal_holds WHERE patient_id = wanted;
+    PERFORM erase_references('patients', ARRAY[wanted]);
     DELETE FROM patients WHERE id = wanted;
 
     IF NOT is_other THEN
@@ -190,7 +208,7 @@ END $$;
 -- The end of keeping: what nobody has touched for so many days, a piece at a time, the oldest first. Answers how many
 -- pieces went. Nobody can use it to reach what is younger than a month, nor what is held.
 CREATE FUNCTION purge_expired(days integer, most integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET anamnesis.purpose = 'jobs' AS $$
 DECLARE
     before   timestamptz := clock_timestamp() - make_interval(days => days);
     gone     uuid[];
@@ -255,6 +273,6 @@ BEGIN
     RETURN counted;
 END $$;
 
-REVOKE EXECUTE ON FUNCTION erase_sessions(uuid[]), erase_aside(text[], text[]), erase_patient(uuid), purge_expired(integer, integer)
+REVOKE EXECUTE ON FUNCTION erase_references(regclass, uuid[]), erase_sessions(uuid[]), erase_aside(text[], text[]), erase_patient(uuid), purge_expired(integer, integer)
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION purge_expired(integer, integer) TO anamnesis_app;
