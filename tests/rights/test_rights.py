@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from anamnesis.db.embedded import OWNER
+from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.procedures import Part
 from anamnesis.legacy.importing import Import
@@ -424,6 +425,6 @@ async def test_that_a_copy_was_made_is_audited_without_content(app, owner, recor
 async def test_consent_that_was_withdrawn_ends_with_the_next_message(app, owner):
     _, session_id = await a_session(app)
     await caller(app, "patient").call("user.giveConsent", purpose="outside_model", version="1")
-    assert await app.intake_store.may_leave(UUID(session_id))
+    assert await owner.fetchval(_MAY_LEAVE, UUID(session_id))
     await caller(app, "patient").call("user.withdrawConsent", purpose="outside_model")
-    assert not await app.intake_store.may_leave(UUID(session_id))
+    assert not await owner.fetchval(_MAY_LEAVE, UUID(session_id))
