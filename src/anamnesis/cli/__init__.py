@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "content": "content",
     "api": "api",
     "types": "types",
+    "audit": "audit",
 }
 
 
