@@ -192,6 +192,8 @@ class App:
             queue=self._queue,
             stuck_turns=self._stuck,
             max_form_bytes=self.filing.caps.request_bytes,
+            models=() if self.relay is None else _models(self.settings.ai),
+            is_model_inside=self.settings.ai.is_outside_forbidden,
             asks_consent=self.relay is not None and not self.settings.consent_recorded_elsewhere,
         )
 
@@ -406,10 +408,25 @@ def vendor_of(provider: Provider, ai: Ai) -> Vendor:
     if provider is Provider.GEMINI:
         from anamnesis.llm.gemini import Gemini  # noqa: PLC0415 - a second and thirty megabytes
 
-        return Gemini(_revealed(ai.gemini_key), model=ai.model_of(provider), base_url=ai.gemini_base_url)
+        return Gemini(
+            _revealed(ai.gemini_key),
+            model=ai.model_of(provider),
+            base_url=ai.gemini_base_url,
+            is_outside_forbidden=ai.is_outside_forbidden,
+        )
     from anamnesis.llm.openai import OpenAi  # noqa: PLC0415 - same
 
-    return OpenAi(_revealed(ai.openai_key), model=ai.model_of(provider), base_url=ai.openai_base_url)
+    return OpenAi(
+        _revealed(ai.openai_key),
+        model=ai.model_of(provider),
+        base_url=ai.openai_base_url,
+        is_outside_forbidden=ai.is_outside_forbidden,
+    )
+
+
+def _models(ai: Ai) -> tuple[tuple[str, str | None], ...]:
+    """Each provider that words questions, with the country it works in where the operator marked it."""
+    return tuple((provider.value, ai.country_of(provider)) for provider in ai.outside)
 
 
 def _revealed(key: Secret | None) -> str:

@@ -189,6 +189,14 @@ def price(value: str) -> tuple[str, float, float]:
     return found.group(1), float(found.group(2)), float(found.group(3))
 
 
+def country(value: str) -> tuple[str, str]:
+    """Where a provider works, PROVIDER=COUNTRY: the country in the words a patient is to read."""
+    name, equals, place = value.partition("=")
+    if not equals or not re.fullmatch(r"[^\W\d_][\w '().-]{1,59}", place.strip()):
+        raise Refused("must look like gemini=the United States.")
+    return name.strip().lower(), place.strip()
+
+
 def truth(value: str) -> bool:
     """Yes or no."""
     words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
