@@ -429,6 +429,16 @@ def _models(ai: Ai) -> tuple[tuple[str, str | None], ...]:
     return tuple((provider.value, ai.country_of(provider)) for provider in ai.outside)
 
 
+def _recorded(vendor: Vendor, ai: Ai) -> Vendor:
+    """The vendor's model with its exchanges kept in files, where a developer asked for that."""
+    if ai.record_folder is None:
+        return vendor
+    from anamnesis.llm.recording import Recorder  # noqa: PLC0415 - as for vendors
+
+    keys = tuple(key.reveal() for key in (ai.gemini_key, ai.openai_key) if key is not None)
+    return Recorder(vendor, Path(ai.record_folder), keys)
+
+
 def _revealed(key: Secret | None) -> str:
     assert key is not None, "settings demand the key of each provider named"
     return key.reveal()
@@ -449,7 +459,7 @@ def _relay(settings: Settings, book: PostgresCallBook, measures: Measures) -> "R
     from anamnesis.llm.relay import Provider as ModelProvider  # noqa: PLC0415 - as for vendors
     from anamnesis.llm.relay import Relay  # noqa: PLC0415 - same
 
-    vendors = [(provider, vendor_of(provider, ai)) for provider in ai.outside]
+    vendors = [(provider, _recorded(vendor_of(provider, ai), ai)) for provider in ai.outside]
     providers = [
         ModelProvider(provider.value, vendor, vendor.model, priced(vendor.model, ai)) for provider, vendor in vendors
     ]

@@ -78,6 +78,7 @@ VARIABLES: Final = (
         "AI_OUTSIDE", "allowed, or forbidden: then a model is reached at a loopback or private address only", "allowed"
     ),
     Variable("AI_COUNTRIES", "PROVIDER=COUNTRY, where a provider works: patients read it when asked", "not told"),
+    Variable("AI_RECORD_FOLDER", "keep what models are told and say in files, scrubbed; development only", "nothing"),
     Variable("AI_TIMEOUT_S", "seconds a reply may take before the built-in interviewer answers", "25"),
     Variable("AI_PRICES", "MODEL=IN/OUT, US dollars for a million tokens, for the ledger", "costs are not known"),
     Variable(
@@ -154,6 +155,7 @@ class Ai:
     openai_base_url: str | None = None
     is_outside_forbidden: bool = False
     countries: tuple[tuple[str, str], ...] = ()
+    record_folder: str | None = None
     timeout_s: float = 25.0
     prices: tuple[tuple[str, float, float], ...] = ()
     daily_usd: float | None = None
@@ -364,6 +366,7 @@ def _ai(reader: Reader) -> Ai:
         openai_base_url=reader.take("OPENAI_BASE_URL", reading.web_url, None),
         is_outside_forbidden=reader.take("AI_OUTSIDE", reading.one_of(*_OUTSIDE), "allowed") == "forbidden",
         countries=reader.take("AI_COUNTRIES", reading.several(reading.country), ()),
+        record_folder=reader.take("AI_RECORD_FOLDER", reading.text, None),
         timeout_s=reader.take("AI_TIMEOUT_S", reading.number(0.1, 29), 25.0),
         prices=reader.take("AI_PRICES", reading.several(reading.price), ()),
         daily_usd=reader.take("AI_DAILY_USD", reading.number(0, 1_000_000), None),
@@ -395,6 +398,8 @@ def _demand_production(reader: Reader, settings: Settings) -> None:
     if origin.scheme == "http" and not reading.is_loopback(origin.hostname or ""):
         reader.refuse("NEXT_PUBLIC_APP_URL", "must begin with https:// in production.")
     _demand_real(reader, "NEXT_PUBLIC_APP_URL", settings.app_url)
+    if settings.ai.record_folder is not None:
+        reader.refuse("AI_RECORD_FOLDER", "is for development: patients' words are not kept in files. Leave it out.")
     for name, secret in (
         ("DATABASE_URL", settings.database.url),
         ("DATABASE_DIRECT_URL", settings.database.direct_url),
