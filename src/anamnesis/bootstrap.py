@@ -29,6 +29,7 @@ from anamnesis.db.bus import Bus
 from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.db.purging import purge_finished_jobs
+from anamnesis.db.sealing import Sealer
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
@@ -59,6 +60,7 @@ from anamnesis.handover.additions import procedures as addition_procedures
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
 from anamnesis.handover.decisions import procedures as decision_procedures
+from anamnesis.handover.emergencies import procedures as emergency_procedures
 from anamnesis.handover.printing import procedures as document_procedures
 from anamnesis.handover.store import PostgresHandoverStore
 from anamnesis.intake import actions as intake_actions
@@ -74,6 +76,7 @@ from anamnesis.kernel.clock import SystemClock
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
 from anamnesis.kernel.procedures import Allow, Bound, Registry, Request
+from anamnesis.kernel.trail import following, job_trail
 from anamnesis.llm.port import ChatModel, Prompt, Vendor
 from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.messaging.api import Messaging
@@ -85,7 +88,7 @@ from anamnesis.notifications.api import procedures as notification_procedures
 from anamnesis.notifications.store import PostgresNotificationStore
 from anamnesis.pictures.redrawing import Redrawer
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
-from anamnesis.workers.loop import Worker
+from anamnesis.workers.loop import Run, Worker
 
 if TYPE_CHECKING:
     from anamnesis.llm.relay import Price, Relay
@@ -101,6 +104,7 @@ _NAMES: Final = tuple(
         [OPEN_FILE],
         handover_procedures,
         addition_procedures,
+        emergency_procedures,
         notification_procedures,
         administration_procedures,
     )
@@ -161,7 +165,12 @@ class App:
             ("/livez", health),
             ("/readyz", health),
             ("/metrics", self._metrics),
-            (FILES, FileEndpoint(Bound(OPEN_FILE, self.filing), self.door, self.request_of, self.observe)),
+            (
+                FILES,
+                FileEndpoint(
+                    Bound(OPEN_FILE, self.filing, self.database.keep_line), self.door, self.request_of, self.observe
+                ),
+            ),
             *self.extra_roads,
         ]
         inner: ASGIApp = Switch(roads, pages)
@@ -234,6 +243,7 @@ class App:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
         self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
+        self._tasks.append(asyncio.create_task(Sealer(self.database).run(), name="sealing"))
         try:
             yield
         finally:
@@ -292,7 +302,7 @@ def build(
         screened = intake_actions.listen(text, interviewer)
         return Heard(screened.record.acuity, bool(screened.new_flags), screened.emergency_text)
 
-    registry = Registry()
+    registry = Registry(database.keep_line)
     registry.add(care_procedures, Care(care_store, clock, origin))
     registry.add(
         messaging_procedures,
@@ -308,6 +318,7 @@ def build(
     registry.add(addition_procedures, handover)
     registry.add(decision_procedures, handover)
     registry.add(document_procedures, handover)
+    registry.add(emergency_procedures, handover)
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), care_store, bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
     add_unported(registry)
@@ -325,7 +336,7 @@ def build(
         await alert_clinician(job.subject, store=handover_store)
 
     handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
-    worker = Worker(database, handlers, bus=bus, observe=measures.job)
+    worker = Worker(database, {kind: _accounted(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
     drain = Drain()
     others = _other_probes(worker, keys, book, settings.ai.outside)
     return App(
@@ -361,6 +372,16 @@ def build(
         extra_roads=extra_roads,
         relay=relay,
     )
+
+
+def _accounted(run: Run) -> Run:
+    """What a job reads and writes is the service's own doing, and is in the audit trail as such."""
+
+    async def working(job: Job) -> None:
+        with following(job_trail(job.kind.value, job.subject, job.request_id)):
+            await run(job)
+
+    return working
 
 
 def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filing:

@@ -132,6 +132,7 @@ ROWS = {
     "handover.getInbox": Row("doctor"),
     "handover.getCase": _session("doctor", "doctor reads"),
     "handover.lowerUrgency": _session("doctor", "doctor writes what may be refused"),
+    "handover.breakGlass": Row("doctor", "breaks the glass", "session"),
     "handover.getDocument": _session("doctor", "doctor reads the note"),
     # messages between the two people: nobody else's, operators included
     "message.send": _connection("any", "both write"),
@@ -235,6 +236,7 @@ PAGES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/doctor/case/{session_id}/reviewed"): ("intake.markAsReviewed",),
     ("POST", "/doctor/case/{session_id}/urgency"): ("handover.lowerUrgency",),
     ("GET", "/doctor/case/{session_id}/print"): ("handover.getDocument",),
+    ("POST", "/doctor/emergency"): ("handover.breakGlass",),
     ("GET", "/ops"): ("admin.getPendingDoctors",),
     ("POST", "/ops/doctors/{doctor_id}"): ("admin.verifyDoctor",),
     ("GET", "/static/{tag}/{name}"): ("no such file",),
@@ -336,8 +338,12 @@ def _by_rule(row: Row, who: str, target: str | None, state: str) -> set[str]:
         return {ABSENT}
     if row.rule == "connects":
         return {_connects(actor, who, target)}
+    if row.rule == "breaks the glass" and actor.doctor != "verified":
+        return {REFUSED}
     if target is None or (row.about == "session" and state == "archived"):
         return {ABSENT, BAD} if row.rule.endswith("a form") else {ABSENT}
+    if row.rule == "breaks the glass":
+        return {REFUSED if who in (TARGETS[target].patient, TARGETS[target].doctor) else OK}
     if row.rule == "owner":  # each connection told its doctor that it had begun
         return {OK if TARGETS[target].doctor == who else ABSENT}
     if row.rule == "known to all":

@@ -11,15 +11,20 @@ import msgspec
 
 from anamnesis.care.actions import slug_for
 from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, KnownDoctor, Spend
+from anamnesis.db.auditing import write
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
+from anamnesis.kernel.trail import Trail, concerns, present
 
 Row = Mapping[str, Any]
 
 _PERSON: Final = """
 SELECT u.id, u.primary_role::text AS primary_role, u.is_active, p.id AS patient_id, d.id AS doctor_id,
-       d.verification_status = 'verified' AS is_verified"""
+       d.verification_status = 'verified' AS is_verified,
+       CASE WHEN d.id IS NOT NULL THEN ARRAY(
+           SELECT e.connection_id FROM emergency_accesses e WHERE e.doctor_id = d.id AND e.ends_at > clock_timestamp())
+       END AS opened"""
 _PEOPLE: Final = """
 FROM users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id"""
 _FIND: Final = _PERSON + _PEOPLE + " WHERE u.clerk_id = $1"
@@ -184,6 +189,7 @@ class PostgresCareStore:
             row["doctor_id"],
             doctor_is_verified=bool(row["is_verified"]),
             wait_s=0 if spend is None else _wait_s(dict(row), spend),
+            opened=frozenset(row["opened"] or ()),
         )
         return person, row["is_active"]
 
@@ -360,6 +366,7 @@ class PostgresCareStore:
 
     async def patient(self, user_id: UserId) -> Row | None:
         """The user's patient profile."""
+        concerns(purpose="own")
         row = await self.database.fetchrow(_PATIENT, user_id)
         return None if row is None else dict(row)
 
@@ -371,11 +378,13 @@ class PostgresCareStore:
             )
             if made is None:
                 raise Conflict("You already have a patient profile.")
+            concerns(made, purpose="own")
             await self._write_patient(connection, user_id, fields)
             return dict(await connection.fetchrow(_PATIENT, user_id) or {})
 
     async def update_patient(self, user_id: UserId, fields: Mapping[str, object]) -> Row:
         """Change what is given of the user's patient profile."""
+        concerns(purpose="own")
         async with self.database.transaction() as connection:
             await self._write_patient(connection, user_id, fields)
             row = await connection.fetchrow(_PATIENT, user_id)
@@ -462,11 +471,11 @@ class PostgresCareStore:
 
     async def connections_of_patient(self, patient_id: PatientId, status: str) -> list[Row]:
         """A patient's connections of a status, or "all", with both people's names, newest first."""
-        return [dict(row) for row in await self.database.fetch(_OF_PATIENT, patient_id, status)]
+        return [dict(row) for row in await self.database.fetch_whose(_OF_PATIENT, patient_id, status)]
 
     async def connections_of_doctor(self, doctor_id: DoctorId, status: str) -> list[Row]:
         """A doctor's connections of a status, or "all", with both people's names, newest first."""
-        return [dict(row) for row in await self.database.fetch(_OF_DOCTOR, doctor_id, status)]
+        return [dict(row) for row in await self.database.fetch_whose(_OF_DOCTOR, doctor_id, status)]
 
     async def connection_with_people(self, connection_id: UUID) -> Row:
         """One connection with both people's names. Raises NotFound."""
@@ -497,5 +506,9 @@ def link_of(row: Row) -> CareLink:
 async def audit(
     connection: Connection, actor: Person, action: str, kind: str, subject: UUID, metadata: Mapping[str, object]
 ) -> None:
-    """Write one audit line in the caller's transaction."""
-    await connection.execute(_AUDIT, actor.user_id, action, kind, str(subject), msgspec.to_builtins(dict(metadata)))
+    """Write one audit line in the caller's transaction; it is the present call's, and tells more."""
+    trail = present()
+    line = (trail or Trail(action, actor.user_id, actor.primary_role.value)).line(
+        action=action, kind=kind, subject=str(subject), metadata=msgspec.to_builtins(dict(metadata))
+    )
+    await write(connection, line, trail)

@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, str]] = {
     "eval": "eval",
     "content": "content",
     "api": "api",
+    "audit": "audit",
 }
 
 

@@ -12,7 +12,9 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from anamnesis.db.auditing import WRITE, carrying, write_due
 from anamnesis.kernel.errors import Unavailable
+from anamnesis.kernel.trail import Trail, concerns, kept
 
 Connection: TypeAlias = PoolConnectionProxy | asyncpg.Connection
 Result = TypeVar("Result")
@@ -93,11 +95,14 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises. Raises Unavailable."""
-        async with self._borrowed() as connection, connection.transaction():
-            with _hung_up_when_late(connection):
-                if self._is_serverless:
-                    await self._set(connection, until_commit=True)
-                yield connection
+        async with self._borrowed() as connection:
+            with kept():
+                async with connection.transaction():
+                    with _hung_up_when_late(connection):
+                        if self._is_serverless:
+                            await self._set(connection, until_commit=True)
+                        yield connection
+                        await write_due(connection)
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[Connection]:
@@ -113,23 +118,46 @@ class Database:
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of one statement. Raises Unavailable."""
-        async with self.connection() as connection:
-            return list(await connection.fetch(query, *arguments))
+        with kept():
+            statement, given = carrying(query, arguments)
+            async with self.connection() as connection:
+                return list(await connection.fetch(statement, *given))
 
     async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
         """The first row of one statement, or None. Raises Unavailable."""
-        async with self.connection() as connection:
-            return await connection.fetchrow(query, *arguments)
+        with kept():
+            statement, given = carrying(query, arguments)
+            async with self.connection() as connection:
+                return await connection.fetchrow(statement, *given)
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
         """The first value of one statement, or None. Raises Unavailable."""
-        async with self.connection() as connection:
-            return await connection.fetchval(query, *arguments)
+        with kept():
+            statement, given = carrying(query, arguments)
+            async with self.connection() as connection:
+                return await connection.fetchval(statement, *given)
 
     async def execute(self, query: str, *arguments: object) -> str:
         """Run one statement; answers PostgreSQL's command tag. Raises Unavailable."""
-        async with self.connection() as connection:
-            return str(await connection.execute(query, *arguments))
+        with kept():
+            statement, given = carrying(query, arguments)
+            async with self.connection() as connection:
+                return str(await connection.execute(statement, *given))
+
+    async def fetch_whose(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """As fetch, for a list over patients; it is committed with the call's audit line. Raises Unavailable.
+
+        Each row has a patient_id, and the line names them all.
+        """
+        async with self.transaction() as connection:
+            rows = list(await connection.fetch(query, *arguments))
+            concerns(*(row["patient_id"] for row in rows), purpose="care")
+            return rows
+
+    async def keep_line(self, trail: Trail) -> None:
+        """Write the audit line of a call that ends without one. Raises Unavailable."""
+        trail.is_written = True
+        await self.execute(WRITE, trail.line())
 
     async def retrying(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Run work in a transaction, again if it lost a race with another one, at most three times in all.

@@ -87,6 +87,7 @@ def pages_app(site: Site) -> Starlette:
         Route("/doctor/case/{session_id}/reviewed", pages.reviewed, methods=["POST"]),
         Route("/doctor/case/{session_id}/urgency", pages.lower_urgency, methods=["POST"]),
         Route("/doctor/case/{session_id}/print", pages.printable),
+        Route("/doctor/emergency", pages.break_glass, methods=["POST"]),
     ]
     operator = [
         Route("/ops", pages.ops),
@@ -363,6 +364,13 @@ class Pages:
             await caller.call("handover.lowerUrgency", sessionId=session_id, **decision)
 
         return await self._act_on_case(http, act)
+
+    async def break_glass(self, http: HttpRequest) -> Response:
+        """Open the case of a patient one is not connected to, in an emergency."""
+        caller, fields = await self._caller(http), await _fields(http)
+        given = {"sessionId": fields.get("sessionId", "").strip(), "reason": fields.get("reason", "")}
+        opened = await caller.call("handover.breakGlass", **given)
+        return RedirectResponse(f"/doctor/case/{opened['sessionId']}", 303)
 
     async def printable(self, http: HttpRequest) -> Response:
         """The note alone, on one page for paper."""

@@ -5,13 +5,16 @@ import inspect
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pydantic import BaseModel
 
 from anamnesis.kernel.errors import TooManyRequests
 from anamnesis.kernel.identity import Actor, Person
 from anamnesis.kernel.procedures import Bound, Context, Kind, Procedure, Request
+from anamnesis.kernel.trail import Trail, following, trail_of
+
+_DONE: Final = object()
 
 
 class Guard(Protocol):
@@ -68,9 +71,12 @@ async def enter(
             arguments = (context, await given if inspect.isawaitable(given) else given)
         _refuse_too_many(bound, actor, arguments)
         result = procedure.handler(*arguments)
+        trail = trail_of(procedure.name, actor, request.request_id, arguments[-1])
         if procedure.kind is Kind.SUBSCRIPTION:
-            return watch.values(result)
-        result = await result
+            return watch.values(_accounted(result, trail, bound))
+        with following(trail):
+            result = await result
+            await _account(trail, bound)
     except BaseException as error:
         watch.fail(error)
         raise
@@ -84,6 +90,25 @@ def declared(procedure: Procedure, answer: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, BaseModel) and not isinstance(answer, kind):
         raise TypeError(f"{procedure.name} answered {type(answer).__name__} where {kind.__name__} is declared")
     return answer
+
+
+async def _account(trail: Trail, bound: Bound) -> None:
+    """See to it that the call's audit line is written before anybody sees the answer."""
+    if trail.is_owed and bound.keep is not None:
+        await bound.keep(trail)
+
+
+async def _accounted(source: AsyncGenerator[Any], trail: Trail, bound: Bound) -> AsyncGenerator[Any]:
+    """The source's values, with an audit line for each, whatever task asks for the next."""
+    async with aclosing(source):
+        while True:
+            with following(trail):
+                value = await anext(source, _DONE)
+                if value is _DONE:
+                    return
+                await _account(trail, bound)
+            yield value
+            trail.again()
 
 
 def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -30,8 +31,8 @@ SELECT id, record, clinical_handover, doctor_thought FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
 
 _INBOX: Final = """
-SELECT s.id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name, unread.count AS unread,
-       unread.acuity AS unread_acuity
+SELECT s.id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name,
+       unread.count AS unread, unread.acuity AS unread_acuity
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
 CROSS JOIN LATERAL (
@@ -79,6 +80,20 @@ WHERE s.id = $1 AND NOT EXISTS (
         SELECT max(m.created_at) FROM chat_messages m WHERE m.session_id = s.id AND m.is_emergency)))"""
 
 
+_BREAK_GLASS: Final = """
+INSERT INTO emergency_accesses (doctor_id, connection_id, reason) VALUES ($1, $2, $3) RETURNING id, ends_at"""
+
+# The patient, the patient's doctor and every operator, in words that tell nothing of anybody's health.
+_TELL_OF_BROKEN_GLASS: Final = """
+INSERT INTO notifications (user_id, type, title, message, data)
+SELECT u.id, 'emergency_access', 'Emergency access',
+       'A doctor who is not connected has opened a case in an emergency, for 30 minutes.',
+       jsonb_build_object('connectionId', c.id, 'emergencyAccessId', $2::uuid)
+FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN users u ON u.id IN (p.user_id, d.user_id) OR (u.primary_role = 'super_admin' AND u.is_active)
+WHERE c.id = $1 ORDER BY u.id"""
+
+
 @dataclass(frozen=True, slots=True)
 class Addition:
     """What a doctor adds: of kind text, test-result, exam-finding or image. key makes sending it again harmless."""
@@ -110,7 +125,7 @@ class PostgresHandoverStore:
 
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
         """A doctor's cases: what waits first, the most urgent, then the longest waiting."""
-        return [dict(row) for row in await self.database.fetch(_INBOX, doctor_id, reader_id, limit)]
+        return [dict(row) for row in await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit)]
 
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""
@@ -130,6 +145,17 @@ class PostgresHandoverStore:
             await audit(connection, actor, "urgency_lowered", "intake_session", session_id, told)
             await notify(connection, f"inbox:{await connection.fetchval(_DOCTOR, session_id)}")
             return True
+
+    async def break_glass(self, session_id: UUID, connection_id: UUID, doctor: Person, reason: str) -> datetime:
+        """Open a connection's cases to a doctor, with who is told and the audit line; answers until when."""
+        async with self.database.transaction() as connection:
+            opened = await connection.fetchrow(_BREAK_GLASS, doctor.doctor_id, connection_id, reason)
+            assert opened is not None
+            await connection.execute(_TELL_OF_BROKEN_GLASS, connection_id, opened["id"])
+            told = {"emergencyAccessId": str(opened["id"]), "endsAt": opened["ends_at"].isoformat()}
+            await audit(connection, doctor, "break_glass_opened", "intake_session", session_id, told)
+            ends_at: datetime = opened["ends_at"]
+            return ends_at
 
     async def latest_changed(self, connection_id: UUID) -> Row | None:
         """The connection's session that changed last."""

@@ -18,6 +18,7 @@ from anamnesis.intake.ports import NotOurs
 from anamnesis.kernel.errors import Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
+from anamnesis.kernel.trail import concerns
 
 Row = Mapping[str, Any]
 
@@ -419,15 +420,17 @@ class PostgresIntakeStore:
 
     async def full_of_patient(self, patient_id: UUID, connection_id: UUID | None, status: str, limit: int) -> list[Row]:
         """A patient's sessions, newest change first."""
+        concerns(patient_id, purpose="own")
         rows = await self.database.fetch(_FULL_OF_PATIENT, patient_id, connection_id, status, limit)
         return [dict(row) for row in rows]
 
     async def full_of_doctor(self, doctor_id: UUID, status: str, limit: int) -> list[Row]:
         """The sessions of a doctor's active connections, newest change first."""
-        return [dict(row) for row in await self.database.fetch(_FULL_OF_DOCTOR, doctor_id, status, limit)]
+        return [dict(row) for row in await self.database.fetch_whose(_FULL_OF_DOCTOR, doctor_id, status, limit)]
 
     async def all_of_patient(self, patient_id: UUID, statuses: tuple[str, ...]) -> list[Row]:
         """Every session of a patient in one of these states, newest first."""
+        concerns(patient_id, purpose="own")
         return [dict(row) for row in await self.database.fetch(_ALL_OF_PATIENT, patient_id, statuses)]
 
     async def linkable(self, connection_id: UUID) -> list[Row]:

@@ -66,7 +66,7 @@ SELECT coalesce(max(m.seq), 0) AS last, max(m.read_at) FILTER (WHERE m.sender_id
 FROM direct_messages m WHERE m.connection_id = $1"""
 
 _CONVERSATIONS: Final = """
-SELECT c.id AS connection_id, o.id AS user_id, o.first_name, o.last_name, o.image_url,
+SELECT c.id AS connection_id, c.patient_id, o.id AS user_id, o.first_name, o.last_name, o.image_url,
        CASE WHEN c.patient_id = $1 THEN 'doctor' ELSE 'patient' END AS role,
        l.content, l.created_at, l.is_read, l.sender_id = $3 AS is_from_me,
        (SELECT count(*) FROM direct_messages m WHERE m.connection_id = c.id AND m.sender_id <> $3 AND NOT m.is_read)
@@ -150,7 +150,9 @@ class PostgresMessageStore:
 
     async def conversations(self, reader: Person) -> list[Row]:
         """The reader's active connections with their latest message, the latest first, those without one last."""
-        rows = await self.database.fetch(_CONVERSATIONS, reader.patient_id, verified_doctor(reader), reader.user_id)
+        rows = await self.database.fetch_whose(
+            _CONVERSATIONS, reader.patient_id, verified_doctor(reader), reader.user_id
+        )
         return [dict(row) for row in rows]
 
     async def mark_read(self, connection_id: UUID, reader: Person) -> int:
