@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
+from anamnesis.journal import log
 from anamnesis.llm import port
 from anamnesis.llm.port import Completion, ModelFailed, ModelUnavailable, Prompt, Usage, Vendor
 from anamnesis.llm.privacy import EMAIL, PHONE
-
-log = structlog.get_logger()
 
 _KINDS: Final = {
     kind.__name__: kind for kind in vars(port).values() if isinstance(kind, type) and issubclass(kind, ModelFailed)
