@@ -93,7 +93,7 @@ from anamnesis.rights.actions import Rights
 from anamnesis.rights.api import procedures as rights_procedures
 from anamnesis.rights.store import PostgresRightsStore
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
-from anamnesis.settings.reading import is_inside
+from anamnesis.settings.reading import is_not_public
 from anamnesis.webhooks.actions import Hooks
 from anamnesis.webhooks.model import EventKind, Target
 from anamnesis.webhooks.sending import SignedSender
@@ -215,6 +215,8 @@ class App:
             queue=self._queue,
             stuck_turns=self._stuck,
             max_form_bytes=self.filing.caps.request_bytes,
+            models=() if self.relay is None else _models(self.settings.ai),
+            is_model_inside=self.settings.ai.is_outside_forbidden,
             asks_consent=self.relay is not None and not self.settings.consent_recorded_elsewhere,
         )
 
@@ -439,7 +441,7 @@ def _hooks(settings: Settings, store: PostgresHookStore) -> Hooks:
         return Hooks(store, SignedSender(""))
     # In development a receiver may be on this machine, when the operator has written its address out.
     targets = [
-        Target(url, may_be_private=not settings.is_production and is_inside(urlsplit(url).hostname or ""))
+        Target(url, may_be_private=not settings.is_production and is_not_public(urlsplit(url).hostname or ""))
         for url in told.targets
     ]
     return Hooks(store, SignedSender(told.secret.reveal(), is_https_only=settings.is_production), targets)
@@ -476,10 +478,35 @@ def vendor_of(provider: Provider, ai: Ai) -> Vendor:
     if provider is Provider.GEMINI:
         from anamnesis.llm.gemini import Gemini  # noqa: PLC0415 - a second and thirty megabytes
 
-        return Gemini(_revealed(ai.gemini_key), model=ai.model_of(provider), base_url=ai.gemini_base_url)
+        return Gemini(
+            _revealed(ai.gemini_key),
+            model=ai.model_of(provider),
+            base_url=ai.gemini_base_url,
+            is_outside_forbidden=ai.is_outside_forbidden,
+        )
     from anamnesis.llm.openai import OpenAi  # noqa: PLC0415 - same
 
-    return OpenAi(_revealed(ai.openai_key), model=ai.model_of(provider), base_url=ai.openai_base_url)
+    return OpenAi(
+        _revealed(ai.openai_key),
+        model=ai.model_of(provider),
+        base_url=ai.openai_base_url,
+        is_outside_forbidden=ai.is_outside_forbidden,
+    )
+
+
+def _models(ai: Ai) -> tuple[tuple[str, str | None], ...]:
+    """Each provider that words questions, with the country it works in where the operator marked it."""
+    return tuple((provider.value, ai.country_of(provider)) for provider in ai.outside)
+
+
+def _recorded(vendor: Vendor, ai: Ai) -> Vendor:
+    """The vendor's model with its exchanges kept in files, where a developer asked for that."""
+    if ai.record_folder is None:
+        return vendor
+    from anamnesis.llm.recording import Recorder  # noqa: PLC0415 - as for vendors
+
+    keys = tuple(key.reveal() for key in (ai.gemini_key, ai.openai_key) if key is not None)
+    return Recorder(vendor, Path(ai.record_folder), keys)
 
 
 def _revealed(key: Secret | None) -> str:
@@ -502,7 +529,7 @@ def _relay(settings: Settings, book: PostgresCallBook, measures: Measures) -> "R
     from anamnesis.llm.relay import Provider as ModelProvider  # noqa: PLC0415 - as for vendors
     from anamnesis.llm.relay import Relay  # noqa: PLC0415 - same
 
-    vendors = [(provider, vendor_of(provider, ai)) for provider in ai.outside]
+    vendors = [(provider, _recorded(vendor_of(provider, ai), ai)) for provider in ai.outside]
     providers = [
         ModelProvider(provider.value, vendor, vendor.model, priced(vendor.model, ai)) for provider, vendor in vendors
     ]

@@ -119,6 +119,7 @@ ROWS = {
     "intake.storeFileMetadata": _session("any", "patient writes"),
     "file.upload": _session("any", "both write a form"),  # a form of REST; what is no form may be refused as such
     "intake.sendMessage": _session("any", "both write"),
+    "intake.regenerateResponse": _session("any", "both write what may be refused"),
     "intake.updateSessionName": _session("any", "patient writes"),
     "intake.deleteSession": _session("any", "patient writes an open one"),
     "intake.resetSession": _session("any", "patient writes an open one"),
@@ -189,7 +190,6 @@ ROWS = {
 
 #: The replaced system had these and we have not: nobody can do anything with them.
 UNPORTED = {
-    "intake": "regenerateResponse",
     "doctor": (
         "getAvailability getAvailabilityByDoctorId getBlockedDates getBlockedDatesByDoctorId getProfessionalProfile "
         "getPublicProfile getProfileCompleteness setAvailability blockDate unblockDate updateProfessionalProfile "

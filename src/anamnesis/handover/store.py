@@ -27,7 +27,7 @@ JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
 WHERE s.id = $1 AND s.archived_at IS NULL"""
 
 _LATEST: Final = """
-SELECT id, record, clinical_handover FROM intake_sessions
+SELECT id, record, clinical_handover, doctor_thought FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
 
 _INBOX: Final = """

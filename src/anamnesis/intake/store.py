@@ -13,7 +13,7 @@ from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_t
 from anamnesis.db import outbox
 from anamnesis.db.bus import notify
 from anamnesis.db.postgres import Connection, Database
-from anamnesis.intake.model import Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
+from anamnesis.intake.model import Exchange, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import NotOurs
 from anamnesis.kernel.errors import Conflict, Unavailable
 from anamnesis.kernel.identity import Person
@@ -93,6 +93,35 @@ INSERT INTO chat_messages (session_id, epoch, seq, role, content, active_agent, 
 SELECT moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10 FROM moved
 RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
           (SELECT count(pg_notify($16, topic)) FROM unnest($17::text[]) AS topic)"""
+
+#: The patient's last message of the present conversation with its reply, and whether the reply named was replaced.
+_LAST_EXCHANGE: Final = """
+SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.epoch, s.version, s.name, s.next_seq,
+       s.medical_data, m.id AS message_id, m.seq AS message_seq, m.content AS message_content,
+       m.images AS message_images, m.created_at AS message_at, m.turn_state,
+       r.id AS reply_id, r.seq, r.content, r.created_at, r.active_agent, r.choices, r.is_emergency,
+       EXISTS (SELECT FROM chat_messages o
+               WHERE o.id = $2::uuid AND o.session_id = s.id AND o.superseded_at IS NOT NULL) AS has_moved
+FROM intake_sessions s JOIN chat_messages m ON m.session_id = s.id AND m.epoch = s.epoch AND m.role = 'user'
+LEFT JOIN chat_messages r ON r.reply_to = m.id AND r.superseded_at IS NULL
+WHERE s.id = $1 ORDER BY m.seq DESC LIMIT 1"""
+
+#: Another wording of the current reply at the end of the transcript; the old one is kept. Nothing else changes.
+_REPLACE_REPLY: Final = """
+WITH moved AS (
+    UPDATE intake_sessions
+    SET next_seq = next_seq + 1, version = version + 1, consecutive_errors = 0, updated_at = clock_timestamp()
+    WHERE id = $1 AND version = $2
+    RETURNING id, epoch, next_seq - 1 AS seq),
+old AS (
+    UPDATE chat_messages m SET superseded_at = clock_timestamp() FROM moved
+    WHERE m.id = $3 AND m.session_id = moved.id AND m.superseded_at IS NULL
+    RETURNING m.reply_to, m.active_agent, m.choices),
+marked AS (UPDATE chat_messages m SET turn_state = $4 FROM old WHERE m.id = old.reply_to)
+INSERT INTO chat_messages (session_id, epoch, seq, role, content, active_agent, choices, reply_to)
+SELECT moved.id, moved.epoch, moved.seq, 'model', $5, old.active_agent, old.choices, old.reply_to FROM moved, old
+RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
+          (SELECT count(pg_notify($6, topic)) FROM unnest($7::text[]) AS topic)"""
 
 _ARCHIVE: Final = "UPDATE intake_sessions SET archived_at = clock_timestamp(), version = version + 1 WHERE id = $1"
 
@@ -256,6 +285,16 @@ class IntakeTransaction:
         )  # fmt: skip
         return None if row is None else _message(row)
 
+    async def replace_reply(self, session: Session, old: Message, reply: NewReply, *topics: str) -> Message | None:
+        """Put another wording in the place of a current reply, which stays as history.
+
+        None when the session is not as it was read.
+        """
+        row = await self.connection.fetchrow(
+            _REPLACE_REPLY, session.id, session.version, old.id, reply.state, reply.text, outbox.CHANNEL, topics
+        )
+        return None if row is None else _message(row)
+
     async def enqueue(self, *jobs: NewJob) -> None:
         """Leave work that commits with this transaction."""
         await outbox.enqueue(self.connection, *jobs)
@@ -412,6 +451,11 @@ class PostgresIntakeStore:
         """The conversation in order, from the first line after this place."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, after)]
 
+    async def last_exchange(self, session_id: UUID, named: UUID | None) -> Exchange | None:
+        """The patient's last message of the present conversation and its reply; None before the first message."""
+        row = await self.database.fetchrow(_LAST_EXCHANGE, session_id, named)
+        return None if row is None else _exchange(row)
+
     async def may_leave(self, session_id: UUID) -> bool:
         """Whether the session's patient agreed that a model outside reads these words."""
         return bool(await self.database.fetchval(_MAY_LEAVE, session_id))
@@ -480,6 +524,18 @@ def _session(row: Any) -> Session:
 def _turn(row: Any) -> Turn:
     waiting = Message(row["waiting_id"], row["seq"], row["role"], row["content"], row["created_at"])
     return Turn(_session(row), waiting, has_more=row["waiting"] > 1)
+
+
+def _exchange(row: Any) -> Exchange:
+    message = Message(
+        row["message_id"], row["message_seq"], "user", row["message_content"], row["message_at"],
+        images=tuple(row["message_images"] or ()),
+    )  # fmt: skip
+    is_answered = row["reply_id"] is not None
+    reply = {**row, "id": row["reply_id"], "role": "model", "reply_to": message.id}
+    return Exchange(
+        _session(row), message, _message(reply) if is_answered else None, row["turn_state"], row["has_moved"]
+    )
 
 
 def _message(row: Any) -> Message:

@@ -192,6 +192,14 @@ def price(value: str) -> tuple[str, float, float]:
     return found.group(1), float(found.group(2)), float(found.group(3))
 
 
+def country(value: str) -> tuple[str, str]:
+    """Where a provider works, PROVIDER=COUNTRY: the country in the words a patient is to read."""
+    name, equals, place = value.partition("=")
+    if not equals or not re.fullmatch(r"[^\W\d_][\w '().-]{1,59}", place.strip()):
+        raise Refused("must look like gemini=the United States.")
+    return name.strip().lower(), place.strip()
+
+
 def truth(value: str) -> bool:
     """Yes or no."""
     words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -269,8 +277,8 @@ def signing_secret(value: str) -> Secret:
     return Secret(value)
 
 
-def is_inside(host: str) -> bool:
-    """Whether the host is written as an address of this machine or of a private network."""
+def is_not_public(host: str) -> bool:
+    """Whether the host is written as an address that is not of the public internet: wider than what counts as inside."""
     try:
         return not ip_address(host.strip("[]")).is_global
     except ValueError:
