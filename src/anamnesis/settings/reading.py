@@ -278,7 +278,7 @@ def signing_secret(value: str) -> Secret:
 
 
 def is_not_public(host: str) -> bool:
-    """Whether the host is written as an address that is not of the public internet: wider than what counts as inside."""
+    """Whether the host is written as an address outside the public internet: wider than what counts as inside."""
     try:
         return not ip_address(host.strip("[]")).is_global
     except ValueError:
