@@ -18,6 +18,7 @@ _LIST_REACH: Final = 30  # tokens a "no" reaches along a list
 _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
+_RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
 _LONGEST_SENTENCE: Final = 90
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
@@ -49,6 +50,7 @@ _OF_PEOPLE: Final = frozenset(
 _DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
 _SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
 _GOES_ON_TODAY: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
+_RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
 _RECENT: Final = frozenset({"yesterday", "last", "since"})
 _THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
 
@@ -361,9 +363,15 @@ class Scene:
     def _is_hypothetical(self, mention: Match) -> bool:
         sentence = self._sentence[mention.first]
         cues = self._by_sentence[sentence]
-        if cues["unreal"] or self._in_segment("general", self._segment[mention.first]):
+        if self._is_unreal(mention, cues["unreal"]) or self._in_segment("general", self._segment[mention.first]):
             return True
         return self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)
+
+    def _is_unreal(self, mention: Match, cues: Sequence[Match]) -> bool:
+        """Whether a story holds the mention, and no later clause comes back to the day: "a film, then suddenly I …"."""
+        contrasts = self._cues.covers["terminator"] - self._quiet
+        is_today = bool(self._by_segment[self._segment[mention.first]]["acute"])
+        return any(not is_today or contrasts.isdisjoint(range(cue.last + 1, mention.first)) for cue in cues)
 
     def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
         return any(
@@ -407,7 +415,7 @@ class Scene:
 
     def _is_past(self, mention: Match) -> bool:
         segment = self._segment[mention.first]
-        if self._in_segment("reopening", segment):
+        if any(each.last not in self._cues.covers["resolved"] for each in self._in_segment("reopening", segment)):
             return False
         if self._in_segment("past", segment):
             return True
@@ -435,10 +443,17 @@ class Scene:
         stop = min(mention.last + 1 + _RESOLVED_REACH, len(self._read))
         for place in range(mention.last + 1, stop):
             if self._cues.at("resolved", place) and place not in self._quiet:
-                return True
+                return not self._comes_back(place)
             if self._cues.at("terminator", place):
                 return False
         return False
+
+    def _comes_back(self, ended: int) -> bool:
+        """Whether what ended began anew: "had stopped but has started again"."""
+        later = range(ended + 1, min(ended + 1 + _RELAPSE_REACH, len(self._read)))
+        return any(
+            self._read.words[place] in _RELAPSING and self._cues.at("reopening", place) for place in later
+        ) and not self._cues.covers["terminator"].isdisjoint(later)
 
 
 def _gather(matches: Iterable[Match]) -> _Cues:
