@@ -12,7 +12,7 @@ from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical import answers, told
 from anamnesis.clinical.agenda import Agenda, Question, Sign
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
-from anamnesis.clinical.sharing import pieces_of, share_out
+from anamnesis.clinical.sharing import onset_of, pieces_of, share_out
 from anamnesis.clinical.signs import read_signs
 from anamnesis.clinical.terms import Age, Evidence
 from anamnesis.clinical.told import Told
@@ -336,9 +336,8 @@ def _read_parts(
         needs_words |= {"social_history", "timing"} if len(slots) > 1 else set()
         takes_none = [slot for slot in slots if slot not in needs_words]
         return _each(record, takes_none, NoneReported(words.whole))
-    if question.id == "chief_complaint":
-        is_substance = not answers.is_vague(text) or record.asked.count("chief_complaint") > 1
-        return record.with_answer("chief_complaint", Reported(text, words.whole)) if is_substance else record
+    if question.id == "chief_complaint" and tuple(slots) != ("onset",):
+        return _read_complaint_asked(record, words, slots)
     if not _without(text, [fact.told.quote for fact in facts]):
         return record
     if len(slots) == 1 and slots[0] != "severity":
@@ -352,6 +351,19 @@ def _read_parts(
         value = _value(share.slot, "; ".join(share.quotes))
         told_so = NoneReported(evidence) if share.is_none else Reported(value, evidence, more=tuple(more))
         record = record.with_answer(share.slot, told_so)
+    return record
+
+
+def _read_complaint_asked(record: ClinicalRecord, words: Words, slots: Sequence[str]) -> ClinicalRecord:
+    """The complaint in all the patient's words, and those of them that say when it began."""
+    if answers.is_vague(words.text) and record.asked.count("chief_complaint") == 1:
+        return record
+    if "chief_complaint" in slots:
+        record = record.with_answer("chief_complaint", Reported(words.text, words.whole))
+    began = told.read_onset(words.text) or told.read_lasting(words.text)
+    quote = began.quote if began is not None else onset_of(words.text)
+    if "onset" in slots and quote is not None:
+        record = record.with_answer("onset", Reported(quote, words.quoting(quote)))
     return record
 
 
