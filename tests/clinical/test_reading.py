@@ -149,7 +149,14 @@ def seconds(text):
 
 
 @pytest.mark.parametrize(
-    "words", ["my mother had a stroke and if I bleed no fever and chest pain not vomiting ", "no ", "h e l l o ", "zq"]
+    "words",
+    [
+        "my mother had a stroke and if I bleed no fever and chest pain not vomiting ",
+        "a film of a stroke but now I have chest pain, she denies fever and my dog is bleeding ",
+        "no ",
+        "h e l l o ",
+        "zq",
+    ],
 )
 def test_reading_takes_time_in_proportion_to_length(words):
     text = words * (200_000 // len(words))

@@ -216,7 +216,7 @@ class Database:
             statement_cache_size=0 if self._is_serverless else 256,
             timeout=limits.connect_s,
             command_timeout=limits.statement_s,
-            init=_use_json if self._is_serverless else self._prepare,
+            init=use_json if self._is_serverless else self._prepare,
             # No session state is ever left on a connection, so the driver's clean-up round trip buys nothing.
             reset=_leave_as_it_is,
             server_settings={"application_name": "anamnesis"},
@@ -224,7 +224,7 @@ class Database:
 
     async def _prepare(self, connection: "asyncpg.Connection[Any]") -> None:
         await self._set(connection, until_commit=False)
-        await _use_json(connection)
+        await use_json(connection)
 
     async def _set(self, connection: Connection, *, until_commit: bool) -> None:
         """Bound the session's waits and make it speak as the application's role.
@@ -256,7 +256,8 @@ async def _leave_as_it_is(_: "asyncpg.Connection[Any]") -> None:
     """Nothing to clean: settings of a transaction end with it."""
 
 
-async def _use_json(connection: "asyncpg.Connection[Any]") -> None:
+async def use_json(connection: "asyncpg.Connection[Any]") -> None:
+    """Let JSON columns be plain values on this connection."""
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(
             kind, schema="pg_catalog", encoder=_json_text, decoder=msgspec.json.decode, format="text"
