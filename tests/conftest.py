@@ -16,6 +16,7 @@ import pytest
 from anamnesis.db.embedded import APP, DATABASE, OWNER, Embedded, start_embedded
 from anamnesis.db.migrating import migrate
 from anamnesis.db.postgres import Database
+from anamnesis.db.viewing import Purpose, at_work
 
 TEMPLATE = "anamnesis_template"
 _numbers = itertools.count(1)
@@ -75,7 +76,7 @@ async def clinic(postgres: Embedded) -> AsyncIterator[Clinic]:
 
 @pytest.fixture
 async def database(clinic: Clinic) -> AsyncIterator[Database]:
-    database = Database(clinic.app_dsn)
+    database = Database(clinic.app_dsn, speaks_for=at_work(Purpose.JOBS))  # for tests of what stands before the wall
     yield database
     await database.close()
 

@@ -29,6 +29,7 @@ from anamnesis.db.bus import Bus
 from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.db.purging import purge_finished_jobs
+from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
@@ -85,7 +86,7 @@ from anamnesis.notifications.api import procedures as notification_procedures
 from anamnesis.notifications.store import PostgresNotificationStore
 from anamnesis.pictures.redrawing import Redrawer
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
-from anamnesis.workers.loop import Worker
+from anamnesis.workers.loop import Run, Worker
 
 if TYPE_CHECKING:
     from anamnesis.llm.relay import Price, Relay
@@ -207,7 +208,8 @@ class App:
         ]
 
     async def _stuck(self) -> list[Mapping[str, Any]]:
-        rows = await self.intake_store.stuck()
+        with viewing(at_work(Purpose.OPERATIONS)):
+            rows = await self.intake_store.stuck()
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
@@ -323,7 +325,7 @@ def build(
         await alert_clinician(job.subject, store=handover_store)
 
     handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
-    worker = Worker(database, handlers, bus=bus, observe=measures.job)
+    worker = Worker(database, {kind: _at_work(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
     drain = Drain()
     others = _other_probes(worker, keys, book, settings.ai.outside)
     return App(
@@ -359,6 +361,16 @@ def build(
         extra_roads=extra_roads,
         relay=relay,
     )
+
+
+def _at_work(run: Run) -> Run:
+    """A job speaks for nobody but the service."""
+
+    async def working(job: Job) -> None:
+        with viewing(at_work(Purpose.JOBS)):
+            await run(job)
+
+    return working
 
 
 def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filing:

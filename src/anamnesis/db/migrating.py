@@ -12,6 +12,7 @@ from typing import Any, Final
 import asyncpg
 
 from anamnesis.db.postgres import APP_ROLE
+from anamnesis.db.viewing import Purpose, at_work
 from anamnesis.kernel.errors import AnamnesisError
 
 _NAME: Final = re.compile(r"(\d{4})_[a-z_]+\.sql")
@@ -141,6 +142,8 @@ async def _apply(connection: Any, migration: Migration) -> None:
         try:
             async with connection.transaction():
                 await connection.execute("SELECT set_config('lock_timeout', $1, true)", _LOCK_TIMEOUT)
+                # An owner who is no superuser stands before the same wall as everybody.
+                await connection.execute(at_work(Purpose.MIGRATION).said)
                 await connection.execute(migration.sql)
                 await connection.execute(
                     "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",

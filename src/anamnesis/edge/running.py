@@ -5,13 +5,16 @@ import inspect
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pydantic import BaseModel
 
+from anamnesis.db.viewing import viewer_of, viewing
 from anamnesis.kernel.errors import TooManyRequests
 from anamnesis.kernel.identity import Actor, Person
 from anamnesis.kernel.procedures import Bound, Context, Kind, Procedure, Request
+
+_END: Final = object()
 
 
 class Guard(Protocol):
@@ -69,8 +72,9 @@ async def enter(
         _refuse_too_many(bound, actor, arguments)
         result = procedure.handler(*arguments)
         if procedure.kind is Kind.SUBSCRIPTION:
-            return watch.values(result)
-        result = await result
+            return watch.values(_seen_by(actor, result))
+        with viewing(viewer_of(actor)):
+            result = await result
     except BaseException as error:
         watch.fail(error)
         raise
@@ -84,6 +88,18 @@ def declared(procedure: Procedure, answer: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, BaseModel) and not isinstance(answer, kind):
         raise TypeError(f"{procedure.name} answered {type(answer).__name__} where {kind.__name__} is declared")
     return answer
+
+
+async def _seen_by(actor: Actor, source: AsyncGenerator[Any]) -> AsyncGenerator[Any]:
+    """The source's values, each looked for on the caller's behalf, whatever task asks for the next."""
+    somebody = viewer_of(actor)
+    async with aclosing(source):
+        while True:
+            with viewing(somebody):
+                value = await anext(source, _END)
+            if value is _END:
+                return
+            yield value
 
 
 def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> None:
