@@ -59,6 +59,7 @@ async def walled(connection):
     ]
 
 
+@pytest.mark.proves("I30")
 async def test_every_table_of_health_data_has_a_forced_policy_and_a_new_one_without_is_found(owner):
     assert await unwalled(owner) == set()
     await owner.execute("CREATE TABLE allergies (patient_id uuid, words text)")
@@ -229,6 +230,7 @@ VALUES (gen_random_uuid(), $1, $2, 'x', 'application/pdf', 1, sha256('x'))"""
 STRANGERS = ("otherpatient", "otherdoctor", "former", "unverified")
 
 
+@pytest.mark.proves("I30")
 async def test_a_planted_missing_where_leaks_nothing_to_another_tenant(scene, owner):
     texts = {name: careless(text) for name, text in statements().items()}
     assert len(texts) > 80
@@ -292,6 +294,7 @@ async def test_a_former_doctor_finds_the_connection_and_nothing_behind_it_and_th
         )
 
 
+@pytest.mark.proves("I30")
 async def test_with_no_context_every_table_answers_no_row_and_takes_none(scene, owner, clinic):
     tables = await walled(owner)
     assert len(tables) == 11
@@ -315,6 +318,7 @@ async def test_with_no_context_every_table_answers_no_row_and_takes_none(scene, 
     await app.close()
 
 
+@pytest.mark.proves("I30")
 async def test_nobody_writes_into_another_tenants_record(scene, owner):
     before = await owner.fetchval(VICTIM, scene.planted)
     session = await owner.fetchval("SELECT id FROM intake_sessions WHERE connection_id = $1", scene.planted)

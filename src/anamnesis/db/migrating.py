@@ -116,6 +116,15 @@ async def role_problems(connection: Any) -> tuple[str, ...]:
     return (*missing, f"{APP_ROLE} can pass every barrier") if row["mighty"] else missing
 
 
+async def wall_problems(connection: Any) -> tuple[str, ...]:
+    """The tables whose policies hold nobody, or not their owner; none is what is wanted."""
+    rows = await connection.fetch(
+        "SELECT relname FROM pg_class c WHERE EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)"
+        " AND NOT (relrowsecurity AND relforcerowsecurity) ORDER BY relname"
+    )
+    return tuple(f"row-level security is off for {row['relname']}" for row in rows)
+
+
 def _missing(wanted: Sequence[Migration], applied: dict[int, str], *, strict: bool = True) -> tuple[Migration, ...]:
     for migration in wanted:
         if strict and applied.get(migration.number, migration.checksum) != migration.checksum:
