@@ -44,12 +44,13 @@ CREATE POLICY seen ON patients FOR SELECT USING (
 CREATE POLICY made ON patients FOR INSERT WITH CHECK (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 CREATE POLICY changed ON patients FOR UPDATE USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 
--- Doctors' names are public; a patient's are the patient's, the patient's doctors' and the operators'.
+-- Doctors' names are public, whatever role an operator gave them; a patient's are the patient's, the patient's doctors' and the operators'.
 ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON users FOR SELECT USING (
     id = (SELECT viewer_user())
     OR (SELECT viewer_works()) OR (SELECT viewer_operates()) OR (SELECT viewer_is('access', 'accounts'))
-    OR ((SELECT viewer_is_there()) AND EXISTS (SELECT FROM doctors d WHERE d.user_id = users.id))
+    OR ((SELECT viewer_is_there())
+        AND (primary_role <> 'patient' OR EXISTS (SELECT FROM doctors d WHERE d.user_id = users.id)))
     OR EXISTS (SELECT FROM patients p WHERE p.user_id = users.id));
 CREATE POLICY made ON users FOR INSERT WITH CHECK ((SELECT viewer_works()) OR (SELECT viewer_is('accounts')));
 CREATE POLICY changed ON users FOR UPDATE USING (
