@@ -186,7 +186,7 @@ class Database:
 
         Such are what limits and access are decided on: no health data, so no transaction has to be begun for them.
         """
-        if self._is_serverless:
+        if self._is_serverless or _HELD.get() is not None:
             return await self.fetchrow(query, *arguments)
         async with self._borrowed() as connection:
             return await connection.fetchrow(query, *arguments)

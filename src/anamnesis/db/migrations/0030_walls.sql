@@ -4,7 +4,9 @@
 -- verified one's) of a person, anamnesis.operator for what an operator may ('accounts', or 'oversight' for reading
 -- records too), and anamnesis.purpose for the service's own work. Without any of them there is nothing to see.
 --
--- The functions are called as (SELECT f()), so that each is asked once a statement and not once a row.
+-- The functions are called as (SELECT f()), so that each is asked once a statement and not once a row. What else a row
+-- needs is one row of another table, found by a key and written as (SELECT true …): an EXISTS would be planned twice,
+-- and what stands within it four times.
 
 CREATE FUNCTION viewer_user() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT nullif(current_setting('anamnesis.user_id', true), '')::uuid $$;
@@ -19,16 +21,19 @@ $$ SELECT coalesce(current_setting('anamnesis.operator', true), '') = 'oversight
 CREATE FUNCTION viewer_is(VARIADIC purposes text[]) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT coalesce(current_setting('anamnesis.purpose', true), '') = ANY (purposes) $$;
 -- The service's own work with records: what it leaves for later, taking over the replaced system's data, migrating.
-CREATE FUNCTION viewer_works() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
-$$ SELECT coalesce(current_setting('anamnesis.purpose', true), '') IN ('jobs', 'import', 'migration') $$;
+CREATE FUNCTION viewer_works(VARIADIC also text[] DEFAULT '{}') RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT coalesce(current_setting('anamnesis.purpose', true), '') = ANY ('{jobs,import,migration}'::text[] || also) $$;
+-- Who reads any record: that work, oversight, and the looking up of what access is decided on.
+CREATE FUNCTION viewer_sees_all() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT coalesce(current_setting('anamnesis.purpose', true), '') IN ('jobs', 'import', 'migration', 'access')
+       OR coalesce(current_setting('anamnesis.operator', true), '') = 'oversight' $$;
 CREATE FUNCTION viewer_is_there() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT coalesce(current_setting('anamnesis.user_id', true), '') <> ''
        OR coalesce(current_setting('anamnesis.purpose', true), '') <> '' $$;
 
 ALTER TABLE connections ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON connections FOR SELECT USING (
-    patient_id = (SELECT viewer_patient()) OR doctor_id = (SELECT viewer_doctor())
-    OR (SELECT viewer_works()) OR (SELECT viewer_oversees()) OR (SELECT viewer_is('access')));
+    patient_id = (SELECT viewer_patient()) OR doctor_id = (SELECT viewer_doctor()) OR (SELECT viewer_sees_all()));
 CREATE POLICY made ON connections FOR INSERT WITH CHECK (
     patient_id = (SELECT viewer_patient()) OR (SELECT viewer_works()));
 CREATE POLICY changed ON connections FOR UPDATE USING (
@@ -37,42 +42,42 @@ CREATE POLICY changed ON connections FOR UPDATE USING (
 -- After a disconnect the patient still reads, and the doctor does not.
 ALTER TABLE patients ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON patients FOR SELECT USING (
-    user_id = (SELECT viewer_user())
-    OR (SELECT viewer_works()) OR (SELECT viewer_oversees()) OR (SELECT viewer_is('access'))
-    OR EXISTS (SELECT FROM connections c
+    user_id = (SELECT viewer_user()) OR (SELECT viewer_sees_all())
+    OR (SELECT true FROM connections c
                WHERE c.patient_id = patients.id AND c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active'));
 CREATE POLICY made ON patients FOR INSERT WITH CHECK (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 CREATE POLICY changed ON patients FOR UPDATE USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 
--- Doctors' names are public, whatever role an operator gave them; a patient's are the patient's, the patient's doctors' and the operators'.
+-- Doctors' names are public, whatever role an operator gave them; a patient's are for the patient, that patient's
+-- doctors and operators.
 ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON users FOR SELECT USING (
     id = (SELECT viewer_user())
-    OR (SELECT viewer_works()) OR (SELECT viewer_operates()) OR (SELECT viewer_is('access', 'accounts'))
+    OR (SELECT viewer_works('access', 'accounts')) OR (SELECT viewer_operates())
     OR ((SELECT viewer_is_there())
-        AND (primary_role <> 'patient' OR EXISTS (SELECT FROM doctors d WHERE d.user_id = users.id)))
-    OR EXISTS (SELECT FROM patients p WHERE p.user_id = users.id));
-CREATE POLICY made ON users FOR INSERT WITH CHECK ((SELECT viewer_works()) OR (SELECT viewer_is('accounts')));
+        AND (primary_role <> 'patient' OR (SELECT true FROM doctors d WHERE d.user_id = users.id)))
+    OR (SELECT true FROM patients p WHERE p.user_id = users.id));
+CREATE POLICY made ON users FOR INSERT WITH CHECK ((SELECT viewer_works('accounts')));
 CREATE POLICY changed ON users FOR UPDATE USING (
     id = (SELECT viewer_user())
-    OR (SELECT viewer_works()) OR (SELECT viewer_operates()) OR (SELECT viewer_is('accounts')));
+    OR (SELECT viewer_works('accounts')) OR (SELECT viewer_operates()));
 
 ALTER TABLE consents ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY own ON consents USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 
 ALTER TABLE intake_sessions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON intake_sessions FOR SELECT USING (
-    (SELECT viewer_works()) OR (SELECT viewer_oversees()) OR (SELECT viewer_is('access'))
-    OR EXISTS (SELECT FROM connections c WHERE c.id = intake_sessions.connection_id
+    (SELECT viewer_sees_all())
+    OR (SELECT true FROM connections c WHERE c.id = intake_sessions.connection_id
                AND (c.patient_id = (SELECT viewer_patient())
                     OR (c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active'))));
 CREATE POLICY made ON intake_sessions FOR INSERT WITH CHECK (
     (SELECT viewer_works())
-    OR EXISTS (SELECT FROM connections c
+    OR (SELECT true FROM connections c
                WHERE c.id = intake_sessions.connection_id AND c.patient_id = (SELECT viewer_patient())));
 CREATE POLICY changed ON intake_sessions FOR UPDATE USING (
     (SELECT viewer_works())
-    OR EXISTS (SELECT FROM connections c WHERE c.id = intake_sessions.connection_id
+    OR (SELECT true FROM connections c WHERE c.id = intake_sessions.connection_id
                AND (c.patient_id = (SELECT viewer_patient())
                     OR (c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active'))));
 
@@ -80,27 +85,27 @@ CREATE POLICY changed ON intake_sessions FOR UPDATE USING (
 ALTER TABLE chat_messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON chat_messages FOR SELECT USING (
     (SELECT viewer_works()) OR ((SELECT viewer_is('operations')) AND turn_state = 'waiting')
-    OR EXISTS (SELECT FROM intake_sessions s WHERE s.id = chat_messages.session_id));
+    OR (SELECT true FROM intake_sessions s WHERE s.id = chat_messages.session_id));
 CREATE POLICY made ON chat_messages FOR INSERT WITH CHECK (
     (SELECT viewer_works())
-    OR EXISTS (SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+    OR (SELECT true FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
                WHERE s.id = chat_messages.session_id AND c.patient_id = (SELECT viewer_patient())));
 CREATE POLICY changed ON chat_messages FOR UPDATE USING (
     (SELECT viewer_works())
-    OR EXISTS (SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+    OR (SELECT true FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
                WHERE s.id = chat_messages.session_id AND c.patient_id = (SELECT viewer_patient())));
 
 -- What doctors add to a case is never a patient's to read.
 ALTER TABLE clinician_notes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON clinician_notes FOR SELECT USING (
     (SELECT viewer_works()) OR (SELECT viewer_oversees())
-    OR EXISTS (SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+    OR (SELECT true FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
                WHERE s.id = clinician_notes.session_id AND c.doctor_id = (SELECT viewer_doctor())
                AND c.status = 'active'));
 CREATE POLICY made ON clinician_notes FOR INSERT WITH CHECK (
     (SELECT viewer_works())
     OR (author_id = (SELECT viewer_user())
-        AND EXISTS (SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+        AND (SELECT true FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
                     WHERE s.id = clinician_notes.session_id AND c.doctor_id = (SELECT viewer_doctor())
                     AND c.status = 'active')));
 CREATE POLICY changed ON clinician_notes FOR UPDATE USING ((SELECT viewer_works()));
@@ -108,48 +113,49 @@ CREATE POLICY changed ON clinician_notes FOR UPDATE USING ((SELECT viewer_works(
 ALTER TABLE direct_messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON direct_messages FOR SELECT USING (
     (SELECT viewer_works())
-    OR EXISTS (SELECT FROM connections c WHERE c.id = direct_messages.connection_id
+    OR (SELECT true FROM connections c WHERE c.id = direct_messages.connection_id
                AND (c.patient_id = (SELECT viewer_patient())
                     OR (c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active'))));
 CREATE POLICY made ON direct_messages FOR INSERT WITH CHECK (
     (SELECT viewer_works())
     OR (sender_id = (SELECT viewer_user())
-        AND EXISTS (SELECT FROM connections c WHERE c.id = direct_messages.connection_id AND c.status = 'active'
+        AND (SELECT true FROM connections c WHERE c.id = direct_messages.connection_id AND c.status = 'active'
                     AND (c.patient_id = (SELECT viewer_patient()) OR c.doctor_id = (SELECT viewer_doctor())))));
 CREATE POLICY changed ON direct_messages FOR UPDATE USING (
     (SELECT viewer_works())
-    OR EXISTS (SELECT FROM connections c WHERE c.id = direct_messages.connection_id
+    OR (SELECT true FROM connections c WHERE c.id = direct_messages.connection_id
                AND (c.patient_id = (SELECT viewer_patient())
                     OR (c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active'))));
 
 -- A patient sees the patient's own files, never what a doctor added to the case.
 ALTER TABLE files ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON files FOR SELECT USING (
-    (SELECT viewer_works()) OR (SELECT viewer_oversees()) OR (SELECT viewer_is('access'))
+    (SELECT viewer_sees_all())
     OR ((SELECT viewer_is('upkeep')) AND state = 'pending')
-    OR EXISTS (SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+    OR (SELECT true FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
                WHERE s.id = files.session_id
                AND ((c.patient_id = (SELECT viewer_patient()) AND files.uploader_id = (SELECT viewer_user()))
                     OR (c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active'))));
 CREATE POLICY made ON files FOR INSERT WITH CHECK (
     (SELECT viewer_works())
     OR (uploader_id = (SELECT viewer_user())
-        AND EXISTS (SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+        AND (SELECT true FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
                     WHERE s.id = files.session_id AND c.status = 'active'
                     AND (c.patient_id = (SELECT viewer_patient()) OR c.doctor_id = (SELECT viewer_doctor())))));
 CREATE POLICY changed ON files FOR UPDATE USING (
     (SELECT viewer_works()) OR uploader_id = (SELECT viewer_user()));
 CREATE POLICY gone ON files FOR DELETE USING (
-    (SELECT viewer_works()) OR (state = 'pending' AND (uploader_id = (SELECT viewer_user()) OR (SELECT viewer_is('upkeep')))));
+    (SELECT viewer_works())
+    OR (state = 'pending' AND (uploader_id = (SELECT viewer_user()) OR (SELECT viewer_is('upkeep')))));
 
 -- Read by whom they are for; written by who has something to tell: the other person of a connection, an operator.
 ALTER TABLE notifications ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON notifications FOR SELECT USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 CREATE POLICY made ON notifications FOR INSERT WITH CHECK (
     user_id = (SELECT viewer_user()) OR (SELECT viewer_works()) OR (SELECT viewer_operates())
-    OR EXISTS (SELECT FROM doctors d JOIN connections c ON c.doctor_id = d.id
+    OR (SELECT true FROM doctors d JOIN connections c ON c.doctor_id = d.id
                WHERE d.user_id = notifications.user_id AND c.patient_id = (SELECT viewer_patient()))
-    OR EXISTS (SELECT FROM patients p JOIN connections c ON c.patient_id = p.id
+    OR (SELECT true FROM patients p JOIN connections c ON c.patient_id = p.id
                WHERE p.user_id = notifications.user_id AND c.doctor_id = (SELECT viewer_doctor())));
 CREATE POLICY changed ON notifications FOR UPDATE USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 CREATE POLICY gone ON notifications FOR DELETE USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
@@ -159,8 +165,18 @@ ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON audit_logs FOR SELECT USING (
     user_id = (SELECT viewer_user()) OR (SELECT viewer_works()) OR (SELECT viewer_operates()));
 CREATE POLICY made ON audit_logs FOR INSERT WITH CHECK (
-    user_id = (SELECT viewer_user()) OR (SELECT viewer_works()) OR (SELECT viewer_is('accounts')));
+    user_id = (SELECT viewer_user()) OR (SELECT viewer_works('accounts')));
 CREATE POLICY changed ON audit_logs FOR UPDATE USING ((SELECT viewer_works()));
+
+-- Nothing of a record is deleted by anybody but the service's own work, where its grants let it.
+CREATE POLICY gone ON connections FOR DELETE USING ((SELECT viewer_works()));
+CREATE POLICY gone ON patients FOR DELETE USING ((SELECT viewer_works()));
+CREATE POLICY gone ON users FOR DELETE USING ((SELECT viewer_works()));
+CREATE POLICY gone ON intake_sessions FOR DELETE USING ((SELECT viewer_works()));
+CREATE POLICY gone ON chat_messages FOR DELETE USING ((SELECT viewer_works()));
+CREATE POLICY gone ON clinician_notes FOR DELETE USING ((SELECT viewer_works()));
+CREATE POLICY gone ON direct_messages FOR DELETE USING ((SELECT viewer_works()));
+CREATE POLICY gone ON audit_logs FOR DELETE USING ((SELECT viewer_works()));
 
 -- What access is decided on is looked up before it is known what the caller may see: ids and states of one thing, never
 -- words or values of anybody. Each function speaks for that purpose while it looks, and for who called it afterwards.
