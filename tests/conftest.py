@@ -88,6 +88,20 @@ async def owner(clinic: Clinic) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
+@pytest.fixture
+async def plain_dsn(postgres: Embedded) -> AsyncIterator[str]:
+    """A migrated database whose owner is no superuser, as an operator's is."""
+    name = f"plain_{next(_numbers)}"
+    await _as_owner(postgres, f"CREATE ROLE {name} LOGIN")
+    await _as_owner(postgres, f"GRANT {APP} TO {name} WITH ADMIN OPTION")
+    await _as_owner(postgres, f"CREATE DATABASE {name} OWNER {name}")
+    await migrate(postgres.dsn(name, name))
+    yield postgres.dsn(name, name)
+    await _as_owner(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    await _as_owner(postgres, f"DROP OWNED BY {name}")
+    await _as_owner(postgres, f"DROP ROLE {name}")
+
+
 # A server of a test's own, with every durability setting on: for tests that stop, freeze or kill it.
 
 

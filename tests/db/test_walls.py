@@ -14,11 +14,13 @@ import asyncpg
 import pytest
 
 from anamnesis.bootstrap import App
-from anamnesis.db.migrating import migrate
 from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.db.viewing import Purpose, at_work, viewer_of, viewing
+from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.identity import Person, Role, Visitor
-from build import a_doctor, an_app, caller, closing, tell
+from anamnesis.settings import Database as DatabaseSettings
+from anamnesis.settings import Limits, Settings
+from build import a_doctor, a_session, an_app, caller, closing, tell
 
 #: Tables that stand before the wall, each with its reason. Whatever else there is holds health data.
 NOT_HEALTH_DATA = {
@@ -427,21 +429,28 @@ def test_who_is_spoken_for_is_what_the_door_knew():
     assert viewer_of(Visitor()) == at_work(Purpose.VISIT)
 
 
-async def test_an_owner_who_is_no_superuser_stands_before_the_wall_too(postgres, owner, clinic):
-    name = clinic.owner_dsn.rpartition("@/")[2].partition("?")[0] + "_plain"
-    await owner.execute("CREATE ROLE plain_owner LOGIN; GRANT anamnesis_app TO plain_owner WITH ADMIN OPTION")
-    await owner.execute(f"CREATE DATABASE {name} OWNER plain_owner")
-    plain = await asyncpg.connect(dsn := postgres.dsn("plain_owner", name))
-    try:
-        await migrate(dsn)
-        await plain.execute("BEGIN; SET LOCAL anamnesis.purpose = 'import'")
+async def test_an_owner_who_is_no_superuser_stands_before_the_wall_too(plain_dsn):
+    plain = await asyncpg.connect(plain_dsn)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await plain.execute("INSERT INTO users (clerk_id) VALUES ('one')")
-        await plain.execute("COMMIT")
-        assert await plain.fetchval("SELECT count(*) FROM users") == 0
-        await plain.execute("BEGIN; SET LOCAL anamnesis.purpose = 'migration'")
-        assert await plain.fetchval("SELECT count(*) FROM users") == 1
-        await plain.execute("ROLLBACK")
-    finally:
-        await plain.close()
-        await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await owner.execute("DROP OWNED BY plain_owner; DROP ROLE plain_owner")
+    await plain.execute("BEGIN; SET LOCAL anamnesis.purpose = 'migration'; INSERT INTO users (clerk_id) VALUES ('one')")
+    assert await plain.fetchval("SELECT count(*) FROM users") == 1
+    await plain.execute("COMMIT")
+    assert await plain.fetchval("SELECT count(*) FROM users") == 0
+    await plain.close()
+
+
+async def test_a_clinic_behind_a_transaction_pooler_stands_before_the_same_wall(clinic):
+    settings = Settings(limits=Limits(factor=10_000), database=DatabaseSettings(profile="serverless"))
+    async with closing(an_app(clinic.owner_dsn, settings=settings)) as app:  # a login that would pass every wall
+        _, session = await a_session(app)
+        await tell(app, session, "It is about me", f"I have {CANARY} pain")
+        seen = await asyncio.gather(
+            *(caller(app, who).call("intake.getSession", sessionId=session) for who in ("patient", "doctor") * 4)
+        )
+        assert all(CANARY in repr(each) for each in seen)
+        await a_doctor(app, "otherdoctor")
+        with viewing(viewer_of(await person(app, "otherdoctor"))):
+            assert await app.database.fetch("SELECT content FROM chat_messages") == []
+        with pytest.raises(NotFound):
+            await caller(app, "otherdoctor").call("intake.getSession", sessionId=session)

@@ -178,6 +178,17 @@ CREATE POLICY gone ON clinician_notes FOR DELETE USING ((SELECT viewer_works()))
 CREATE POLICY gone ON direct_messages FOR DELETE USING ((SELECT viewer_works()));
 CREATE POLICY gone ON audit_logs FOR DELETE USING ((SELECT viewer_works()));
 
+-- What an import kept whole of the replaced system's tables, made by it and granted to nobody.
+DO $$
+DECLARE kept regclass;
+BEGIN
+    FOR kept IN SELECT oid::regclass FROM pg_class
+                WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname LIKE 'legacy\_%' LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', kept);
+        EXECUTE format('CREATE POLICY imported ON %s USING ((SELECT viewer_works()))', kept);
+    END LOOP;
+END $$;
+
 -- What access is decided on is looked up before it is known what the caller may see: ids and states of one thing, never
 -- words or values of anybody. Each function speaks for that purpose while it looks, and for who called it afterwards.
 
