@@ -158,6 +158,11 @@ async def scene(clinic, owner):
             " VALUES ($1, $2, jsonb_build_object('said', $2::text))",
             ended["id"], CANARY,
         )  # fmt: skip
+        await owner.execute(
+            "INSERT INTO clinician_notes (session_id, author_id, content)"
+            " SELECT s.id, d.user_id, $2 FROM intake_sessions s, doctors d WHERE s.connection_id = $1 AND d.id = $3",
+            ended["id"], CANARY, former["id"],
+        )  # fmt: skip
         yield Scene(app, UUID(connection))
 
 
@@ -339,6 +344,49 @@ async def test_nobody_writes_into_another_tenants_record(scene, owner):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await scene.database.execute(forged, *given)
     assert await owner.fetchval(VICTIM, scene.planted) == before
+
+
+#: They read nothing, so that only what may be written stands in their way.
+BLIND = (
+    "UPDATE connections SET connection_source = 'x'", "UPDATE patients SET phone = 'x'",
+    "UPDATE users SET last_name = 'x'", "UPDATE consents SET version = 'x'", "UPDATE intake_sessions SET name = 'x'",
+    "UPDATE chat_messages SET active_agent = 'x'", "UPDATE direct_messages SET is_read = true",
+    "UPDATE files SET width = 1", "UPDATE notifications SET is_read = true",
+)  # fmt: skip
+
+
+@pytest.mark.proves("I30")
+async def test_a_write_that_asks_for_nothing_changes_nothing_of_another_tenant(scene, owner):
+    before = await owner.fetchval(VICTIM, scene.planted)
+    for who in STRANGERS:
+        with viewing(viewer_of(await person(scene.app, who))):
+            for statement in BLIND:
+                await scene.database.execute(statement)
+    assert await owner.fetchval(VICTIM, scene.planted) == before
+
+
+async def test_nobody_writes_in_anothers_name_or_after_the_end(scene, owner):
+    session = await owner.fetchval("SELECT id FROM intake_sessions WHERE connection_id = $1", scene.planted)
+    past = await owner.fetchrow(
+        "SELECT s.id, s.connection_id FROM intake_sessions s JOIN connections c ON c.id = s.connection_id"
+        " WHERE c.status = 'disconnected'"
+    )
+    people = {who: await person(scene.app, who) for who in ("patient", "doctor", "former")}
+    note = "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')"
+    message = "INSERT INTO direct_messages (connection_id, seq, sender_id, content) VALUES ($1, 900, $2, 'x')"
+    for who, statement, where, name in (
+        ("doctor", note, session, "patient"),
+        ("former", note, past["id"], "former"),
+        ("patient", message, scene.planted, "doctor"),
+        ("doctor", message, scene.planted, "patient"),
+        ("former", message, past["connection_id"], "former"),
+        ("patient", message, past["connection_id"], "patient"),
+    ):
+        with viewing(viewer_of(people[who])), pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await scene.database.execute(statement, where, people[name].user_id)
+    with viewing(viewer_of(people["former"])):
+        for statement in ("UPDATE direct_messages SET is_read = true", "UPDATE intake_sessions SET name = 'x'"):
+            assert await scene.database.execute(statement) == "UPDATE 0"
 
 
 VICTIM = """
