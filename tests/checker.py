@@ -36,7 +36,7 @@ QUERIES = {
         SELECT r.id FROM chat_messages r JOIN chat_messages m ON m.id = r.reply_to
         WHERE r.seq <= m.seq OR r.session_id <> m.session_id""",
     "an answered message has its reply, a waiting one has none (I7)": """
-        SELECT m.id FROM chat_messages m LEFT JOIN chat_messages r ON r.reply_to = m.id
+        SELECT m.id FROM chat_messages m LEFT JOIN chat_messages r ON r.reply_to = m.id AND r.superseded_at IS NULL
         WHERE m.role = 'user' AND (m.turn_state = 'waiting') = (r.id IS NOT NULL)""",
     "a waiting message has an open job (I7)": """
         SELECT m.id FROM chat_messages m WHERE m.turn_state = 'waiting' AND NOT EXISTS (
@@ -47,7 +47,8 @@ QUERIES = {
     "the counter of replies equals a recount of the present conversation (I10)": """
         SELECT s.id FROM intake_sessions s LEFT JOIN chat_messages m
         ON m.session_id = s.id AND m.epoch = s.epoch AND m.role = 'model' AND m.reply_to IS NOT NULL
-        AND m.active_agent IS NOT NULL GROUP BY s.id, s.ai_message_count HAVING s.ai_message_count <> count(m.id)""",
+        AND m.superseded_at IS NULL AND m.active_agent IS NOT NULL
+        GROUP BY s.id, s.ai_message_count HAVING s.ai_message_count <> count(m.id)""",
     "a status has its times and no others (I31)": """
         SELECT id FROM intake_sessions WHERE (status IN ('ready', 'reviewed')) <> (completed_at IS NOT NULL)
         OR (status = 'reviewed') <> (reviewed_at IS NOT NULL) OR (status = 'reviewed') <> (reviewed_by IS NOT NULL)""",

@@ -38,6 +38,7 @@ PROMISED = {
     "I30": "The database alone denies: nobody sees or writes health data of others, whatever WHERE is forgotten",
     "I31": "After the hand-over nothing of the transcript changes, and no state goes back",
     "I32": "No health data and no secret stands in a log line, a label, an error or a notification",
+    "I33": "Every use of health data leaves one line, in its transaction; whatever was done to the trail is found out",
     "I35": "Liveness touches nothing, readiness answers within a second and names the part",
     "I36": "Every wait for the database is bounded",
     "I37": "Without the database callers are asked to come again, and served again soon after it is back",

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -29,6 +30,7 @@ from anamnesis.db.bus import Bus
 from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.db.purging import purge_finished_jobs
+from anamnesis.db.sealing import Sealer
 from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
@@ -60,6 +62,7 @@ from anamnesis.handover.additions import procedures as addition_procedures
 from anamnesis.handover.api import Handover, alert_clinician, announce_handover
 from anamnesis.handover.api import procedures as handover_procedures
 from anamnesis.handover.decisions import procedures as decision_procedures
+from anamnesis.handover.emergencies import procedures as emergency_procedures
 from anamnesis.handover.printing import procedures as document_procedures
 from anamnesis.handover.store import PostgresHandoverStore
 from anamnesis.intake import actions as intake_actions
@@ -75,8 +78,10 @@ from anamnesis.kernel.clock import SystemClock
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
 from anamnesis.kernel.procedures import Allow, Bound, Registry, Request
+from anamnesis.kernel.trail import following, job_trail
 from anamnesis.llm.port import ChatModel, Prompt, Vendor
 from anamnesis.llm.scripted import ScriptedModel
+from anamnesis.messaging.actions import remind
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
 from anamnesis.messaging.model import Heard
@@ -85,7 +90,15 @@ from anamnesis.notifications.api import Notifications
 from anamnesis.notifications.api import procedures as notification_procedures
 from anamnesis.notifications.store import PostgresNotificationStore
 from anamnesis.pictures.redrawing import Redrawer
+from anamnesis.rights.actions import Rights
+from anamnesis.rights.api import procedures as rights_procedures
+from anamnesis.rights.store import PostgresRightsStore
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
+from anamnesis.settings.reading import is_not_public
+from anamnesis.webhooks.actions import Hooks
+from anamnesis.webhooks.model import EventKind, Target
+from anamnesis.webhooks.sending import SignedSender
+from anamnesis.webhooks.store import PostgresHookStore
 from anamnesis.workers.loop import Run, Worker
 
 if TYPE_CHECKING:
@@ -102,8 +115,10 @@ _NAMES: Final = tuple(
         [OPEN_FILE],
         handover_procedures,
         addition_procedures,
+        emergency_procedures,
         notification_procedures,
         administration_procedures,
+        rights_procedures,
     )
     for procedure in procedures
 )
@@ -126,6 +141,9 @@ class App:
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     filing: Filing
+    rights: Rights
+    hook_store: PostgresHookStore
+    message_store: PostgresMessageStore
     observe: Observe
     health: Health
     webhook: ASGIApp
@@ -162,7 +180,12 @@ class App:
             ("/livez", health),
             ("/readyz", health),
             ("/metrics", self._metrics),
-            (FILES, FileEndpoint(Bound(OPEN_FILE, self.filing), self.door, self.request_of, self.observe)),
+            (
+                FILES,
+                FileEndpoint(
+                    Bound(OPEN_FILE, self.filing, self.database.keep_line), self.door, self.request_of, self.observe
+                ),
+            ),
             *self.extra_roads,
         ]
         inner: ASGIApp = Switch(roads, pages)
@@ -193,6 +216,8 @@ class App:
             queue=self._queue,
             stuck_turns=self._stuck,
             max_form_bytes=self.filing.caps.request_bytes,
+            models=() if self.relay is None else _models(self.settings.ai),
+            is_model_inside=self.settings.ai.is_outside_forbidden,
             asks_consent=self.relay is not None and not self.settings.consent_recorded_elsewhere,
         )
 
@@ -213,11 +238,15 @@ class App:
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
-        """Drop what is too old to be counted, sent again or looked at. Raises Unavailable."""
+        """Drop what is too old to be counted, sent again or looked at; remind of what waits. Raises Unavailable."""
         await self.care_store.forget_spent()
         await self.care_store.forget_events()
         await purge_finished_jobs(self.database)
         await self.filing.sweep()
+        await self.rights.sweep()
+        await self.hook_store.forget_old()
+        with viewing(at_work(Purpose.JOBS)):
+            await remind(store=self.message_store)
 
     async def _keep_forgetting(self) -> None:
         """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
@@ -234,6 +263,7 @@ class App:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
         self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
+        self._tasks.append(asyncio.create_task(Sealer(self.database).run(), name="sealing"))
         try:
             yield
         finally:
@@ -292,11 +322,12 @@ def build(
         screened = intake_actions.listen(text, interviewer)
         return Heard(screened.record.acuity, bool(screened.new_flags), screened.emergency_text)
 
-    registry = Registry()
+    registry = Registry(database.keep_line)
     registry.add(care_procedures, Care(care_store, clock, origin))
+    message_store = PostgresMessageStore(database, tells_others=bool(settings.webhooks.targets))
     registry.add(
         messaging_procedures,
-        Messaging(PostgresMessageStore(database), bus, hear),
+        Messaging(message_store, bus, hear),
     )
     filing = _filing(settings, database, clock)
     registry.add(file_procedures, filing)
@@ -308,8 +339,11 @@ def build(
     registry.add(addition_procedures, handover)
     registry.add(decision_procedures, handover)
     registry.add(document_procedures, handover)
+    registry.add(emergency_procedures, handover)
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), care_store, bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
+    rights = Rights(PostgresRightsStore(database), care_store, filing.blobs, settings.retention_days)
+    registry.add(rights_procedures, rights)
     add_unported(registry)
     keys, secret = keys or _keys(settings), settings.identity.webhook_secret
     expected = Expected(issuer or settings.identity.issuer or origin, frozenset({origin}))
@@ -318,13 +352,8 @@ def build(
     async def turn(job: Job) -> None:
         await intake_actions.take_turn(job, store=intake_store, interviewer=interviewer)
 
-    async def announce(job: Job) -> None:
-        await announce_handover(job.subject, store=handover_store)
-
-    async def alert(job: Job) -> None:
-        await alert_clinician(job.subject, store=handover_store)
-
-    handlers = {JobKind.TAKE_TURN: turn, JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
+    hook_store = PostgresHookStore(database)
+    handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, _hooks(settings, hook_store))}
     worker = Worker(database, {kind: _at_work(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
     drain = Drain()
     others = _other_probes(worker, keys, book, settings.ai.outside)
@@ -347,6 +376,9 @@ def build(
         book=book,
         intake_store=intake_store,
         filing=filing,
+        rights=rights,
+        hook_store=hook_store,
+        message_store=message_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
             {**database_probes(database), **others},
@@ -364,10 +396,11 @@ def build(
 
 
 def _at_work(run: Run) -> Run:
-    """A job speaks for nobody but the service."""
+    """A job speaks for nobody but the service; what it reads and writes is in the audit trail as such."""
 
     async def working(job: Job) -> None:
-        with viewing(at_work(Purpose.JOBS)):
+        trail = job_trail(job.kind.value, job.subject, job.request_id)
+        with viewing(at_work(Purpose.JOBS)), following(trail):
             await run(job)
 
     return working
@@ -380,7 +413,7 @@ def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filin
     key = secrets.token_bytes(32) if secret is None else key_from(secret.reveal())
     return Filing(
         PostgresFileStore(database),
-        _blobs(settings),
+        blobs_of(settings),
         Redrawer(most_pixels=files.image_megapixels * 1_000_000),
         Links(key, settings.public_origin),
         Caps(image_bytes=files.image_mb << 20, pdf_bytes=files.pdf_mb << 20),
@@ -388,7 +421,38 @@ def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filin
     )
 
 
-def _blobs(settings: Settings) -> Blobs:
+def _telling(store: PostgresHandoverStore, hooks: Hooks) -> dict[JobKind, Run]:
+    """The jobs that tell somebody: the doctor of a case first, then the operator's other systems."""
+
+    async def announce(job: Job) -> None:
+        await announce_handover(job.subject, store=store)
+        await hooks.leave(job, EventKind.INTAKE_READY)
+
+    async def alert(job: Job) -> None:
+        await alert_clinician(job.subject, store=store)
+        await hooks.leave(job, EventKind.INTAKE_EMERGENCY)
+
+    return {
+        JobKind.ANNOUNCE_HANDOVER: announce,
+        JobKind.ALERT_CLINICIAN: alert,
+        JobKind.DELIVER_WEBHOOK: hooks.deliver,
+    }
+
+
+def _hooks(settings: Settings, store: PostgresHookStore) -> Hooks:
+    told = settings.webhooks
+    if told.secret is None:
+        return Hooks(store, SignedSender(""))
+    # In development a receiver may be on this machine, when the operator has written its address out.
+    targets = [
+        Target(url, may_be_private=not settings.is_production and is_not_public(urlsplit(url).hostname or ""))
+        for url in told.targets
+    ]
+    return Hooks(store, SignedSender(told.secret.reveal(), is_https_only=settings.is_production), targets)
+
+
+def blobs_of(settings: Settings) -> Blobs:
+    """Where the bytes of files are."""
     bucket = settings.files.bucket
     if bucket is None:
         return DiskBlobs(Path(settings.files.folder).absolute())
@@ -418,10 +482,35 @@ def vendor_of(provider: Provider, ai: Ai) -> Vendor:
     if provider is Provider.GEMINI:
         from anamnesis.llm.gemini import Gemini  # noqa: PLC0415 - a second and thirty megabytes
 
-        return Gemini(_revealed(ai.gemini_key), model=ai.model_of(provider), base_url=ai.gemini_base_url)
+        return Gemini(
+            _revealed(ai.gemini_key),
+            model=ai.model_of(provider),
+            base_url=ai.gemini_base_url,
+            is_outside_forbidden=ai.is_outside_forbidden,
+        )
     from anamnesis.llm.openai import OpenAi  # noqa: PLC0415 - same
 
-    return OpenAi(_revealed(ai.openai_key), model=ai.model_of(provider), base_url=ai.openai_base_url)
+    return OpenAi(
+        _revealed(ai.openai_key),
+        model=ai.model_of(provider),
+        base_url=ai.openai_base_url,
+        is_outside_forbidden=ai.is_outside_forbidden,
+    )
+
+
+def _models(ai: Ai) -> tuple[tuple[str, str | None], ...]:
+    """Each provider that words questions, with the country it works in where the operator marked it."""
+    return tuple((provider.value, ai.country_of(provider)) for provider in ai.outside)
+
+
+def _recorded(vendor: Vendor, ai: Ai) -> Vendor:
+    """The vendor's model with its exchanges kept in files, where a developer asked for that."""
+    if ai.record_folder is None:
+        return vendor
+    from anamnesis.llm.recording import Recorder  # noqa: PLC0415 - as for vendors
+
+    keys = tuple(key.reveal() for key in (ai.gemini_key, ai.openai_key) if key is not None)
+    return Recorder(vendor, Path(ai.record_folder), keys)
 
 
 def _revealed(key: Secret | None) -> str:
@@ -444,7 +533,7 @@ def _relay(settings: Settings, book: PostgresCallBook, measures: Measures) -> "R
     from anamnesis.llm.relay import Provider as ModelProvider  # noqa: PLC0415 - as for vendors
     from anamnesis.llm.relay import Relay  # noqa: PLC0415 - same
 
-    vendors = [(provider, vendor_of(provider, ai)) for provider in ai.outside]
+    vendors = [(provider, _recorded(vendor_of(provider, ai), ai)) for provider in ai.outside]
     providers = [
         ModelProvider(provider.value, vendor, vendor.model, priced(vendor.model, ai)) for provider, vendor in vendors
     ]

@@ -100,6 +100,9 @@ FIELDS: Final[Mapping[str, Shape]] = {
     "worker": _name,
     "attempt": _whole,
     "fence": _whole,
+    # where the chain of audit lines ends
+    "audit_seq": _whole,
+    "audit_hash": _name,
     # ids of things
     "message_id": _name,
     "connection_id": _name,

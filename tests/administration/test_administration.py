@@ -65,7 +65,11 @@ async def test_a_closed_account_may_do_nothing_until_it_is_opened_again(app, ope
     assert [each["data"]["status"] for each in told] == ["active", "suspended"]
     done = (await operator.call("admin.getAuditLogs", resourceType="user"))["logs"]
     assert [each["action"] for each in done] == ["user_activated", "user_suspended"]
-    assert done[1]["metadata"] == {"reason": "asked for it"}
+    assert done[1]["metadata"]["reason"] == "asked for it"
+    assert done[1]["metadata"]["access"] == {
+        "procedure": "admin.updateUserStatus", "role": "patient", "purpose": None, "patientIds": [],
+        "requestId": "r-operator",
+    }  # fmt: skip
     assert done[0]["user"]["firstName"] == "Operator"
 
 

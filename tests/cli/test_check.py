@@ -100,7 +100,7 @@ async def test_a_provider_is_named_and_not_called_unless_asked_to():
     said = [finding for finding in found if finding.part == "ai"]
     assert {finding.outcome for finding in said} == {Outcome.OK}
     assert "not called" in said[0].words
-    assert "giveConsent" in said[1].words
+    assert "giveConsent" in said[2].words
     assert "Q8fj20dj" not in str(found)
 
 

@@ -33,9 +33,23 @@ NOT_HEALTH_DATA = {
     "model_breakers": "which provider is not asked now",
     "schema_migrations": "which files of ours were applied",
     "imported_rows": "keys and fingerprints of an import; the application is granted nothing of it",
+    "audit_unsealed": "numbers of lines of the audit trail, for the sealer",
+    "audit_chain": "numbers of lines of the audit trail, and hashes",
+    "audit_head": "where the chain over the audit trail ends, and a hash",
+    "erased_ids": "random ids of what is there no more; the application is granted nothing of it",
+    "erased_files": "random ids of files that are there no more, until their bytes are gone",
+    "webhook_events": "that something happened, as a job has it: a kind and ids; no words, no values, no names",
+    "webhook_deliveries": "how telling an operator's other system of such an event went",
+    "message_reminders": "when somebody was last reminded of a conversation; ids",
+}
+#: What passes the wall, each with its reason. The application may call it and neither make nor change it.
+WITH_THE_OWNERS_RIGHTS = {
+    "seal_audit": "who may not write the chain asks for it to be made; it answers a count and a hash",
+    "audit_line_waits": "notes the number of a line that is being written; it reads no table",
+    "purge_expired": "lets expire what is older than a month and not held; it answers a count",
 }
 STORES = (
-    "care", "intake", "handover", "messaging", "files", "notifications", "administration",
+    "care", "intake", "handover", "messaging", "files", "notifications", "administration", "rights", "webhooks",
 )  # fmt: skip
 CANARY, OTHER = "kanari-alpha", "kanari-beta"
 SQL = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
@@ -85,9 +99,8 @@ async def test_the_applications_role_owns_nothing_and_passes_no_wall(owner):
         "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = 'anamnesis_app'"
     )
     assert not any(role.values())
-    assert not await owner.fetchval(
-        "SELECT count(*) FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
-    )
+    mighty = await owner.fetch("SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace")
+    assert {row["proname"] for row in mighty} == set(WITH_THE_OWNERS_RIGHTS)
     assert not await owner.fetchval(
         "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'anamnesis_app'"
     )
@@ -126,6 +139,13 @@ async def tenant(app, owner, patient, doctor, canary):
     await owner.execute(
         "UPDATE audit_logs SET metadata = jsonb_build_object('reason', $2::text) WHERE user_id = $1", user, canary
     )
+    await owner.execute(
+        "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, $3)", UUID(session), user, canary
+    )
+    await owner.execute(
+        "INSERT INTO legal_holds (patient_id, reason) SELECT id, $2 FROM patients WHERE user_id = $1", user, canary
+    )
+    await me.call("patient.requestErasure")
     for state in ("ready", "pending"):
         await owner.execute(
             "INSERT INTO files (id, session_id, uploader_id, file_name, file_type, file_size, digest, state, ready_at)"
@@ -162,6 +182,12 @@ async def scene(clinic, owner):
             "INSERT INTO clinician_notes (session_id, author_id, content)"
             " SELECT s.id, d.user_id, $2 FROM intake_sessions s, doctors d WHERE s.connection_id = $1 AND d.id = $3",
             ended["id"], CANARY, former["id"],
+        )  # fmt: skip
+        # Whose half hour is over.
+        await owner.execute(
+            "INSERT INTO emergency_accesses (doctor_id, connection_id, reason, opened_at, ends_at)"
+            " VALUES ($1, $2, 'Unconscious on arrival', now() - interval '1 hour', now() - interval '30 minutes')",
+            former["id"], UUID(connection),
         )  # fmt: skip
         yield Scene(app, UUID(connection))
 
@@ -267,9 +293,14 @@ async def test_the_same_statements_leak_without_the_wall_so_that_the_proof_above
 
 
 async def everything(database, somebody, tables):
+    """What somebody sees of each table, as text; of what the application is granted nothing of, nothing."""
     seen = {}
     with viewing(somebody):
         for table in tables:
+            if table == "legal_holds":
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await database.fetch("SELECT FROM legal_holds")
+                continue
             seen[table] = repr(await database.fetch(f"SELECT t::text FROM {table} t"))
     return seen
 
@@ -278,11 +309,18 @@ async def test_whoever_it_concerns_sees_it_and_each_only_their_part(scene, owner
     tables = await walled(owner)
     patient = await everything(scene.database, viewer_of(await person(scene.app, "patient")), tables)
     doctor = await everything(scene.database, viewer_of(await person(scene.app, "doctor")), tables)
-    assert {table for table, words in patient.items() if CANARY not in words} == {"clinician_notes"}
-    assert {table for table, words in doctor.items() if CANARY not in words} == {
+    assert patient["emergency_accesses"] == doctor["emergency_accesses"] == "[]"
+    assert patient["erasure_requests"] != "[]" == doctor["erasure_requests"]
+    without_words = {"erasure_requests", "emergency_accesses"}
+    assert {table for table, words in patient.items() if CANARY not in words} - without_words == {
+        "clinician_notes",
+        "lowerings",
+    }
+    assert {table for table, words in doctor.items() if CANARY not in words} - without_words == {
         "consents",
         "notifications",
         "audit_logs",
+        "lowerings",
     }
     assert not any(OTHER in words for words in (*patient.values(), *doctor.values()))
     assert not any(
@@ -304,18 +342,23 @@ async def test_a_former_doctor_finds_the_connection_and_nothing_behind_it_and_th
 @pytest.mark.proves("I30")
 async def test_with_no_context_every_table_answers_no_row_and_takes_none(scene, owner, clinic):
     tables = await walled(owner)
-    assert len(tables) == 11
+    assert len(tables) == 15
     app = await asyncpg.connect(clinic.app_dsn)
     for table in tables:
         row = json.loads(await owner.fetchval(f"SELECT to_jsonb(t) FROM {table} t LIMIT 1"))
         column = next(name for name in row if name != "id")
-        assert await app.fetch(f"SELECT * FROM {table}") == []
+        if table == "legal_holds":  # not granted at all
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+                await app.fetch(f"SELECT * FROM {table}")
+        else:
+            assert await app.fetch(f"SELECT * FROM {table}") == []
         for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}"):
             try:
                 assert (await app.execute(statement)).endswith(" 0")
             except asyncpg.InsufficientPrivilegeError:
                 pass  # not granted at all
-        row["id"] = 10**9 if isinstance(row["id"], int) else str(uuid4())
+        key = "id" if "id" in row else "patient_id"
+        row[key] = 10**9 if isinstance(row[key], int) else str(uuid4())
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await app.execute(
                 f"INSERT INTO {table} OVERRIDING SYSTEM VALUE"
@@ -338,6 +381,7 @@ async def test_nobody_writes_into_another_tenants_record(scene, owner):
             for forged in (
                 "INSERT INTO chat_messages (session_id, seq, role, content) VALUES ($1, 9000, 'model', 'x')",
                 "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')",
+                "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, 'x')",
                 FORGED_FILE,
             ):
                 given = (session, somebody.user_id)[: 2 if "$2" in forged else 1]
@@ -397,6 +441,9 @@ SELECT md5(string_agg(t, '|' ORDER BY t)) FROM (
               WHERE connection_id = $1
     UNION ALL SELECT f::text FROM files f JOIN intake_sessions s ON s.id = f.session_id WHERE connection_id = $1
     UNION ALL SELECT d::text FROM direct_messages d WHERE connection_id = $1
+    UNION ALL SELECT l::text FROM lowerings l JOIN intake_sessions s ON s.id = l.session_id WHERE connection_id = $1
+    UNION ALL SELECT e::text FROM emergency_accesses e WHERE connection_id = $1
+    UNION ALL SELECT w::text FROM erasure_requests w JOIN connections c USING (patient_id) WHERE c.id = $1
     UNION ALL SELECT c::text FROM connections c WHERE id = $1
     UNION ALL SELECT p::text FROM patients p JOIN connections c ON c.patient_id = p.id WHERE c.id = $1
     UNION ALL SELECT u::text FROM users u JOIN patients p ON p.user_id = u.id JOIN connections c ON c.patient_id = p.id
@@ -405,6 +452,128 @@ SELECT md5(string_agg(t, '|' ORDER BY t)) FROM (
               JOIN connections c ON c.patient_id = p.id WHERE c.id = $1
     UNION ALL SELECT b::text FROM notifications b JOIN patients p ON p.user_id = b.user_id
               JOIN connections c ON c.patient_id = p.id WHERE c.id = $1) all_of_it"""
+
+
+OF_A_CASE = {"users", "patients", "connections", "intake_sessions", "chat_messages", "clinician_notes", "files"}
+
+
+async def opened(scene, owner):
+    """A doctor of nobody, before and after breaking the glass over the planted case: as whom they are let in."""
+    await a_doctor(scene.app, "helper")
+    before = viewer_of(await person(scene.app, "helper"))
+    session = await owner.fetchval("SELECT id FROM intake_sessions WHERE connection_id = $1", scene.planted)
+    reason = "Unconscious in our emergency room"
+    await caller(scene.app, "helper").call("handover.breakGlass", sessionId=str(session), reason=reason)
+    return before, viewer_of(await person(scene.app, "helper"))
+
+
+async def aged(owner, age):
+    await owner.execute(
+        "UPDATE emergency_accesses SET opened_at = opened_at - $1::interval, ends_at = ends_at - $1::interval"
+        " WHERE ends_at > now()",
+        age,
+    )
+
+
+@pytest.mark.proves("I30")
+async def test_a_broken_glass_opens_one_case_for_half_an_hour_and_no_direct_message(scene, owner):
+    tables = await walled(owner)
+    before, helper = await opened(scene, owner)
+    seen = await everything(scene.database, helper, tables)
+    assert {table for table, words in seen.items() if CANARY in words} == OF_A_CASE
+    for table in ("direct_messages", "consents", "lowerings", "erasure_requests"):
+        assert seen[table] == "[]"
+    assert seen["emergency_accesses"].count("<Record") == 1
+    assert not any(OTHER in words for words in seen.values())
+    await aged(owner, timedelta(minutes=29, seconds=45))
+    assert CANARY in (await everything(scene.database, helper, tables))["chat_messages"]
+    # The same caller, as a stream that is open would ask: it is the clock of the database that ends it.
+    await aged(owner, timedelta(seconds=15))
+    after = await everything(scene.database, helper, tables)
+    assert [table for table, words in after.items() if CANARY in words] == []
+    assert before.said == helper.said
+
+
+async def test_a_broken_glass_lets_nobody_write(scene, owner):
+    _, helper = await opened(scene, owner)
+    somebody = await person(scene.app, "helper")
+    before = await owner.fetchval(VICTIM, scene.planted)
+    session = await owner.fetchval("SELECT id FROM intake_sessions WHERE connection_id = $1", scene.planted)
+    patient = await person(scene.app, "patient")
+    with viewing(helper):
+        for text in (*BLIND, *(careless(text) for text in statements().values())):
+            if re.match(r"\s*(UPDATE|DELETE|WITH)", text):
+                await careless_write(scene.database, text)
+        for forged in (
+            "INSERT INTO chat_messages (session_id, seq, role, content) VALUES ($1, 9000, 'model', 'x')",
+            "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')",
+            "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, 'x')",
+            FORGED_FILE,
+        ):
+            given = (session, somebody.user_id)[: 2 if "$2" in forged else 1]
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await scene.database.execute(forged, *given)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await scene.database.execute(
+                "INSERT INTO notifications (user_id, type, title, message) VALUES ($1, 'message', 'x', 'x')",
+                patient.user_id,
+            )
+    assert await owner.fetchval(VICTIM, scene.planted) == before
+
+
+NOTICE = """
+INSERT INTO notifications (user_id, type, title, message, data)
+VALUES ($1, 'emergency_access', 'x', 'x', jsonb_build_object('connectionId', $2::uuid))"""
+
+
+async def test_only_a_verified_doctor_opens_in_their_own_name_and_tells_only_whom_it_concerns(scene, owner):
+    access = """
+    INSERT INTO emergency_accesses (doctor_id, connection_id, reason, ends_at)
+    VALUES ($1, $2, 'Unconscious on arrival', now() + $3::interval)"""
+    doctor = await person(scene.app, "doctor")
+    for who in ("patient", "otherdoctor", "unverified", "operator"):
+        with viewing(viewer_of(await person(scene.app, who))), pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await scene.database.execute(access, doctor.doctor_id, scene.planted, timedelta(minutes=5))
+    _, helper = await opened(scene, owner)
+    me = await person(scene.app, "helper")
+    with viewing(helper):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await scene.database.execute(access, me.doctor_id, scene.planted, timedelta(hours=1))
+        await scene.database.execute(NOTICE, doctor.user_id, scene.planted)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await scene.database.execute(NOTICE, (await person(scene.app, "otherpatient")).user_id, scene.planted)
+    other = await owner.fetchval("SELECT connection_id FROM intake_sessions WHERE name = $1", OTHER)
+    with viewing(helper), pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await scene.database.execute(NOTICE, (await person(scene.app, "otherpatient")).user_id, other)
+    with viewing(viewer_of(await person(scene.app, "former"))), pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await scene.database.execute(NOTICE, doctor.user_id, scene.planted)  # whose half hour is over
+
+
+async def test_lines_of_the_audit_trail_are_added_in_ones_own_name_or_by_a_purpose_that_has_any(scene, owner):
+    line = "INSERT INTO audit_logs (user_id, action, resource_type) VALUES ($1, 'forged', 'x')"
+    patient, doctor = [(await person(scene.app, who)) for who in ("patient", "doctor")]
+    visit, jobs, operations = (at_work(each) for each in (Purpose.VISIT, Purpose.JOBS, Purpose.OPERATIONS))
+    for somebody, name in ((viewer_of(patient), patient), (jobs, patient), (jobs, None), (visit, None)):
+        with viewing(somebody):
+            await scene.database.execute(line, None if name is None else name.user_id)
+    forged = ((viewer_of(patient), doctor), (viewer_of(patient), None), (visit, patient), (operations, None))
+    for somebody, name in forged:
+        with viewing(somebody), pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await scene.database.execute(line, None if name is None else name.user_id)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await scene.database.execute(line, None)
+
+
+@pytest.mark.parametrize("statement", ["SELECT * FROM seal_audit(10)", "SELECT purge_expired(365, 10)"])
+async def test_what_has_the_owners_rights_leaves_whoever_asked_as_they_were(scene, owner, plain_dsn, statement):
+    plain = Database(plain_dsn)
+    for database in (scene.database, plain):
+        with viewing(at_work(Purpose.VISIT)):
+            async with database.transaction() as connection:
+                await connection.fetch(statement)
+                assert await connection.fetchval("SELECT current_setting('anamnesis.purpose')") == "visit"
+                assert await connection.fetchval("SELECT count(*) FROM intake_sessions") == 0
+    await plain.close()
 
 
 async def careless_write(database, text):
@@ -463,7 +632,7 @@ async def test_what_is_looked_up_without_a_context_is_ids_and_states(owner, name
         "SELECT proargnames::text || proallargtypes::regtype[]::text FROM pg_proc WHERE proname = $1", name
     )
     types = re.findall(r"\{([^}]*)\}", shown)[1].split(",")
-    assert set(types[1:]) <= {"uuid", "boolean", "text"}
+    assert set(types[1:]) <= {"uuid", "uuid[]", "boolean", "text"}
     assert types[1:].count("text") == 1  # a role, or a connection's status
 
 

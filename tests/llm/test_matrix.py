@@ -404,6 +404,44 @@ async def test_a_whole_intake_with_a_model_ends_as_one_without(clinic, owner, ve
         assert {row["turn_state"]: row["count"] for row in states}[AI] >= 8
 
 
+@pytest.mark.parametrize(
+    ("vendor", "row"),
+    [
+        quickly(vendor, row)
+        for vendor in VENDORS
+        for row in (
+            "well",
+            "P2 hang",
+            "P5 500",
+            "P6 fenced",
+            "P9 no finish reason",
+            "P13 status",
+            "P14 dose",
+            "P18 late",
+        )
+    ],
+)
+async def test_other_words_for_a_reply_are_checked_as_its_own_were(clinic, owner, vendor, row):
+    fault, outcome = CELLS[row]
+    async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
+        server.will(status(401))
+        _, session_id = await a_session(app)
+        first = (await tell(app, session_id, "It is about me"))["aiMessage"]
+        await app.relay.written()
+        await owner.execute("DELETE FROM model_breakers")
+        state = "SELECT status, record, acuity, completeness FROM intake_sessions"
+        before = dict(await owner.fetchrow(state))
+        server.will(fault)
+        patient = caller(app, "patient")
+        asking = patient.call("intake.regenerateResponse", sessionId=session_id, messageId=str(first["id"]))
+        then = (await in_time(asking, DEADLINE_S + 0.5))["aiMessage"]
+        assert is_useful(then["text"])
+        assert dict(await owner.fetchrow(state)) == before
+        replaced = await owner.fetchval("SELECT count(*) FROM chat_messages WHERE superseded_at IS NOT NULL")
+        assert (replaced, then["id"] != first["id"]) == ((1, True) if outcome == AI else (0, False))
+        assert await broken(owner) == []
+
+
 @pytest.mark.parametrize("vendor", ONE_QUICKLY)
 async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken_back(clinic, owner, vendor):
     async with FaultServer() as server:
@@ -413,6 +451,7 @@ async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken
             _, session_id = await a_session(app)
             patient, consent = caller(app, "patient"), {"purpose": "outside_model", "version": "1"}
             await tell(app, session_id, "It is about me")
+            await patient.call("intake.regenerateResponse", sessionId=session_id)
             assert server.calls == []
             await patient.call("user.giveConsent", **consent)
             await tell(app, session_id, "Jane, 34, female")

@@ -32,6 +32,7 @@ FURTHER = {
     "intake.updateSessionName": {"name": "My knee"},
     "intake.addMessage": {"content": "Haemoglobin 12"},
     "handover.lowerUrgency": {"to": "routine", "reason": "Seen and examined"},
+    "handover.breakGlass": {"reason": "Unconscious in our emergency room"},
     "intake.storeFileMetadata": {"files": []},
     "intake.addImageMessage": {"imageUrl": "https://elsewhere.example.test/a.png"},
     "file.upload": {"files": []},
@@ -186,7 +187,7 @@ class World:
         form = {
             "content": content, "clientMessageId": str(uuid4()), "connectionId": records.connection,
             "doctorId": records.doctor, "action": "approve",
-            "to": "routine", "reason": "Seen and examined",
+            "to": "routine", "reason": "Seen and examined", "sessionId": values["session_id"],
         }  # fmt: skip
         body = urlencode(form).encode() if method == "POST" else None
         headers = {"content-type": "application/x-www-form-urlencoded"} if body else {}

@@ -22,7 +22,7 @@ from matrix.world import FIELDS, FURTHER, NONE, TRANSPORTS, Records, World, subj
 MARKS = {"alpha": "qzalphaqz", "beta": "qzbetaqz"}
 NOTE = "qznoteqz"
 PEOPLE = {f"{tenant} {who}": tenant for tenant in MARKS for who in ("doctor", "patient", "second patient")}
-_LEFT_OUT = ("admin.", "doctor.createProfile", "doctor.updateProfile", "patient.createProfile")
+_LEFT_OUT = ("admin.", "handover.breakGlass", "doctor.createProfile", "doctor.updateProfile", "patient.createProfile")
 PROCEDURES = [name for name, row in ROWS.items() if row.rule != "not built" and not name.startswith(_LEFT_OUT)]
 _SPEECH = (
     "{} pain since Monday", "No", "6, light makes it worse {}", "It is about me", "{}, 34, female", "bp 120/80 {}",

@@ -44,7 +44,10 @@ class AuditActor(Output):
 
 
 class AuditLine(Output):
-    """Something that was done. ipAddress and userAgent are not recorded."""
+    """Something that was done. metadata.access tells by which call, as what, whose record and why.
+
+    ipAddress and userAgent are not recorded.
+    """
 
     id: int
     user_id: UUID | None
@@ -173,4 +176,16 @@ def _user(row: Row) -> User:
 def _line(row: Row) -> AuditLine:
     actor = None if row["user_id"] is None else AuditActor(**{name: row[name] for name in AuditActor.model_fields})
     own = {name: row[name] for name in AuditLine.model_fields if name in row}
+    if row["procedure"] is not None:
+        own["metadata"] = {**(row["metadata"] or {}), "access": _access(row)}
     return AuditLine(**own, ip_address=None, user_agent=None, user=actor)
+
+
+def _access(row: Row) -> dict[str, Any]:
+    return {
+        "procedure": row["procedure"],
+        "role": row["actor_role"],
+        "purpose": row["purpose"],
+        "patientIds": [str(patient_id) for patient_id in row["patient_ids"] or ()],
+        "requestId": row["request_id"],
+    }

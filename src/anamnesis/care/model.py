@@ -21,6 +21,7 @@ class Standing(StrEnum):
     PATIENT = "patient"
     DOCTOR = "doctor"
     OVERSIGHT = "oversight"
+    EMERGENCY = "emergency"
 
 
 @dataclass(frozen=True, slots=True)

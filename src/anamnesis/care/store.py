@@ -11,15 +11,17 @@ import msgspec
 
 from anamnesis.care.actions import slug_for
 from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, KnownDoctor, Spend
+from anamnesis.db.auditing import write
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
+from anamnesis.kernel.trail import Trail, concerns, present
 
 Row = Mapping[str, Any]
 
 _PERSON: Final = """
-SELECT p.id, p.primary_role, p.is_active, p.patient_id, p.doctor_id, p.is_verified"""
+SELECT p.id, p.primary_role, p.is_active, p.patient_id, p.doctor_id, p.is_verified, p.opened"""
 _FIND: Final = _PERSON + " FROM person_of($1) p"
 
 # A minute begins with the first call in it. It is one row a key, so every process counts together.
@@ -173,6 +175,7 @@ class PostgresCareStore:
             row["doctor_id"],
             doctor_is_verified=bool(row["is_verified"]),
             wait_s=0 if spend is None else _wait_s(dict(row), spend),
+            opened=frozenset(row["opened"] or ()),
         )
         return person, row["is_active"]
 
@@ -318,9 +321,8 @@ class PostgresCareStore:
         return dict(await self.database.fetchrow(_USER, user_id) or {})
 
     async def update_user(self, actor: Person, changes: Mapping[str, str]) -> Row:
-        """Change names or picture, audited with before and after."""
+        """Change names or picture, audited by the fields' names: the trail outlives a person's erasure."""
         async with self.database.transaction() as connection:
-            before = dict(await connection.fetchrow(_USER, actor.user_id) or {})
             await connection.execute(
                 "UPDATE users SET first_name = coalesce($2, first_name), last_name = coalesce($3, last_name),"
                 " image_url = coalesce($4, image_url), updated_at = clock_timestamp() WHERE id = $1",
@@ -329,8 +331,7 @@ class PostgresCareStore:
                 changes.get("last_name"),
                 changes.get("image_url"),
             )
-            metadata = {"previousValue": {name: before[name] for name in changes}, "newValue": dict(changes)}
-            await audit(connection, actor, "user_updated", "user", actor.user_id, metadata)
+            await audit(connection, actor, "user_updated", "user", actor.user_id, {"fields": sorted(changes)})
             return dict(await connection.fetchrow(_USER, actor.user_id) or {})
 
     async def give_consent(self, actor: Person, purpose: str, version: str) -> list[Row]:
@@ -356,6 +357,7 @@ class PostgresCareStore:
 
     async def patient(self, user_id: UserId) -> Row | None:
         """The user's patient profile."""
+        concerns(purpose="own")
         row = await self.database.fetchrow(_PATIENT, user_id)
         return None if row is None else dict(row)
 
@@ -367,11 +369,13 @@ class PostgresCareStore:
             )
             if made is None:
                 raise Conflict("You already have a patient profile.")
+            concerns(made, purpose="own")
             await self._write_patient(connection, user_id, fields)
             return dict(await connection.fetchrow(_PATIENT, user_id) or {})
 
     async def update_patient(self, user_id: UserId, fields: Mapping[str, object]) -> Row:
         """Change what is given of the user's patient profile."""
+        concerns(purpose="own")
         async with self.database.transaction() as connection:
             await self._write_patient(connection, user_id, fields)
             row = await connection.fetchrow(_PATIENT, user_id)
@@ -458,11 +462,11 @@ class PostgresCareStore:
 
     async def connections_of_patient(self, patient_id: PatientId, status: str) -> list[Row]:
         """A patient's connections of a status, or "all", with both people's names, newest first."""
-        return [dict(row) for row in await self.database.fetch(_OF_PATIENT, patient_id, status)]
+        return [dict(row) for row in await self.database.fetch_whose(_OF_PATIENT, patient_id, status)]
 
     async def connections_of_doctor(self, doctor_id: DoctorId, status: str) -> list[Row]:
         """A doctor's connections of a status, or "all", with both people's names, newest first."""
-        return [dict(row) for row in await self.database.fetch(_OF_DOCTOR, doctor_id, status)]
+        return [dict(row) for row in await self.database.fetch_whose(_OF_DOCTOR, doctor_id, status)]
 
     async def connection_with_people(self, connection_id: UUID) -> Row:
         """One connection with both people's names. Raises NotFound."""
@@ -493,5 +497,9 @@ def link_of(row: Row) -> CareLink:
 async def audit(
     connection: Connection, actor: Person, action: str, kind: str, subject: UUID, metadata: Mapping[str, object]
 ) -> None:
-    """Write one audit line in the caller's transaction."""
-    await connection.execute(_AUDIT, actor.user_id, action, kind, str(subject), msgspec.to_builtins(dict(metadata)))
+    """Write one audit line in the caller's transaction; it is the present call's, and tells more."""
+    trail = present()
+    line = (trail or Trail(action, actor.user_id, actor.primary_role.value)).line(
+        action=action, kind=kind, subject=str(subject), metadata=msgspec.to_builtins(dict(metadata))
+    )
+    await write(connection, line, trail)

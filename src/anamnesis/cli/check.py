@@ -97,10 +97,19 @@ async def _models(settings: Settings, *, is_live: bool) -> AsyncIterator[Finding
             yield await _asked(provider, ai)
         else:
             yield Finding("ai", Outcome.OK, f"{provider}: a key is set; it was not called (--live calls it)")
+        yield Finding("ai", Outcome.OK, f"{provider}: {_place(provider, ai)}")
     if ai.outside and not settings.consent_recorded_elsewhere:
         yield Finding(
             "ai", Outcome.OK, "a patient's words go to a model only after user.giveConsent; until then built-in"
         )
+
+
+def _place(provider: Provider, ai: Ai) -> str:
+    """Where a patient's words would go, as far as the operator has said."""
+    if ai.is_outside_forbidden:
+        return "inside this deployment; any other address is refused before a connection (AI_OUTSIDE)"
+    country = ai.country_of(provider)
+    return f"works in {country}" if country else "in which country it works is not marked (AI_COUNTRIES)"
 
 
 async def _asked(provider: Provider, ai: Ai) -> Finding:

@@ -13,8 +13,10 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
+from anamnesis.db.auditing import carrying, write_due, written_by
 from anamnesis.db.viewing import Viewer, viewer
 from anamnesis.kernel.errors import Unavailable
+from anamnesis.kernel.trail import Trail, concerns, kept
 
 Connection: TypeAlias = PoolConnectionProxy | asyncpg.Connection
 Result = TypeVar("Result")
@@ -101,15 +103,17 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises. Raises Unavailable."""
         async with self._borrowed() as connection:
-            try:
-                with _hung_up_when_late(connection):
-                    await self._begin(connection)
-                    yield connection
-                    await connection.execute("COMMIT")
-            except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
-                raise
+            with kept():
+                try:
+                    with _hung_up_when_late(connection):
+                        await self._begin(connection)
+                        yield connection
+                        await write_due(connection)
+                        await connection.execute("COMMIT")
+                except BaseException:
+                    if not connection.is_closed():
+                        await connection.execute("ROLLBACK")
+                    raise
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
@@ -163,32 +167,55 @@ class Database:
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of one statement. Raises Unavailable."""
-        async with self.connection() as connection:
-            return list(await connection.fetch(query, *arguments))
+        with kept():
+            statement, given = carrying(query, arguments)
+            async with self.connection() as connection:
+                return list(await connection.fetch(statement, *given))
 
     async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
         """The first row of one statement, or None. Raises Unavailable."""
-        async with self.connection() as connection:
-            return await connection.fetchrow(query, *arguments)
+        with kept():
+            statement, given = carrying(query, arguments)
+            async with self.connection() as connection:
+                return await connection.fetchrow(statement, *given)
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
         """The first value of one statement, or None. Raises Unavailable."""
-        async with self.connection() as connection:
-            return await connection.fetchval(query, *arguments)
+        with kept():
+            statement, given = carrying(query, arguments)
+            async with self.connection() as connection:
+                return await connection.fetchval(statement, *given)
 
     async def execute(self, query: str, *arguments: object) -> str:
         """Run one statement; answers PostgreSQL's command tag. Raises Unavailable."""
-        async with self.connection() as connection:
-            return str(await connection.execute(query, *arguments))
+        with kept():
+            statement, given = carrying(query, arguments)
+            async with self.connection() as connection:
+                return str(await connection.execute(statement, *given))
+
+    async def fetch_whose(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """As fetch, for a list over patients; it is committed with the call's audit line. Raises Unavailable.
+
+        Each row has a patient_id, and the line names them all.
+        """
+        async with self.transaction() as connection:
+            rows = list(await connection.fetch(query, *arguments))
+            concerns(*(row["patient_id"] for row in rows), purpose="care")
+            return rows
+
+    async def keep_line(self, trail: Trail) -> None:
+        """Write the audit line of a call that ends without one. Raises Unavailable."""
+        trail.is_written = True
+        await self.execute(written_by(trail), trail.line())
 
     async def lookup(self, query: str, *arguments: object) -> asyncpg.Record | None:
         """The first row of a statement that needs nobody to speak for, or None. Raises Unavailable.
 
-        Such are what limits and access are decided on: no health data, so no transaction has to be begun for them.
+        Such are what limits and access are decided on: no health data, so no transaction has to be begun for them, and
+        no audit line goes with them.
         """
-        if self._is_serverless or _HELD.get() is not None:
-            return await self.fetchrow(query, *arguments)
-        async with self._borrowed() as connection:
+        needs_transaction = self._is_serverless or _HELD.get() is not None
+        async with self.connection() if needs_transaction else self._borrowed() as connection:
             return await connection.fetchrow(query, *arguments)
 
     async def retrying(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:

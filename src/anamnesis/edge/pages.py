@@ -33,7 +33,8 @@ class Site:
 
     sign_in_url is where a visitor goes to sign in, or None when that is done by a link printed elsewhere.
     readiness, queue and stuck_turns feed the operator's page. With asks_consent the chat asks whether a model outside
-    may read along.
+    may read along; models are the providers that word questions, each with its country where that is known, and
+    is_model_inside says that none of them is outside of the deployment.
     """
 
     registry: Registry
@@ -48,6 +49,18 @@ class Site:
     sign_in_url: str | None = None
     observe: Observe = unobserved
     asks_consent: bool = False
+    models: tuple[tuple[str, str | None], ...] = ()
+    is_model_inside: bool = False
+
+    @property
+    def whose_model(self) -> str:
+        """Whose the models are and where they work, as a patient is told who decides about them."""
+        if self.is_model_inside:
+            return "that runs on the clinic's own computers"
+        places = [place for _, place in self.models if place is not None]
+        is_whole = bool(places) and len(places) == len(self.models)
+        where = f" in {' or '.join(dict.fromkeys(places))}" if is_whole else ""
+        return f"of another company{where}"
 
 
 #: Names the words of chat.html that a patient agrees to; new words need a new consent.
@@ -74,6 +87,7 @@ def pages_app(site: Site) -> Starlette:
         Route("/doctor/case/{session_id}/reviewed", pages.reviewed, methods=["POST"]),
         Route("/doctor/case/{session_id}/urgency", pages.lower_urgency, methods=["POST"]),
         Route("/doctor/case/{session_id}/print", pages.printable),
+        Route("/doctor/emergency", pages.break_glass, methods=["POST"]),
     ]
     operator = [
         Route("/ops", pages.ops),
@@ -250,6 +264,7 @@ class Pages:
             choices=_choices(found["messages"]),
             can_write=connection["status"] == "active",
             consent=await self._consent(caller),
+            whose_model=self._site.whose_model,
             problem=problem,
             draft=draft,
         )
@@ -312,6 +327,7 @@ class Pages:
             case=presenting.case_page(found, case, patient),
             messages=presenting.merged(interview, talk),
             files=[presenting.file(each) for each in files],
+            whose_model=self._site.whose_model if self._site.models else "",
             problem=problem,
         )
 
@@ -348,6 +364,13 @@ class Pages:
             await caller.call("handover.lowerUrgency", sessionId=session_id, **decision)
 
         return await self._act_on_case(http, act)
+
+    async def break_glass(self, http: HttpRequest) -> Response:
+        """Open the case of a patient one is not connected to, in an emergency."""
+        caller, fields = await self._caller(http), await _fields(http)
+        given = {"sessionId": fields.get("sessionId", "").strip(), "reason": fields.get("reason", "")}
+        opened = await caller.call("handover.breakGlass", **given)
+        return RedirectResponse(f"/doctor/case/{opened['sessionId']}", 303)
 
     async def printable(self, http: HttpRequest) -> Response:
         """The note alone, on one page for paper."""

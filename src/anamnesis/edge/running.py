@@ -13,8 +13,9 @@ from anamnesis.db.viewing import viewer_of, viewing
 from anamnesis.kernel.errors import TooManyRequests
 from anamnesis.kernel.identity import Actor, Person
 from anamnesis.kernel.procedures import Bound, Context, Kind, Procedure, Request
+from anamnesis.kernel.trail import Trail, following, trail_of
 
-_END: Final = object()
+_DONE: Final = object()
 
 
 class Guard(Protocol):
@@ -71,10 +72,13 @@ async def enter(
             arguments = (context, await given if inspect.isawaitable(given) else given)
         _refuse_too_many(bound, actor, arguments)
         result = procedure.handler(*arguments)
+        is_reading = procedure.kind is not Kind.MUTATION
+        trail = trail_of(procedure.name, actor, request.request_id, arguments[-1], is_reading=is_reading)
         if procedure.kind is Kind.SUBSCRIPTION:
-            return watch.values(_seen_by(actor, result))
-        with viewing(viewer_of(actor)):
+            return watch.values(_on_behalf(actor, result, trail, bound))
+        with viewing(viewer_of(actor)), following(trail):
             result = await result
+            await _account(trail, bound)
     except BaseException as error:
         watch.fail(error)
         raise
@@ -90,16 +94,24 @@ def declared(procedure: Procedure, answer: Any) -> Any:
     return answer
 
 
-async def _seen_by(actor: Actor, source: AsyncGenerator[Any]) -> AsyncGenerator[Any]:
-    """The source's values, each looked for on the caller's behalf, whatever task asks for the next."""
+async def _account(trail: Trail, bound: Bound) -> None:
+    """See to it that the call's audit line is written before anybody sees the answer."""
+    if trail.is_owed and bound.keep is not None:
+        await bound.keep(trail)
+
+
+async def _on_behalf(actor: Actor, source: AsyncGenerator[Any], trail: Trail, bound: Bound) -> AsyncGenerator[Any]:
+    """The source's values, each looked for on the caller's behalf and with an audit line, whatever task asks for it."""
     somebody = viewer_of(actor)
     async with aclosing(source):
         while True:
-            with viewing(somebody):
-                value = await anext(source, _END)
-            if value is _END:
-                return
+            with viewing(somebody), following(trail):
+                value = await anext(source, _DONE)
+                if value is _DONE:
+                    return
+                await _account(trail, bound)
             yield value
+            trail.again()
 
 
 def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> None:

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from anamnesis.care.policy import access_as_clinician, verified_doctor
 from anamnesis.care.store import PostgresCareStore
+from anamnesis.clinical.reasoning import reasoning_of
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
-from anamnesis.clinical.sbar import HEADINGS, STRATEGY, describe, next_move, sbar_text
+from anamnesis.clinical.sbar import HEADINGS, describe, sbar_text
 from anamnesis.clinical.terms import Colour
 from anamnesis.files.actions import Filing
 from anamnesis.handover.store import PostgresHandoverStore
@@ -221,16 +222,16 @@ def sbar_with(note: Mapping[str, Any] | None, added: Sequence[Row]) -> Sbar | No
     rest=Rest("GET", "/connections/{connectionId}/reasoning"),
 )
 async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
-    """What the latest session's interview still misses, for its doctor."""
+    """What is thought of the latest session's case and still missing from it, for its doctor."""
     row = await _latest(call, body.connection_id)
     if row is None:
         return ReasoningAnswer(clinical_reasoning=None)
-    record = record_from_json(row["record"])
+    found = reasoning_of(record_from_json(row["record"]), row["doctor_thought"])
     reasoning = Reasoning(
-        differential_diagnosis=[],
-        missing_information=list(record.gaps),
-        strategy=STRATEGY,
-        next_move=next_move(record),
+        differential_diagnosis=[dict(each) for each in found.differential],
+        missing_information=list(found.missing),
+        strategy=found.strategy,
+        next_move=found.next_move,
     )
     return ReasoningAnswer(clinical_reasoning=reasoning)
 

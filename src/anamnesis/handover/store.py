@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -30,12 +31,12 @@ SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_ve
 FROM link_of_session($1)"""
 
 _LATEST: Final = """
-SELECT id, record, clinical_handover FROM intake_sessions
+SELECT id, record, clinical_handover, doctor_thought FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
 
 _INBOX: Final = """
-SELECT s.id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name, unread.count AS unread,
-       unread.acuity AS unread_acuity
+SELECT s.id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name,
+       unread.count AS unread, unread.acuity AS unread_acuity
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
 CROSS JOIN LATERAL (
@@ -57,6 +58,8 @@ _LOWER: Final = """
 UPDATE intake_sessions SET record = $3, acuity = $4, lowered_at = clock_timestamp(), lowered_by = $5,
        lowered_reason = $6, version = version + 1, updated_at = clock_timestamp()
 WHERE id = $1 AND version = $2 AND archived_at IS NULL"""
+
+_LOWERED: Final = "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, $3)"
 
 _LATEST_CHANGED: Final = """
 SELECT id, clinical_handover FROM intake_sessions
@@ -81,6 +84,20 @@ WHERE s.id = $1 AND NOT EXISTS (
     SELECT 1 FROM notifications n WHERE n.user_id = d.user_id AND n.type = $2 AND n.data->>'sessionId' = s.id::text
     AND ($2 <> 'intake_emergency' OR n.created_at >= (
         SELECT max(m.created_at) FROM chat_messages m WHERE m.session_id = s.id AND m.is_emergency)))"""
+
+
+_BREAK_GLASS: Final = """
+INSERT INTO emergency_accesses (doctor_id, connection_id, reason) VALUES ($1, $2, $3) RETURNING id, ends_at"""
+
+# The patient, the patient's doctor and every operator, in words that tell nothing of anybody's health.
+_TELL_OF_BROKEN_GLASS: Final = """
+INSERT INTO notifications (user_id, type, title, message, data)
+SELECT u.id, 'emergency_access', 'Emergency access',
+       'A doctor who is not connected has opened a case in an emergency, for 30 minutes.',
+       jsonb_build_object('connectionId', c.id, 'emergencyAccessId', $2::uuid)
+FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+JOIN users u ON u.id IN (p.user_id, d.user_id) OR (u.primary_role = 'super_admin' AND u.is_active)
+WHERE c.id = $1 ORDER BY u.id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +132,7 @@ class PostgresHandoverStore:
 
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
         """A doctor's cases: what waits first, the most urgent, then the longest waiting."""
-        return [dict(row) for row in await self.database.fetch(_INBOX, doctor_id, reader_id, limit)]
+        return [dict(row) for row in await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit)]
 
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""
@@ -131,10 +148,23 @@ class PostgresHandoverStore:
             )
             if str(done) != "UPDATE 1":
                 return False
-            told = {"from": was.name.lower(), "to": record.acuity.name.lower(), "reason": reason}
+            # The reason is a doctor's words about a patient: it stands with the case and is erased with it.
+            await connection.execute(_LOWERED, session_id, actor.user_id, reason)
+            told = {"from": was.name.lower(), "to": record.acuity.name.lower()}
             await audit(connection, actor, "urgency_lowered", "intake_session", session_id, told)
             await notify(connection, f"inbox:{await connection.fetchval(_DOCTOR, session_id)}")
             return True
+
+    async def break_glass(self, session_id: UUID, connection_id: UUID, doctor: Person, reason: str) -> datetime:
+        """Open a connection's cases to a doctor, with who is told and the audit line; answers until when."""
+        async with self.database.transaction() as connection:
+            opened = await connection.fetchrow(_BREAK_GLASS, doctor.doctor_id, connection_id, reason)
+            assert opened is not None
+            await connection.execute(_TELL_OF_BROKEN_GLASS, connection_id, opened["id"])
+            told = {"emergencyAccessId": str(opened["id"]), "endsAt": opened["ends_at"].isoformat()}
+            await audit(connection, doctor, "break_glass_opened", "intake_session", session_id, told)
+            ends_at: datetime = opened["ends_at"]
+            return ends_at
 
     async def latest_changed(self, connection_id: UUID) -> Row | None:
         """The connection's session that changed last."""

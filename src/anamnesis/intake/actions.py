@@ -19,7 +19,18 @@ from anamnesis.clinical.terms import Acuity
 from anamnesis.content import ClinicalContent
 from anamnesis.intake import interview
 from anamnesis.intake.interview import Inbound, Screened, TurnPlan
-from anamnesis.intake.model import Answered, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
+from anamnesis.intake.model import (
+    Answered,
+    Exchange,
+    Kept,
+    Message,
+    NewMessage,
+    NewReply,
+    NewState,
+    Session,
+    Status,
+    Turn,
+)
 from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs
 from anamnesis.intake.prompting import LAST_LINES, Briefing, compose_prompt, with_facts
 from anamnesis.kernel.errors import BadInput, Conflict, Unavailable
@@ -436,6 +447,54 @@ def _note(record: ClinicalRecord, interviewer: Interviewer) -> dict[str, Any]:
 async def _announce_ready(tx: IntakeTransaction, session_id: UUID, plan: TurnPlan, request_id: str) -> None:
     if plan.is_ready:
         await tx.enqueue(NewJob(JobKind.ANNOUNCE_HANDOVER, session_id, request_id))
+
+
+async def regenerate(
+    access: Access,
+    session_id: UUID,
+    actor: Person,
+    *,
+    named: UUID | None,
+    store: IntakeStore,
+    interviewer: Interviewer,
+) -> Answered:
+    """The last reply in other words, the old ones kept as history; a message that still waits is answered.
+
+    Only the wording of a plain question is found anew: the record, the urgency and what is asked stay as they are. A
+    reply that may not be worded by a model, or that a model cannot word now, stays; so does one when named, the reply
+    the caller saw, was replaced before. Raises BadInput before the patient's first message.
+    """
+    last = await store.last_exchange(session_id, named)
+    if last is None:
+        raise BadInput("Nothing was written here yet, so there is no reply to put in other words.")
+    if last.reply is None:
+        return await answer(Received(last.message), session_id, store=store, interviewer=interviewer)
+    words = await _other_words(last, store, interviewer)
+    if words is None or words == last.reply.text:
+        return Answered(last.reply, last.session)
+    reply = NewReply(words, last.reply.agent or "", "answered_ai", last.reply.choices)
+    async with store.begin() as tx:
+        replaced = await tx.replace_reply(last.session, last.reply, reply, f"session:{session_id}")
+        if replaced is not None:
+            told = {"connectionId": str(access.link.connection_id)}
+            await tx.audit(actor, "intake_response_regenerated", session_id, told)
+    return Answered(replaced or await store.reply_of(last.message.id), None)
+
+
+async def _other_words(last: Exchange, store: IntakeStore, interviewer: Interviewer) -> str | None:
+    """A model's wording of the question that is pending, or None when this reply stays as it is."""
+    reply, session, content = last.reply, last.session, interviewer.content
+    is_ours = reply is None or reply.is_emergency or last.state == "answered_fixed" or session.status.is_closed
+    if reply is None or is_ours or last.has_moved or interviewer.is_builtin:
+        return None
+    plan = interview.asked_again(session.record, reply.text, content, is_worded=last.state == "answered_ai")
+    if plan is None or plan.question_id in _OUR_WORDS_ONLY or session.record.advice_due:
+        return None
+    turn = Turn(session, last.message, has_more=False)
+    if not await _may_be_worded(turn, plan, store, interviewer):
+        return None
+    found = await _find_words(turn, plan, interviewer.deadline_s, store=store, interviewer=interviewer)
+    return None if found.has_failed else found.text
 
 
 async def start_session(access: Access, *, store: IntakeStore, interviewer: Interviewer, reuse: bool) -> UUID:

@@ -132,6 +132,23 @@ class SessionRef(Input):
     session_id: Uuid
 
 
+class Regenerated(Output):
+    """The reply as it stands now; aiMessage is null when it comes later."""
+
+    ai_message: AiMessage | None
+    thought: Thought
+    updated_medical_data: dict[str, Any]
+    completeness: int
+    is_ready: bool
+
+
+class Regenerate(Input):
+    """Which session's last reply to put in other words; with the reply's id, only while that one stands."""
+
+    session_id: Uuid
+    message_id: Maybe[Uuid] = UNDEFINED
+
+
 class SendMessage(Input):
     """What to send. The same client message id means the same message."""
 
@@ -356,6 +373,32 @@ def _ai_message(reply: Message) -> AiMessage:
         grounding_metadata=UNDEFINED,
         choices=[Choice(value=value, label=label) for value, label in reply.choices],
         is_emergency=reply.is_emergency,
+    )
+
+
+@procedures.mutation(
+    "intake.regenerateResponse",
+    input=Regenerate,
+    output=Regenerated,
+    rest=Rest("POST", "/intake-sessions/{sessionId}/reply", 200),
+)
+async def regenerate_response(call: Call, body: Regenerate) -> Regenerated:
+    """Put the last question in other words, when a model may; what is asked, known and urgent stays as it is."""
+    access = await _access(call, body.session_id, writing=True)
+    intake = call.services
+    answered = await actions.regenerate(
+        access, body.session_id, call.person, named=body.message_id or None, store=intake.store,
+        interviewer=intake.interviewer,
+    )  # fmt: skip
+    session = answered.session or await intake.store.peek(body.session_id)
+    known = (session.record, session.legacy, session.status)
+    is_patient = access.standing is Standing.PATIENT
+    return Regenerated(
+        ai_message=None if answered.reply is None else _ai_message(answered.reply),
+        thought=NEUTRAL_THOUGHT if is_patient else thought_for_clinician(session.record),
+        updated_medical_data=patients_medical_data(*known) if is_patient else medical_data(*known, handover=None),
+        completeness=session.record.completeness,
+        is_ready=session.status.is_closed,
     )
 
 

@@ -31,7 +31,18 @@ from anamnesis.clinical.terms import Acuity, Age, Evidence, Person, RedFlag, Sex
 from anamnesis.clinical.vitals import read_vitals
 from anamnesis.content import ClinicalContent
 
-__all__ = ["Choice", "Inbound", "Screened", "TurnPlan", "after_ready", "new_record", "opening", "plan_turn", "screen"]
+__all__ = [
+    "Choice",
+    "Inbound",
+    "Screened",
+    "TurnPlan",
+    "after_ready",
+    "asked_again",
+    "new_record",
+    "opening",
+    "plan_turn",
+    "screen",
+]
 
 _TRIES: Final = 2
 _ACKS: Final = ("ack_1", "ack_2", "ack_3", "ack_4", "ack_5", "ack_6")
@@ -104,6 +115,22 @@ def after_ready(record: ClinicalRecord, content: ClinicalContent) -> str:
 
 def _say(record: ClinicalRecord, content: ClinicalContent, key: str) -> str:
     return content.interview.text(key, record.language)
+
+
+def asked_again(record: ClinicalRecord, reply: str, content: ClinicalContent, *, is_worded: bool) -> TurnPlan | None:
+    """The pending question as it was put, for another wording of the reply that put it; the record stays as it is.
+
+    None when that reply says more than thanks and its question: advice, or what could not be read, is not said anew.
+    is_worded is whether a model chose the reply's words, which it may do only for a plain question.
+    """
+    question = content.interview.agenda.question(record.pending)
+    if question is None:
+        return None
+    text = _worded(record, question, content)
+    thanks = {"", *(_say(record, content, key) for key in _ACKS)}
+    if not is_worded and not (reply.endswith(text) and reply.removesuffix(text).strip() in thanks):
+        return None
+    return TurnPlan(record, reply, text, question.id, _choices(record, question, content), is_ready=False)
 
 
 # -- danger ------------------------------------------------------------------------------------------------------

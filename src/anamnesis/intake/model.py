@@ -122,6 +122,20 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A session, its patient's last message and the reply to it, None while the message waits.
+
+    state is how the message was answered; has_moved says that the reply a caller named was replaced before.
+    """
+
+    session: Session
+    message: Message
+    reply: Message | None
+    state: str
+    has_moved: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """A reply, and the session as it is with it; either is None when it is not known."""
 

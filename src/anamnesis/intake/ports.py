@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from anamnesis.clinical.record import ClinicalRecord
-from anamnesis.intake.model import Kept, Message, NewMessage, NewReply, NewState, Session, Turn
+from anamnesis.intake.model import Exchange, Kept, Message, NewMessage, NewReply, NewState, Session, Turn
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, NewJob
 
@@ -25,6 +25,9 @@ class IntakeTransaction(Protocol):
     ) -> Kept | None: ...
     async def answer(  # noqa: D102
         self, session: Session, to: UUID | None, reply: NewReply, new: NewState
+    ) -> Message | None: ...
+    async def replace_reply(  # noqa: D102
+        self, session: Session, old: Message, reply: NewReply, *topics: str
     ) -> Message | None: ...
     async def enqueue(self, *jobs: NewJob) -> None: ...  # noqa: D102
     async def enqueue_claimed(self, job: NewJob) -> Job | None: ...  # noqa: D102
@@ -48,6 +51,7 @@ class IntakeStore(Protocol):
     async def peek(self, session_id: UUID) -> Session: ...  # noqa: D102
     async def turn(self, session_id: UUID) -> Turn | None: ...  # noqa: D102
     async def reply_of(self, message_id: UUID) -> Message | None: ...  # noqa: D102
+    async def last_exchange(self, session_id: UUID, named: UUID | None) -> Exchange | None: ...  # noqa: D102
     async def may_leave(self, session_id: UUID) -> bool: ...  # noqa: D102
     async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]: ...  # noqa: D102
     async def claim_turn(self, session_id: UUID) -> Job | None: ...  # noqa: D102

@@ -17,6 +17,7 @@ from anamnesis.clinical.terms import Evidence, Speaker
 from anamnesis.intake.interview import TurnPlan
 from anamnesis.intake.model import Message
 from anamnesis.llm.port import FIELDS, Prompt, ProposedFact, Said
+from anamnesis.llm.privacy import EMAIL, PHONE
 
 if TYPE_CHECKING:
     from anamnesis.content.prompts import Agent
@@ -27,10 +28,6 @@ _LONGEST_LINE: Final = 1000
 _LONGEST_VALUE: Final = 200
 _SHORTEST_NAME: Final = 2
 _LANGUAGES: Final = {"en": "English"}
-
-_EMAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
-#: Nine digits or more, together or after a plus or a nought: anything else is readings, dates and doses.
-_PHONE: Final = re.compile(r"(?<![\w/.])(?:(?:\+|0)\d?(?:[ ()-]{0,2}\d){8,14}|\d{9,15})(?!\w)")
 
 #: Lists whose question is asked all the same, for the rest of the list.
 _STILL_ASKED: Final = frozenset({"medicines", "past_history"})
@@ -131,7 +128,7 @@ def _case(plan: TurnPlan, lines: Sequence[Message], fields: Sequence[str]) -> st
 def _hidden(record: ClinicalRecord, case: str) -> dict[str, str]:
     """What stands in the case that nobody outside needs, with the token for it; each spelling has its own."""
     found: dict[str, str] = {}
-    for kind, pattern in (("EMAIL", _EMAIL), ("PHONE", _PHONE), *(("NAME", name) for name in _names(record))):
+    for kind, pattern in (("EMAIL", EMAIL), ("PHONE", PHONE), *(("NAME", name) for name in _names(record))):
         for match in pattern.finditer(case):
             count = sum(token.startswith(f"[{kind}_") for token in found.values())
             found.setdefault(match.group(), f"[{kind}_{count + 1}]")

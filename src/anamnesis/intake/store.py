@@ -13,11 +13,12 @@ from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_t
 from anamnesis.db import outbox
 from anamnesis.db.bus import notify
 from anamnesis.db.postgres import Connection, Database
-from anamnesis.intake.model import Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
+from anamnesis.intake.model import Exchange, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import NotOurs
 from anamnesis.kernel.errors import Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
+from anamnesis.kernel.trail import concerns
 
 Row = Mapping[str, Any]
 
@@ -88,6 +89,35 @@ INSERT INTO chat_messages (session_id, epoch, seq, role, content, active_agent, 
 SELECT moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10 FROM moved
 RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
           (SELECT count(pg_notify($16, topic)) FROM unnest($17::text[]) AS topic)"""
+
+#: The patient's last message of the present conversation with its reply, and whether the reply named was replaced.
+_LAST_EXCHANGE: Final = """
+SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.epoch, s.version, s.name, s.next_seq,
+       s.medical_data, m.id AS message_id, m.seq AS message_seq, m.content AS message_content,
+       m.images AS message_images, m.created_at AS message_at, m.turn_state,
+       r.id AS reply_id, r.seq, r.content, r.created_at, r.active_agent, r.choices, r.is_emergency,
+       EXISTS (SELECT FROM chat_messages o
+               WHERE o.id = $2::uuid AND o.session_id = s.id AND o.superseded_at IS NOT NULL) AS has_moved
+FROM intake_sessions s JOIN chat_messages m ON m.session_id = s.id AND m.epoch = s.epoch AND m.role = 'user'
+LEFT JOIN chat_messages r ON r.reply_to = m.id AND r.superseded_at IS NULL
+WHERE s.id = $1 ORDER BY m.seq DESC LIMIT 1"""
+
+#: Another wording of the current reply at the end of the transcript; the old one is kept. Nothing else changes.
+_REPLACE_REPLY: Final = """
+WITH moved AS (
+    UPDATE intake_sessions
+    SET next_seq = next_seq + 1, version = version + 1, consecutive_errors = 0, updated_at = clock_timestamp()
+    WHERE id = $1 AND version = $2
+    RETURNING id, epoch, next_seq - 1 AS seq),
+old AS (
+    UPDATE chat_messages m SET superseded_at = clock_timestamp() FROM moved
+    WHERE m.id = $3 AND m.session_id = moved.id AND m.superseded_at IS NULL
+    RETURNING m.reply_to, m.active_agent, m.choices),
+marked AS (UPDATE chat_messages m SET turn_state = $4 FROM old WHERE m.id = old.reply_to)
+INSERT INTO chat_messages (session_id, epoch, seq, role, content, active_agent, choices, reply_to)
+SELECT moved.id, moved.epoch, moved.seq, 'model', $5, old.active_agent, old.choices, old.reply_to FROM moved, old
+RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
+          (SELECT count(pg_notify($6, topic)) FROM unnest($7::text[]) AS topic)"""
 
 _ARCHIVE: Final = "UPDATE intake_sessions SET archived_at = clock_timestamp(), version = version + 1 WHERE id = $1"
 
@@ -251,6 +281,16 @@ class IntakeTransaction:
         )  # fmt: skip
         return None if row is None else _message(row)
 
+    async def replace_reply(self, session: Session, old: Message, reply: NewReply, *topics: str) -> Message | None:
+        """Put another wording in the place of a current reply, which stays as history.
+
+        None when the session is not as it was read.
+        """
+        row = await self.connection.fetchrow(
+            _REPLACE_REPLY, session.id, session.version, old.id, reply.state, reply.text, outbox.CHANNEL, topics
+        )
+        return None if row is None else _message(row)
+
     async def enqueue(self, *jobs: NewJob) -> None:
         """Leave work that commits with this transaction."""
         await outbox.enqueue(self.connection, *jobs)
@@ -383,15 +423,17 @@ class PostgresIntakeStore:
 
     async def full_of_patient(self, patient_id: UUID, connection_id: UUID | None, status: str, limit: int) -> list[Row]:
         """A patient's sessions, newest change first."""
+        concerns(patient_id, purpose="own")
         rows = await self.database.fetch(_FULL_OF_PATIENT, patient_id, connection_id, status, limit)
         return [dict(row) for row in rows]
 
     async def full_of_doctor(self, doctor_id: UUID, status: str, limit: int) -> list[Row]:
         """The sessions of a doctor's active connections, newest change first."""
-        return [dict(row) for row in await self.database.fetch(_FULL_OF_DOCTOR, doctor_id, status, limit)]
+        return [dict(row) for row in await self.database.fetch_whose(_FULL_OF_DOCTOR, doctor_id, status, limit)]
 
     async def all_of_patient(self, patient_id: UUID, statuses: tuple[str, ...]) -> list[Row]:
         """Every session of a patient in one of these states, newest first."""
+        concerns(patient_id, purpose="own")
         return [dict(row) for row in await self.database.fetch(_ALL_OF_PATIENT, patient_id, statuses)]
 
     async def linkable(self, connection_id: UUID) -> list[Row]:
@@ -411,6 +453,11 @@ class PostgresIntakeStore:
     async def transcript(self, session_id: UUID, *, after: int = 0) -> list[Row]:
         """The conversation in order, from the first line after this place."""
         return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, after)]
+
+    async def last_exchange(self, session_id: UUID, named: UUID | None) -> Exchange | None:
+        """The patient's last message of the present conversation and its reply; None before the first message."""
+        row = await self.database.fetchrow(_LAST_EXCHANGE, session_id, named)
+        return None if row is None else _exchange(row)
 
     async def may_leave(self, session_id: UUID) -> bool:
         """Whether the session's patient agreed that a model outside reads these words."""
@@ -480,6 +527,18 @@ def _session(row: Any) -> Session:
 def _turn(row: Any) -> Turn:
     waiting = Message(row["waiting_id"], row["seq"], row["role"], row["content"], row["created_at"])
     return Turn(_session(row), waiting, has_more=row["waiting"] > 1)
+
+
+def _exchange(row: Any) -> Exchange:
+    message = Message(
+        row["message_id"], row["message_seq"], "user", row["message_content"], row["message_at"],
+        images=tuple(row["message_images"] or ()),
+    )  # fmt: skip
+    is_answered = row["reply_id"] is not None
+    reply = {**row, "id": row["reply_id"], "role": "model", "reply_to": message.id}
+    return Exchange(
+        _session(row), message, _message(reply) if is_answered else None, row["turn_state"], row["has_moved"]
+    )
 
 
 def _message(row: Any) -> Message:

@@ -8,8 +8,9 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from anamnesis.clinical.lowering import told_colour
+from anamnesis.clinical.reasoning import reasoning_of
 from anamnesis.clinical.record import ClinicalRecord, NoneReported, Reported, record_from_json
-from anamnesis.clinical.sbar import STRATEGY, next_move, sbar_text
+from anamnesis.clinical.sbar import sbar_text
 from anamnesis.clinical.terms import Colour, Sex
 from anamnesis.intake.model import Status
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
@@ -199,35 +200,15 @@ _VITALS_KEYS: Final = (
 NEUTRAL_THOUGHT: Final = Thought(differential_diagnosis=[], missing_information=[], strategy="", next_move="")
 
 
-def thought_for_clinician(record: ClinicalRecord) -> Thought:
-    """What is still missing, computed; a differential is added by a later release, never invented."""
+def thought_for_clinician(record: ClinicalRecord, stored: object = None) -> Thought:
+    """What is thought of a case; stored is what the replaced system had."""
+    found = reasoning_of(record, stored)
     return Thought(
-        differential_diagnosis=[],
-        missing_information=list(record.gaps),
-        strategy=STRATEGY,
-        next_move=next_move(record),
+        differential_diagnosis=[dict(each) for each in found.differential],
+        missing_information=list(found.missing),
+        strategy=found.strategy,
+        next_move=found.next_move,
     )
-
-
-def _thought(record: ClinicalRecord, stored: object) -> Thought:
-    """What is computed; of a case of the replaced system its own, whole until the interview goes on here."""
-    computed = thought_for_clinician(record)
-    if not isinstance(stored, Mapping):
-        return computed
-    listed, missing = stored.get("differentialDiagnosis"), stored.get("missingInformation")
-    differential = [_texts_of(each) for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
-    if record.asked or record.answers:
-        return computed.model_copy(update={"differential_diagnosis": differential})
-    return Thought(
-        differential_diagnosis=differential,
-        missing_information=[str(each) for each in missing] if isinstance(missing, list) else [],
-        strategy=str(stored.get("strategy") or ""),
-        next_move=str(stored.get("nextMove") or ""),
-    )
-
-
-def _texts_of(item: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else str(value) for name, value in item.items()}
 
 
 def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
@@ -240,7 +221,7 @@ def session_fields(row: Row, *, for_patient: bool) -> dict[str, Any]:
         **{name: row[name] for name in (*kept, *times)},
         "medical_data": patients_medical_data(*known) if for_patient else medical_data(*known, handover=handover),
         "clinical_handover": handover,
-        "doctor_thought": NEUTRAL_THOUGHT if for_patient else _thought(known[0], row["doctor_thought"]),
+        "doctor_thought": NEUTRAL_THOUGHT if for_patient else thought_for_clinician(known[0], row["doctor_thought"]),
     }
 
 

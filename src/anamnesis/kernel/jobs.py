@@ -12,6 +12,7 @@ class JobKind(StrEnum):
     ALERT_CLINICIAN = "alert_clinician"
     ANNOUNCE_HANDOVER = "announce_handover"
     NOTIFY_MESSAGE = "notify_message"
+    DELIVER_WEBHOOK = "deliver_webhook"
 
 
 @dataclass(frozen=True, slots=True)

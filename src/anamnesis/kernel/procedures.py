@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from anamnesis.kernel.identity import Actor, Claims, Person
+from anamnesis.kernel.trail import Trail
 
 Services = TypeVar("Services")
 
@@ -110,18 +111,24 @@ class Procedure:
     summary: str = ""
 
 
+#: Keeps the audit line of a call that ends without one, before its answer is seen.
+Keep = Callable[[Trail], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A procedure with the services its handler works on."""
+    """A procedure with the services its handler works on, and what keeps its audit line."""
 
     procedure: Procedure
     services: object
+    keep: Keep | None = None
 
 
 @dataclass(slots=True)
 class Registry:
     """Every procedure of a service, by exact name."""
 
+    keep: Keep | None = None
     _bound: dict[str, Bound] = field(default_factory=dict)
 
     def add(self, procedures: Iterable[Procedure], services: object) -> None:
@@ -129,7 +136,7 @@ class Registry:
         for procedure in procedures:
             if procedure.name in self._bound:
                 raise ValueError(f"procedure {procedure.name} is declared twice")
-            self._bound[procedure.name] = Bound(procedure, services)
+            self._bound[procedure.name] = Bound(procedure, services, self.keep)
 
     def find(self, name: str) -> Bound | None:
         """The procedure of exactly this name, or None."""

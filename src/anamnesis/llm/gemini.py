@@ -63,10 +63,18 @@ class _Answer(msgspec.Struct, rename="camel"):
 class Gemini:
     """A ChatModel over the Gemini API."""
 
-    def __init__(self, key: str, *, model: str, base_url: str | None = None, timeout_s: float = 25.0) -> None:
+    def __init__(
+        self,
+        key: str,
+        *,
+        model: str,
+        base_url: str | None = None,
+        timeout_s: float = 25.0,
+        is_outside_forbidden: bool = False,
+    ) -> None:
         """Opens no connection. base_url ends before the API's version."""
         self.model = model
-        self._http = bounded_client(timeout_s=timeout_s)
+        self._http = bounded_client(timeout_s=timeout_s, is_outside_forbidden=is_outside_forbidden)
         self._client = genai.Client(
             api_key=key,
             vertexai=False,

@@ -39,10 +39,18 @@ class _Answer(msgspec.Struct):
 class OpenAi:
     """A ChatModel over OpenAI's API or a compatible server's."""
 
-    def __init__(self, key: str, *, model: str, base_url: str | None = None, timeout_s: float = 25.0) -> None:
+    def __init__(
+        self,
+        key: str,
+        *,
+        model: str,
+        base_url: str | None = None,
+        timeout_s: float = 25.0,
+        is_outside_forbidden: bool = False,
+    ) -> None:
         """Opens no connection. base_url ends before ``/chat/completions``."""
         self.model = model
-        self._http = bounded_client(timeout_s=timeout_s)
+        self._http = bounded_client(timeout_s=timeout_s, is_outside_forbidden=is_outside_forbidden)
         # Newer models of OpenAI know only the one name of the limit, most compatible servers only the other.
         self._limit: dict[str, Any] = {"max_tokens" if base_url else "max_completion_tokens": MOST_TOKENS}
         self._client = openai.AsyncOpenAI(

@@ -8,6 +8,7 @@ from typing import Final
 
 import httpx2
 
+from anamnesis.kernel.inside import is_inside
 from anamnesis.llm.port import ModelBusy, ModelFailed, ModelMisconfigured, ModelUnavailable
 
 #: No answer to one question is longer; what is, is cut off and unusable.
@@ -28,6 +29,25 @@ _REQUEST_TIMEOUT: Final = 408
 
 class TooLong(httpx2.TransportError):
     """The body is longer than an answer can be, or packed so that nobody can tell."""
+
+
+class OutsideForbidden(httpx2.TransportError):
+    """This deployment forbids what is outside of it, so nothing was sent and no connection was begun."""
+
+
+class _Inside(httpx2.AsyncBaseTransport):
+    """A transport to the deployment's own addresses; for any other nothing is opened, not even to ask for its name."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not is_inside(request.url.host):
+            raise OutsideForbidden("an address outside of the deployment")
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 class _Bounded(httpx2.AsyncByteStream):
@@ -54,14 +74,20 @@ async def _bound(response: httpx2.Response) -> None:
     response.stream = _Bounded(response.stream, LONGEST_BODY)
 
 
-def bounded_client(*, timeout_s: float) -> httpx2.AsyncClient:
+def bounded_client(*, timeout_s: float, is_outside_forbidden: bool = False) -> httpx2.AsyncClient:
     """A client that reads no more than an answer's length, follows nobody elsewhere and verifies certificates.
 
-    timeout_s is a backstop for each step of a call; the whole call is bounded by whoever makes it.
+    timeout_s is a backstop for each step of a call; the whole call is bounded by whoever makes it. With
+    is_outside_forbidden every request to an address that is not the deployment's own raises OutsideForbidden, and no
+    proxy of the environment is used.
     """
+    limits = httpx2.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=16, keepalive_expiry=30)
+    own = _Inside(httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)) if is_outside_forbidden else None
     return httpx2.AsyncClient(
+        transport=own,
+        trust_env=not is_outside_forbidden,
         timeout=httpx2.Timeout(timeout_s),
-        limits=httpx2.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=16, keepalive_expiry=30),
+        limits=limits,
         follow_redirects=False,
         headers={"accept-encoding": "identity"},
         event_hooks={"response": [_bound]},
@@ -94,6 +120,8 @@ def failure_of(status: int, headers: Mapping[str, str]) -> ModelFailed:
 def unreachable(error: Exception) -> ModelFailed:
     """What a failed transport means: away, or never to be trusted as it is (a certificate that does not verify)."""
     name = type(error).__name__
+    if any(isinstance(each, OutsideForbidden) for each in _chain(error)):
+        return ModelMisconfigured("outside_forbidden")
     is_untrusted = any("certificate" in str(each).lower() for each in _chain(error))
     return ModelMisconfigured("certificate") if is_untrusted else ModelUnavailable(name)
 

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from anamnesis.kernel.errors import AnamnesisError
+from anamnesis.kernel.inside import is_inside
 from anamnesis.settings import reading
 from anamnesis.settings.reading import Network, Problem, Reader, Secret
 
@@ -73,6 +74,11 @@ VARIABLES: Final = (
     Variable("OPENAI_MODEL", "the model of OpenAI", "AI_MODEL"),
     Variable("GEMINI_BASE_URL", "another address of Gemini's API"),
     Variable("OPENAI_BASE_URL", "another address of OpenAI's API"),
+    Variable(
+        "AI_OUTSIDE", "allowed, or forbidden: then a model is reached at a loopback or private address only", "allowed"
+    ),
+    Variable("AI_COUNTRIES", "PROVIDER=COUNTRY, where a provider works: patients read it when asked", "not told"),
+    Variable("AI_RECORD_FOLDER", "keep what models are told and say in files, scrubbed; development only", "nothing"),
     Variable("AI_TIMEOUT_S", "seconds a reply may take before the built-in interviewer answers", "25"),
     Variable("AI_PRICES", "MODEL=IN/OUT, US dollars for a million tokens, for the ledger", "costs are not known"),
     Variable(
@@ -93,6 +99,11 @@ VARIABLES: Final = (
     Variable("FILES_IMAGE_MB", "the largest photo taken, in MB as sent", "8"),
     Variable("FILES_IMAGE_MEGAPIXELS", "the largest photo taken, in millions of pixels", "40"),
     Variable("FILES_PDF_MB", "the largest document taken, in MB", "16"),
+    Variable(
+        "WEBHOOK_TARGETS", "addresses that are told of events by ids: the only hosts anything is sent to", "nobody"
+    ),
+    Variable("WEBHOOK_SECRET", "signs what is told, whsec_…, when WEBHOOK_TARGETS is set"),
+    Variable("RETENTION_DAYS", "days after which what nobody has touched is erased, 30 or more", "kept for good"),
     Variable("LOG_LEVEL", "debug, info, warning or error", "info"),
 )
 
@@ -147,6 +158,9 @@ class Ai:
     openai_model: str | None = None
     gemini_base_url: str | None = None
     openai_base_url: str | None = None
+    is_outside_forbidden: bool = False
+    countries: tuple[tuple[str, str], ...] = ()
+    record_folder: str | None = None
     timeout_s: float = 25.0
     prices: tuple[tuple[str, float, float], ...] = ()
     daily_usd: float | None = None
@@ -156,6 +170,14 @@ class Ai:
         """The name of the model to ask a vendor for."""
         named = self.gemini_model if provider is Provider.GEMINI else self.openai_model
         return named or DEFAULT_MODELS[provider]
+
+    def base_url_of(self, provider: Provider) -> str | None:
+        """Where a vendor's API is, when it is not where the vendor has it."""
+        return self.gemini_base_url if provider is Provider.GEMINI else self.openai_base_url
+
+    def country_of(self, provider: Provider) -> str | None:
+        """Where a provider works, as the operator marked it."""
+        return next((place for name, place in self.countries if name == provider), None)
 
     @property
     def outside(self) -> tuple[Provider, ...]:
@@ -184,6 +206,14 @@ class Files:
     image_mb: int = 8
     image_megapixels: int = 40
     pdf_mb: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """Who is told of events. This list is the whole of where the service may be made to send anything."""
+
+    targets: tuple[str, ...] = field(default=(), repr=False)
+    secret: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +249,12 @@ class Settings:
     identity: Identity = field(default_factory=Identity)
     ai: Ai = field(default_factory=Ai)
     files: Files = field(default_factory=Files)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[Network, ...] = ()
     content_status: str = "draft"
     consent_recorded_elsewhere: bool = False
+    retention_days: int | None = None
     log_level: str = "info"
     warnings: tuple[Problem, ...] = ()
 
@@ -250,10 +282,12 @@ class Settings:
             identity=_identity(reader),
             ai=_ai(reader),
             files=_files(reader),
+            webhooks=_webhooks(reader),
             limits=Limits(factor=reader.take("RATE_FACTOR", reading.number(0.01, 1_000_000), 1.0)),
             trusted_proxies=reader.take("TRUSTED_PROXIES", reading.several(reading.network), ()),
             content_status=reader.take("CONTENT_STATUS", reading.one_of("draft", "signed"), "draft"),
             consent_recorded_elsewhere=reader.take("CONSENT_RECORDED_ELSEWHERE", reading.truth, default=False),
+            retention_days=reader.take("RETENTION_DAYS", reading.whole(30, 36_500), None),
             log_level=reader.take("LOG_LEVEL", reading.one_of("debug", "info", "warning", "error"), "info"),
         )
         if settings.is_production:
@@ -295,6 +329,16 @@ def _files(reader: Reader) -> Files:
     )
 
 
+def _webhooks(reader: Reader) -> Webhooks:
+    webhooks = Webhooks(
+        targets=reader.take("WEBHOOK_TARGETS", reading.several(reading.receiver_url), ()),
+        secret=reader.take("WEBHOOK_SECRET", reading.signing_secret, None),
+    )
+    if webhooks.targets:
+        reader.require("WEBHOOK_SECRET", "WEBHOOK_TARGETS is set.")
+    return webhooks
+
+
 def _bucket(reader: Reader) -> Bucket | None:
     url = reader.take("FILES_S3_URL", reading.web_url, None)
     name = reader.take("FILES_S3_BUCKET", reading.text, None)
@@ -327,6 +371,9 @@ def _identity(reader: Reader) -> Identity:
     )
 
 
+_OUTSIDE: Final = ("allowed", "forbidden")
+
+
 def _ai(reader: Reader) -> Ai:
     known = reading.one_of(*Provider)
     first = reader.take("AI_PROVIDER", known, Provider.BUILTIN)
@@ -344,11 +391,21 @@ def _ai(reader: Reader) -> Ai:
         openai_model=reader.take("OPENAI_MODEL", reading.text, model if first == Provider.OPENAI else None),
         gemini_base_url=reader.take("GEMINI_BASE_URL", reading.web_url, None),
         openai_base_url=reader.take("OPENAI_BASE_URL", reading.web_url, None),
+        is_outside_forbidden=reader.take("AI_OUTSIDE", reading.one_of(*_OUTSIDE), "allowed") == "forbidden",
+        countries=reader.take("AI_COUNTRIES", reading.several(reading.country), ()),
+        record_folder=reader.take("AI_RECORD_FOLDER", reading.text, None),
         timeout_s=reader.take("AI_TIMEOUT_S", reading.number(0.1, 29), 25.0),
         prices=reader.take("AI_PRICES", reading.several(reading.price), ()),
         daily_usd=reader.take("AI_DAILY_USD", reading.number(0, 1_000_000), None),
         session_usd=reader.take("AI_SESSION_USD", reading.number(0, 1_000_000), None),
     )
+    if not {name for name, _ in ai.countries} <= set(Provider) - {Provider.BUILTIN}:
+        reader.refuse("AI_COUNTRIES", "must name gemini or openai before each =.")
+    hosts = [urlsplit(ai.base_url_of(each) or "").hostname for each in ai.outside]
+    if ai.is_outside_forbidden and not all(map(is_inside, hosts)):
+        reader.refuse(
+            "AI_OUTSIDE", "forbids every model but one whose BASE_URL is a loopback or private address in figures."
+        )
     is_capped = ai.daily_usd is not None or ai.session_usd is not None
     if is_capped and not {ai.model_of(each) for each in ai.outside} <= {name for name, _, _ in ai.prices}:
         reader.refuse("AI_PRICES", "must price every model in use, or AI_DAILY_USD and AI_SESSION_USD cannot be kept.")
@@ -368,6 +425,15 @@ def _demand_production(reader: Reader, settings: Settings) -> None:
     if origin.scheme == "http" and not reading.is_loopback(origin.hostname or ""):
         reader.refuse("NEXT_PUBLIC_APP_URL", "must begin with https:// in production.")
     _demand_real(reader, "NEXT_PUBLIC_APP_URL", settings.app_url)
+    for target in settings.webhooks.targets:
+        if urlsplit(target).scheme != "https":
+            reader.refuse("WEBHOOK_TARGETS", "must all begin with https:// in production.")
+        elif reading.is_not_public(urlsplit(target).hostname or ""):
+            reader.refuse(
+                "WEBHOOK_TARGETS", "names this machine or a private address. Nothing is sent there in production."
+            )
+    if settings.ai.record_folder is not None:
+        reader.refuse("AI_RECORD_FOLDER", "is for development: patients' words are not kept in files. Leave it out.")
     for name, secret in (
         ("DATABASE_URL", settings.database.url),
         ("DATABASE_DIRECT_URL", settings.database.direct_url),

@@ -31,9 +31,24 @@ CREATE FUNCTION viewer_is_there() RETURNS boolean LANGUAGE sql STABLE PARALLEL S
 $$ SELECT coalesce(current_setting('anamnesis.user_id', true), '') <> ''
        OR coalesce(current_setting('anamnesis.purpose', true), '') <> '' $$;
 
+-- Who may open what in an emergency is said by the code; the wall goes by what was opened, and by the clock.
+ALTER TABLE emergency_accesses ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY seen ON emergency_accesses FOR SELECT USING (
+    doctor_id = (SELECT viewer_doctor()) OR (SELECT viewer_works('access')));
+CREATE POLICY made ON emergency_accesses FOR INSERT WITH CHECK (
+    doctor_id = (SELECT viewer_doctor()) OR (SELECT viewer_works()));
+CREATE POLICY changed ON emergency_accesses FOR UPDATE USING ((SELECT viewer_works()));
+CREATE POLICY gone ON emergency_accesses FOR DELETE USING ((SELECT viewer_works()));
+
+-- The connections whose cases the doctor reads in an emergency at this moment.
+CREATE FUNCTION viewer_opened() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT ARRAY(SELECT e.connection_id FROM emergency_accesses e
+                WHERE e.doctor_id = (SELECT viewer_doctor()) AND e.ends_at > statement_timestamp()) $$;
+
 ALTER TABLE connections ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON connections FOR SELECT USING (
-    patient_id = (SELECT viewer_patient()) OR doctor_id = (SELECT viewer_doctor()) OR (SELECT viewer_sees_all()));
+    patient_id = (SELECT viewer_patient()) OR doctor_id = (SELECT viewer_doctor()) OR (SELECT viewer_sees_all())
+    OR id = ANY ((SELECT viewer_opened())::uuid[]));
 CREATE POLICY made ON connections FOR INSERT WITH CHECK (
     patient_id = (SELECT viewer_patient()) OR (SELECT viewer_works()));
 CREATE POLICY changed ON connections FOR UPDATE USING (
@@ -44,7 +59,9 @@ ALTER TABLE patients ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON patients FOR SELECT USING (
     user_id = (SELECT viewer_user()) OR (SELECT viewer_sees_all())
     OR (SELECT true FROM connections c
-               WHERE c.patient_id = patients.id AND c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active'));
+               WHERE c.patient_id = patients.id AND c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active')
+    OR (SELECT true FROM connections c
+               WHERE c.patient_id = patients.id AND c.id = ANY ((SELECT viewer_opened())::uuid[]) LIMIT 1));
 CREATE POLICY made ON patients FOR INSERT WITH CHECK (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 CREATE POLICY changed ON patients FOR UPDATE USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 
@@ -70,7 +87,8 @@ CREATE POLICY seen ON intake_sessions FOR SELECT USING (
     (SELECT viewer_sees_all())
     OR (SELECT true FROM connections c WHERE c.id = intake_sessions.connection_id
                AND (c.patient_id = (SELECT viewer_patient())
-                    OR (c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active'))));
+                    OR (c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active')))
+    OR connection_id = ANY ((SELECT viewer_opened())::uuid[]));
 CREATE POLICY made ON intake_sessions FOR INSERT WITH CHECK (
     (SELECT viewer_works())
     OR (SELECT true FROM connections c
@@ -100,8 +118,9 @@ ALTER TABLE clinician_notes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON clinician_notes FOR SELECT USING (
     (SELECT viewer_works()) OR (SELECT viewer_oversees())
     OR (SELECT true FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
-               WHERE s.id = clinician_notes.session_id AND c.doctor_id = (SELECT viewer_doctor())
-               AND c.status = 'active'));
+               WHERE s.id = clinician_notes.session_id
+               AND ((c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active')
+                    OR c.id = ANY ((SELECT viewer_opened())::uuid[]))));
 CREATE POLICY made ON clinician_notes FOR INSERT WITH CHECK (
     (SELECT viewer_works())
     OR (author_id = (SELECT viewer_user())
@@ -135,7 +154,8 @@ CREATE POLICY seen ON files FOR SELECT USING (
     OR (SELECT true FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
                WHERE s.id = files.session_id
                AND ((c.patient_id = (SELECT viewer_patient()) AND files.uploader_id = (SELECT viewer_user()))
-                    OR (c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active'))));
+                    OR (c.doctor_id = (SELECT viewer_doctor()) AND c.status = 'active')
+                    OR c.id = ANY ((SELECT viewer_opened())::uuid[]))));
 CREATE POLICY made ON files FOR INSERT WITH CHECK (
     (SELECT viewer_works())
     OR (uploader_id = (SELECT viewer_user())
@@ -148,7 +168,30 @@ CREATE POLICY gone ON files FOR DELETE USING (
     (SELECT viewer_works())
     OR (state = 'pending' AND (uploader_id = (SELECT viewer_user()) OR (SELECT viewer_is('upkeep')))));
 
--- Read by whom they are for; written by who has something to tell: the other person of a connection, an operator.
+-- Why an urgency was lowered is never a patient's to read either; the case itself holds the last reason.
+ALTER TABLE lowerings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY seen ON lowerings FOR SELECT USING ((SELECT viewer_works()) OR (SELECT viewer_oversees()));
+CREATE POLICY made ON lowerings FOR INSERT WITH CHECK (
+    (SELECT viewer_works())
+    OR (lowered_by = (SELECT viewer_user())
+        AND (SELECT true FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+                    WHERE s.id = lowerings.session_id AND c.doctor_id = (SELECT viewer_doctor())
+                    AND c.status = 'active')));
+CREATE POLICY changed ON lowerings FOR UPDATE USING ((SELECT viewer_works()));
+CREATE POLICY gone ON lowerings FOR DELETE USING ((SELECT viewer_works()));
+
+-- A patient asks to be erased; why somebody's records are held is a court's word, and the owner's.
+ALTER TABLE erasure_requests ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY seen ON erasure_requests FOR SELECT USING (
+    patient_id = (SELECT viewer_patient()) OR (SELECT viewer_works()));
+CREATE POLICY made ON erasure_requests FOR INSERT WITH CHECK (
+    patient_id = (SELECT viewer_patient()) OR (SELECT viewer_works()));
+CREATE POLICY gone ON erasure_requests FOR DELETE USING ((SELECT viewer_works()));
+ALTER TABLE legal_holds ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY worked ON legal_holds USING ((SELECT viewer_works()));
+
+-- Read by whom they are for; written by who has something to tell: the other person of a connection, an operator, and
+-- whoever opened a connection in an emergency to all whom that concerns.
 ALTER TABLE notifications ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON notifications FOR SELECT USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 CREATE POLICY made ON notifications FOR INSERT WITH CHECK (
@@ -156,16 +199,24 @@ CREATE POLICY made ON notifications FOR INSERT WITH CHECK (
     OR (SELECT true FROM doctors d JOIN connections c ON c.doctor_id = d.id
                WHERE d.user_id = notifications.user_id AND c.patient_id = (SELECT viewer_patient()))
     OR (SELECT true FROM patients p JOIN connections c ON c.patient_id = p.id
-               WHERE p.user_id = notifications.user_id AND c.doctor_id = (SELECT viewer_doctor())));
+               WHERE p.user_id = notifications.user_id AND c.doctor_id = (SELECT viewer_doctor()))
+    OR (type = 'emergency_access'
+        AND (SELECT true FROM users u, connections c
+                    JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+                    WHERE c.id = ANY ((SELECT viewer_opened())::uuid[])
+                    AND c.id::text = notifications.data->>'connectionId' AND u.id = notifications.user_id
+                    AND (u.id IN (p.user_id, d.user_id) OR u.primary_role = 'super_admin'))));
 CREATE POLICY changed ON notifications FOR UPDATE USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 CREATE POLICY gone ON notifications FOR DELETE USING (user_id = (SELECT viewer_user()) OR (SELECT viewer_works()));
 
--- Reasons and names stand in it: read by operators, and by those who did what it says; anybody who acts adds to it.
+-- It tells who read whose record: read by operators, and by those who did what it says; anybody who acts adds to it, in
+-- their own name, and the service for those it works for.
 ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY seen ON audit_logs FOR SELECT USING (
     user_id = (SELECT viewer_user()) OR (SELECT viewer_works()) OR (SELECT viewer_operates()));
 CREATE POLICY made ON audit_logs FOR INSERT WITH CHECK (
-    user_id = (SELECT viewer_user()) OR (SELECT viewer_works('accounts')));
+    user_id = (SELECT viewer_user()) OR (SELECT viewer_works('accounts', 'upkeep'))
+    OR (user_id IS NULL AND (SELECT viewer_is('visit'))));
 CREATE POLICY changed ON audit_logs FOR UPDATE USING ((SELECT viewer_works()));
 
 -- Nothing of a record is deleted by anybody but the service's own work, where its grants let it.
@@ -193,14 +244,19 @@ END $$;
 -- words or values of anybody. Each function speaks for that purpose while it looks, and for who called it afterwards.
 
 CREATE FUNCTION person_of(subject text)
-RETURNS TABLE (id uuid, primary_role text, is_active boolean, patient_id uuid, doctor_id uuid, is_verified boolean)
+RETURNS TABLE (id uuid, primary_role text, is_active boolean, patient_id uuid, doctor_id uuid, is_verified boolean,
+               opened uuid[])
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE purpose text := current_setting('anamnesis.purpose', true);
 BEGIN
     PERFORM set_config('anamnesis.purpose', 'access', true);
     RETURN QUERY
-        SELECT u.id, u.primary_role::text, u.is_active, p.id, d.id, d.verification_status = 'verified'
+        SELECT u.id, u.primary_role::text, u.is_active, p.id, d.id, d.verification_status = 'verified',
+               CASE WHEN d.id IS NOT NULL THEN ARRAY(
+                   SELECT e.connection_id FROM emergency_accesses e
+                   WHERE e.doctor_id = d.id AND e.ends_at > statement_timestamp())
+               END
         FROM users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id
         WHERE u.clerk_id = subject;
     PERFORM set_config('anamnesis.purpose', coalesce(purpose, ''), true);
