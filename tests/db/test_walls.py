@@ -485,6 +485,7 @@ async def test_a_broken_glass_opens_one_case_for_half_an_hour_and_no_direct_mess
         assert seen[table] == "[]"
     assert seen["emergency_accesses"].count("<Record") == 1
     assert not any(OTHER in words for words in seen.values())
+    assert await scene.database.fetch("SELECT FROM emergency_accesses") == []  # with nobody said, nothing
     await aged(owner, timedelta(minutes=29, seconds=45))
     assert CANARY in (await everything(scene.database, helper, tables))["chat_messages"]
     # The same caller, as a stream that is open would ask: it is the clock of the database that ends it.
