@@ -2,26 +2,33 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 from anamnesis.bootstrap import App, build
+from anamnesis.db.encryption import keyring_of
 from anamnesis.db.viewing import Purpose, at_work
 from anamnesis.edge.calling import Caller
 from anamnesis.edge.demo_issuer import ISSUER, DemoIssuer
 from anamnesis.kernel.identity import Claims
 from anamnesis.kernel.procedures import Request
-from anamnesis.settings import Limits, Settings
+from anamnesis.settings import Limits, Secret, Settings
 
 ORIGIN = "http://127.0.0.1:8000"
 #: For tests of what stands before the wall, which reach past the procedures.
 WORKING = at_work(Purpose.JOBS)
+#: Every test's clinic seals what people write.
+KEYS = (("first", Secret(b64encode(bytes(range(32))).decode())),)
+KEYRING = keyring_of(KEYS)
 ISSUER_OF_TESTS = DemoIssuer(ORIGIN, "127.0.0.1", is_production=False)
 
 
 def an_app(app_dsn: str, *, model=None, settings=None) -> App:
+    settings = settings or Settings(limits=Limits(factor=10_000))
     return build(
-        settings or Settings(limits=Limits(factor=10_000)),
+        settings if settings.encryption_keys else replace(settings, encryption_keys=KEYS),
         app_dsn=app_dsn,
         direct_dsn=app_dsn,
         keys=ISSUER_OF_TESTS.keys(),

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of
 from anamnesis.clinical.record import ClinicalRecord, record_to_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.db.bus import notify
+from anamnesis.db.encryption import EMERGENCIES, LOWERINGS, NOTES, SESSIONS, Keyring
 from anamnesis.db.postgres import Database
 from anamnesis.kernel.errors import Conflict
 from anamnesis.kernel.identity import Person
@@ -31,12 +32,12 @@ SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_ve
 FROM link_of_session($1)"""
 
 _LATEST: Final = """
-SELECT id, record, clinical_handover, doctor_thought FROM intake_sessions
+SELECT id, connection_id, record, clinical_handover, doctor_thought FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
 
 _INBOX: Final = """
-SELECT s.id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name,
-       unread.count AS unread, unread.acuity AS unread_acuity
+SELECT s.id, s.connection_id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at,
+       u.first_name, u.last_name, unread.count AS unread, unread.acuity AS unread_acuity
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
 CROSS JOIN LATERAL (
@@ -49,30 +50,34 @@ ORDER BY (s.status = 'reviewed' AND unread.acuity = 0
          greatest(s.acuity, unread.acuity) DESC, coalesce(s.last_patient_at, s.created_at), s.id LIMIT $3"""
 
 _NOTES: Final = """
-SELECT content, created_at, kind FROM clinician_notes WHERE session_id = $1 ORDER BY created_at, id"""
+SELECT id, session_id, content, created_at, kind FROM clinician_notes WHERE session_id = $1 ORDER BY created_at, id"""
 
 _DOCTOR: Final = """
-SELECT c.doctor_id FROM intake_sessions s JOIN connections c ON c.id = s.connection_id WHERE s.id = $1"""
+SELECT c.id AS connection_id, c.doctor_id FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+WHERE s.id = $1"""
 
 _LOWER: Final = """
 UPDATE intake_sessions SET record = $3, acuity = $4, lowered_at = clock_timestamp(), lowered_by = $5,
        lowered_reason = $6, version = version + 1, updated_at = clock_timestamp()
 WHERE id = $1 AND version = $2 AND archived_at IS NULL"""
 
-_LOWERED: Final = "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, $3)"
+# The reason is sealed for its row, so the row's number is drawn first.
+_LOWERING: Final = "SELECT nextval(pg_get_serial_sequence('lowerings', 'id'))"
+_LOWERED: Final = """
+INSERT INTO lowerings (id, session_id, lowered_by, reason) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4)"""
 
 _LATEST_CHANGED: Final = """
-SELECT id, clinical_handover FROM intake_sessions
+SELECT id, connection_id, clinical_handover FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
 
 _ADD: Final = """
-INSERT INTO clinician_notes (session_id, author_id, content, client_message_id, kind, metadata, images)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO clinician_notes (id, session_id, author_id, content, client_message_id, kind, metadata, images)
+VALUES ($8, $1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (session_id, author_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
-RETURNING id, content, created_at, kind, metadata, images"""
+RETURNING created_at"""
 
 _ADDED: Final = """
-SELECT id, content, created_at, kind, metadata, images FROM clinician_notes
+SELECT id, session_id, content, created_at, kind, metadata, images FROM clinician_notes
 WHERE session_id = $1 AND author_id = $2 AND client_message_id = $3"""
 
 # One notification about a session, however often the job runs; of an emergency, one since the latest was told.
@@ -87,7 +92,7 @@ WHERE s.id = $1 AND NOT EXISTS (
 
 
 _BREAK_GLASS: Final = """
-INSERT INTO emergency_accesses (doctor_id, connection_id, reason) VALUES ($1, $2, $3) RETURNING id, ends_at"""
+INSERT INTO emergency_accesses (id, doctor_id, connection_id, reason) VALUES ($1, $2, $3, $4) RETURNING ends_at"""
 
 # The patient, the patient's doctor and every operator, in words that tell nothing of anybody's health.
 _TELL_OF_BROKEN_GLASS: Final = """
@@ -123,70 +128,88 @@ class PostgresHandoverStore:
         if row is None:  # nobody's, or not the caller's to read (any more)
             link = await self.database.lookup(_LINK, session_id)
             return None, None if link is None else link_of(dict(link))
-        return dict(row), link_of({**row, "id": row["link_id"], "status": row["connection_status"]})
+        found = self._keyring.opened(SESSIONS, row)
+        return found, link_of({**row, "id": row["link_id"], "status": row["connection_status"]})
 
     async def latest(self, connection_id: UUID) -> Row | None:
         """The connection's newest session."""
         row = await self.database.fetchrow(_LATEST, connection_id)
-        return None if row is None else dict(row)
+        return None if row is None else self._keyring.opened(SESSIONS, row)
 
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
         """A doctor's cases: what waits first, the most urgent, then the longest waiting."""
-        return [dict(row) for row in await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit)]
+        rows = await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit)
+        return self._keyring.all_opened(SESSIONS, rows)
 
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""
-        return [dict(row) for row in await self.database.fetch(_NOTES, session_id)]
+        return self._keyring.all_opened(NOTES, await self.database.fetch(_NOTES, session_id))
 
     async def lower(
         self, session_id: UUID, version: int, record: ClinicalRecord, actor: Person, reason: str, was: Acuity
     ) -> bool:
         """Write a lowered urgency with its audit line; False when the session has changed since that version."""
         async with self.database.transaction() as connection:
+            link = await connection.fetchrow(_DOCTOR, session_id)
+            if link is None:
+                return False
+            case = self._keyring.at(SESSIONS, session_id, link["connection_id"])
             done = await connection.execute(
-                _LOWER, session_id, version, record_to_json(record), int(record.acuity), actor.user_id, reason
-            )
+                _LOWER, session_id, version, case.seal("record", record_to_json(record)), int(record.acuity),
+                actor.user_id, case.seal("lowered_reason", reason),
+            )  # fmt: skip
             if str(done) != "UPDATE 1":
                 return False
             # The reason is a doctor's words about a patient: it stands with the case and is erased with it.
-            await connection.execute(_LOWERED, session_id, actor.user_id, reason)
+            number = await connection.fetchval(_LOWERING)
+            sealed = self._keyring.at(LOWERINGS, number, session_id).seal("reason", reason)
+            await connection.execute(_LOWERED, number, session_id, actor.user_id, sealed)
             told = {"from": was.name.lower(), "to": record.acuity.name.lower()}
             await audit(connection, actor, "urgency_lowered", "intake_session", session_id, told)
-            await notify(connection, f"inbox:{await connection.fetchval(_DOCTOR, session_id)}")
+            await notify(connection, f"inbox:{link['doctor_id']}")
             return True
 
     async def break_glass(self, session_id: UUID, connection_id: UUID, doctor: Person, reason: str) -> datetime:
         """Open a connection's cases to a doctor, with who is told and the audit line; answers until when."""
+        access_id = uuid4()
+        sealed = self._keyring.at(EMERGENCIES, access_id, connection_id).seal("reason", reason)
         async with self.database.transaction() as connection:
-            opened = await connection.fetchrow(_BREAK_GLASS, doctor.doctor_id, connection_id, reason)
-            assert opened is not None
-            await connection.execute(_TELL_OF_BROKEN_GLASS, connection_id, opened["id"])
-            told = {"emergencyAccessId": str(opened["id"]), "endsAt": opened["ends_at"].isoformat()}
+            ends_at = await connection.fetchval(_BREAK_GLASS, access_id, doctor.doctor_id, connection_id, sealed)
+            assert isinstance(ends_at, datetime)
+            await connection.execute(_TELL_OF_BROKEN_GLASS, connection_id, access_id)
+            told = {"emergencyAccessId": str(access_id), "endsAt": ends_at.isoformat()}
             await audit(connection, doctor, "break_glass_opened", "intake_session", session_id, told)
-            ends_at: datetime = opened["ends_at"]
             return ends_at
 
     async def latest_changed(self, connection_id: UUID) -> Row | None:
         """The connection's session that changed last."""
         row = await self.database.fetchrow(_LATEST_CHANGED, connection_id)
-        return None if row is None else dict(row)
+        return None if row is None else self._keyring.opened(SESSIONS, row)
 
     async def add(self, session_id: UUID, connection_id: UUID, author: Person, addition: Addition) -> Row:
         """Keep what a doctor adds, with its audit line; one client id is one addition. Raises Conflict."""
-        kept = (addition.kind, addition.metadata, addition.images)
+        note_id = uuid4()
+        note = self._keyring.at(NOTES, note_id, session_id)
         async with self.database.transaction() as connection:
-            row = await connection.fetchrow(_ADD, session_id, author.user_id, addition.text, addition.key, *kept)
-            if row is not None:
+            added_at = await connection.fetchval(
+                _ADD, session_id, author.user_id, note.seal("content", addition.text), addition.key, addition.kind,
+                note.seal("metadata", addition.metadata), note.seal("images", addition.images), note_id,
+            )  # fmt: skip
+            if added_at is not None:
                 told = {
                     "connectionId": str(connection_id), "sessionId": str(session_id), "messageType": addition.kind,
                     "contextLayer": "doctor-enhancement",
                 }  # fmt: skip
                 await audit(connection, author, "message_sent", "intake_session", session_id, told)
-                return dict(row)
-            seen = await connection.fetchrow(_ADDED, session_id, author.user_id, addition.key)
+                return {
+                    "id": note_id, "content": addition.text, "created_at": added_at, "kind": addition.kind,
+                    "metadata": addition.metadata, "images": addition.images,
+                }  # fmt: skip
+            row = await connection.fetchrow(_ADDED, session_id, author.user_id, addition.key)
+            seen = None if row is None else self._keyring.opened(NOTES, row)
             if seen is None or seen["content"] != addition.text:
                 raise Conflict("This message id was used for other words. Nothing was stored.")
-            return dict(seen)
+            return seen
 
     async def announce(self, session_id: UUID, kind: str, title: str, message: str) -> bool:
         """Notify the session's doctor once; False when there is no such session."""
@@ -199,3 +222,7 @@ class PostgresHandoverStore:
             await connection.execute(_ANNOUNCE, session_id, kind, title, message)
             await notify(connection, f"inbox:{doctor_id}")
             return doctor_id is not None
+
+    @property
+    def _keyring(self) -> Keyring:
+        return self.database.keyring

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from anamnesis.db.encryption import TABLES, Keyring, SealedTable
 from anamnesis.db.viewing import Purpose
 from anamnesis.legacy.deciding import Entry
 from anamnesis.legacy.mapping import Parties, Values, fingerprint
@@ -59,6 +60,9 @@ PLACES: Final[Mapping[str, tuple[str, str, str]]] = {
     "direct_messages": ("connection_id", "connections", "next_message_seq"),
 }
 
+#: The tables of which some columns are sealed.
+_SEALED: Final[Mapping[str, SealedTable]] = {table.name: table for table in TABLES}
+
 _LEDGER: Final = """
 SELECT source_key, our_table, our_key, fingerprint FROM imported_rows
 WHERE source_table = $1 AND source_key = ANY ($2::text[])"""
@@ -95,6 +99,7 @@ class Target:
     """One connection to our database; every table's and column's name in its statements is one of ours."""
 
     connection: Any
+    keyring: Keyring
     _made: set[str] = field(default_factory=set)
 
     async def ledger(self, table: str, keys: Sequence[str]) -> dict[str, Entry]:
@@ -136,7 +141,8 @@ class Target:
             f"SELECT t.id::text AS key, (SELECT to_jsonb(x)::text FROM (SELECT {columns}) x) AS row"  # noqa: S608 - names of ours
             f" FROM {table} t WHERE t.id = ANY ($1::{kind}[])"
         )
-        return {row["key"]: fingerprint(json.loads(row["row"])) for row in await self.connection.fetch(query, typed)}
+        rows = await self.connection.fetch(query, typed)
+        return {row["key"]: fingerprint(self._opened(table, row["key"], json.loads(row["row"]))) for row in rows}
 
     async def twin(self, table: str, key: str, values: Values) -> str | None:
         """Our key of a row that takes the place of this one under another key."""
@@ -180,7 +186,7 @@ class Target:
         if table in PLACES:
             await self.take_places(table, rows)
         columns = ", ".join(("id", *COLUMNS[table], *ASSIGNED.get(table, ())))
-        payload = json.dumps(rows, ensure_ascii=False, allow_nan=False)
+        payload = json.dumps([self._sealed(table, row) for row in rows], ensure_ascii=False, allow_nan=False)
         await self.connection.execute(
             f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"  # noqa: S608 - names of ours
             f" SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb)",
@@ -190,8 +196,10 @@ class Target:
             await self.connection.execute(_KEEP_TIME, payload)
 
     async def overwrite(self, table: str, rows: Sequence[Values]) -> None:
-        """Bring rows up to date."""
-        payload = json.dumps(rows, ensure_ascii=False, allow_nan=False)
+        """Bring rows up to date; an envelope that holds what is wanted stays, for what was said is not written anew."""
+        stored = await self._envelopes(table, [row["id"] for row in rows])
+        sealed = [self._sealed(table, row, stored.get(row["id"], {})) for row in rows]
+        payload = json.dumps(sealed, ensure_ascii=False, allow_nan=False)
         if table == "intake_sessions":
             await self.connection.execute(_READY_FIRST, payload)
         columns = ", ".join(f"{column} = m.{column}" for column in COLUMNS[table])
@@ -200,6 +208,38 @@ class Target:
             f" FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb) m WHERE t.id = m.id",
             payload,
         )
+
+    def _sealed(self, table: str, row: Values, stored: Values | None = None) -> Values:
+        """The row as it is written. What is stored already and holds the same words stays as it is."""
+        described = _SEALED.get(table)
+        if described is None:
+            return row
+        place, found = self.keyring.at(described, row["id"], row[described.owner]), dict(row)
+        for column in described.columns:
+            if column in row:
+                here = (stored or {}).get(column)
+                is_same = here is not None and place.open(column, here) == row[column]
+                found[column] = here if is_same else place.seal(column, row[column])
+        return found
+
+    def _opened(self, table: str, key: str, row: Values) -> Values:
+        described = _SEALED.get(table)
+        if described is None:
+            return row
+        opened = self.keyring.opened(described, {**row, "id": key})
+        return {column: opened[column] for column in row}
+
+    async def _envelopes(self, table: str, keys: Sequence[str]) -> dict[str, Values]:
+        """The sealed columns of these rows as they are stored."""
+        described = _SEALED.get(table)
+        if described is None:
+            return {}
+        columns = ", ".join(column for column in described.columns if column in COLUMNS[table])
+        query = (
+            f"SELECT t.id::text AS key, (SELECT to_jsonb(x)::text FROM (SELECT {columns}) x) AS row"  # noqa: S608 - names of ours
+            f" FROM {table} t WHERE t.id = ANY ($1::uuid[])"
+        )
+        return {row["key"]: json.loads(row["row"]) for row in await self.connection.fetch(query, list(keys))}
 
     async def keep_whole(self, table: str, rows: Mapping[str, str]) -> int:
         """Keep rows of the source as JSON in a table beside ours; how many were new or had changed."""
@@ -251,7 +291,7 @@ class Target:
 
 
 @asynccontextmanager
-async def writing(url: str) -> AsyncIterator[Target]:
+async def writing(url: str, keyring: Keyring) -> AsyncIterator[Target]:
     """Our database, for one import at a time. Raises Busy and NotMigrated."""
     connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
     try:
@@ -261,6 +301,6 @@ async def writing(url: str) -> AsyncIterator[Target]:
             raise NotMigrated
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
             raise Busy
-        yield Target(connection)
+        yield Target(connection, keyring)
     finally:
         await connection.close()
