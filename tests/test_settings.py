@@ -18,6 +18,7 @@ GOOD = {
     "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY": PUBLISHABLE,
     "NEXT_PUBLIC_APP_URL": "https://clinic.ug",
     "AI_PROVIDER": "builtin",
+    "ENCRYPTION_KEYS": "k1:" + base64.b64encode(bytes(range(32))).decode(),
 }
 REQUIRED = [variable.name for variable in VARIABLES if variable.is_required]
 

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from anamnesis.db.embedded import OWNER
+from anamnesis.db.encryption import Keyring
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.procedures import Part
@@ -23,7 +24,7 @@ from anamnesis.legacy.source import reading
 from anamnesis.legacy.target import writing
 from anamnesis.rights.store import operating
 from anamnesis.settings import Files, Limits, Settings
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
+from build import ENCRYPTION_KEYS, WHOLE_INTAKE, a_session, an_app, caller, closing, tell
 from files.hostile import image, pdf
 from legacy import replaced
 
@@ -41,13 +42,14 @@ def folder_of_files(tmp_path):
 @pytest.fixture
 async def app(clinic, folder_of_files):
     settings = Settings(files=Files(folder=str(folder_of_files)), limits=Limits(factor=10_000), retention_days=365)
-    async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+    # In the clear, so that the scans find every word that is left; tests/db/test_sealed.py has the sealed life.
+    async with closing(an_app(clinic.app_dsn, settings=settings, is_sealed=False)) as app:
         yield app
 
 
 @pytest.fixture
 async def records(clinic):
-    async with operating(clinic.owner_dsn) as records:
+    async with operating(clinic.owner_dsn, Keyring()) as records:
         yield records
 
 
@@ -99,7 +101,7 @@ def blobs_in(folder):
 def command(clinic, folder, *arguments):
     environment = {
         "PATH": os.environ["PATH"], "HOME": "/nonexistent", "DATABASE_URL": clinic.owner_dsn,
-        "FILES_FOLDER": str(folder),
+        "FILES_FOLDER": str(folder), "ENCRYPTION_KEYS": ENCRYPTION_KEYS,
     }  # fmt: skip
     return subprocess.run([ANAMNESIS, *arguments], env=environment, capture_output=True, text=True, check=False,
                           timeout=60)  # fmt: skip
@@ -270,7 +272,7 @@ async def source_dsn(postgres, clinic):
 
 
 async def take_over(source_dsn, clinic):
-    async with reading(source_dsn) as source, writing(clinic.owner_dsn) as target:
+    async with reading(source_dsn) as source, writing(clinic.owner_dsn, Keyring()) as target:
         return {tally.table: tally for tally in await Import(source, target).run()}
 
 
@@ -408,7 +410,7 @@ async def test_two_processes_let_the_past_expire_at_once(app, owner, clinic, fol
 
 async def test_hold_and_erasure_at_once_leave_a_held_patient_or_none(app, owner, clinic):
     patient_id, *_ = await a_life(app)
-    async with operating(clinic.owner_dsn) as one, operating(clinic.owner_dsn) as two:
+    async with operating(clinic.owner_dsn, Keyring()) as one, operating(clinic.owner_dsn, Keyring()) as two:
         done = await asyncio.gather(one.hold(patient_id, "court"), two.erase(patient_id), return_exceptions=True)
     refused = [each for each in done if each is not None]
     assert len(refused) == 1
