@@ -36,7 +36,7 @@ def a_file(record, *, status="ready", handover=None, **patient):
     who = {"id": UUID(PATIENT), **blank, **patient}
     account = dict.fromkeys(("first_name", "last_name", "email"))
     interview = Interview(row, record, (told,), (), ())
-    return PatientFile(who, account, (), (interview,), (), (), (), (), ())
+    return PatientFile(who, account, (), (interview,), (), (), (), (), (), ())
 
 
 def judged(document):
@@ -152,7 +152,7 @@ def test_a_pregnancy_is_coded():
 
 def test_nobody_with_nothing_is_a_document_too():
     nobody = a_file(ClinicalRecord())
-    empty = PatientFile(nobody.patient, nobody.account, (), (), (), (), (), (), ())
+    empty = PatientFile(nobody.patient, nobody.account, (), (), (), (), (), (), (), ())
     judged(document_of(empty, AT))
 
 

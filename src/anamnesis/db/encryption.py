@@ -25,8 +25,6 @@ SEALED: Final = "enc1:"
 LITERAL: Final = "enc0:"
 _LOOKS_SEALED: Final = re.compile(r"enc[0-9]:")
 _NONCE_BYTES: Final = 12
-#: What holds nothing needs no sealing, and tells nobody anything.
-EMPTY: Final = ("", "{}", "[]", "null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +154,20 @@ class Place:
             return stored.removeprefix(LITERAL)
         if not stored.startswith(SEALED):
             return stored
+        text = self._decrypted(column, stored)
+        return msgspec.json.decode(text) if column in self.table.documents else text
+
+    def reseal(self, column: str, text: str) -> str:
+        """The envelope of what a text or an envelope of this column holds, under the key that writes.
+
+        Of a column of JSON the text is the JSON itself. Raises KeyMissing and NotAsSealed.
+        """
+        plain = self._decrypted(column, text) if text.startswith(SEALED) else text.removeprefix(LITERAL)
+        return self.keyring.encrypt(plain, self._bound(column))
+
+    def _decrypted(self, column: str, envelope: str) -> str:
         try:
-            text = self.keyring.decrypt(stored, self._bound(column))
-            return msgspec.json.decode(text) if column in self.table.documents else text
+            return self.keyring.decrypt(envelope, self._bound(column))
         except (ValueError, InvalidTag):
             raise NotAsSealed(self.table.name, column, self.row_id) from None
 

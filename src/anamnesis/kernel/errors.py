@@ -145,7 +145,7 @@ class NotAsSealed(Unreadable):
     def __str__(self) -> str:
         return (
             "Something stored here was changed outside this service, so it is not shown. Nothing else was touched;"
-            " the operator can find it with `anamnesis keys status`."
+            " the operator can find it with `anamnesis keys status --check`."
         )
 
 

@@ -14,7 +14,18 @@ import asyncpg
 
 from anamnesis.care.store import audit
 from anamnesis.clinical.record import record_from_json
-from anamnesis.db.encryption import CHAT, DIRECT, FILES, HOLDS, LOWERINGS, NOTES, SESSIONS, Keyring, SealedTable
+from anamnesis.db.encryption import (
+    CHAT,
+    DIRECT,
+    EMERGENCIES,
+    FILES,
+    HOLDS,
+    LOWERINGS,
+    NOTES,
+    SESSIONS,
+    Keyring,
+    SealedTable,
+)
 from anamnesis.db.postgres import Database, use_json
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Person
@@ -70,6 +81,10 @@ _CONSENTS: Final = "SELECT purpose, version, given_at, withdrawn_at FROM consent
 
 _HOLDS: Final = """
 SELECT id, patient_id, reason, set_at, lifted_at, lifted_reason FROM legal_holds WHERE patient_id = $1 ORDER BY id"""
+
+_EMERGENCIES: Final = """
+SELECT e.id, e.connection_id, e.doctor_id, e.reason, e.opened_at, e.ends_at
+FROM emergency_accesses e JOIN connections c ON c.id = e.connection_id WHERE c.patient_id = $1 ORDER BY e.opened_at"""
 
 #: What the patient did, and what others did to the patient's things.
 _AUDIT: Final = """
@@ -130,6 +145,7 @@ class PatientRecords:
                 await self._rows(_NOTIFICATIONS, account["id"]),
                 await self._rows(_CONSENTS, account["id"]),
                 await self._opened(HOLDS, _HOLDS, patient["id"]),
+                await self._opened(EMERGENCIES, _EMERGENCIES, patient["id"]),
                 await self._rows(_AUDIT, account["id"], [str(each) for each in subjects]),
             )
             await self.connection.execute(_TELL_AUDIT, "data_export", str(patient["id"]))
