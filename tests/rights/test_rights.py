@@ -14,8 +14,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from anamnesis.db.aside import aside
 from anamnesis.db.embedded import OWNER
-from anamnesis.db.encryption import Keyring
+from anamnesis.db.encryption import SEALED, Keyring
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.procedures import Part
@@ -24,7 +25,7 @@ from anamnesis.legacy.source import reading
 from anamnesis.legacy.target import writing
 from anamnesis.rights.store import operating
 from anamnesis.settings import Files, Limits, Settings
-from build import ENCRYPTION_KEYS, WHOLE_INTAKE, a_session, an_app, caller, closing, tell
+from build import ENCRYPTION_KEYS, KEYRING, WHOLE_INTAKE, a_session, an_app, caller, closing, tell
 from files.hostile import image, pdf
 from legacy import replaced
 
@@ -271,12 +272,15 @@ async def source_dsn(postgres, clinic):
     await admin.close()
 
 
-async def take_over(source_dsn, clinic):
-    async with reading(source_dsn) as source, writing(clinic.owner_dsn, Keyring()) as target:
+async def take_over(source_dsn, clinic, keyring):
+    async with reading(source_dsn) as source, writing(clinic.owner_dsn, keyring) as target:
         return {tally.table: tally for tally in await Import(source, target).run()}
 
 
-async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_back(source_dsn, clinic, owner, records):
+@pytest.mark.parametrize("keyring", [Keyring(), KEYRING], ids=["in the clear", "sealed"])
+async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_back(
+    source_dsn, clinic, owner, records, keyring
+):
     source = await asyncpg.connect(source_dsn)
     await replaced.seed(source)
     await source.execute(
@@ -286,17 +290,22 @@ async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_bac
     await source.execute(
         "INSERT INTO appointments VALUES (gen_random_uuid(), $1, now(), $2)", UUID(replaced.CONNECTION), replaced.WORD
     )
-    await take_over(source_dsn, clinic)
-    held = await found_in(owner, replaced.WORD)
-    assert "legacy_appointments" in held
-    assert "intake_sessions" in held
+    await take_over(source_dsn, clinic, keyring)
+    held = await found_in(owner, SEALED if keyring.first else replaced.WORD)
+    assert {"legacy_appointments", "legacy_chat_messages", "intake_sessions"} <= set(held)
     await records.erase(UUID(replaced.PATIENT))
     audited = {"audit_logs"}
     assert set(await found_in(owner, replaced.WORD)) <= audited
+    for name in await found_in(owner, SEALED):  # what names nobody stays, and this patient is not in it
+        (table,) = await owner.fetch("SELECT relname AS name FROM pg_class WHERE oid = $1::regclass", name)
+        assert table["name"].startswith("legacy_")
+        rows = await owner.fetch(f"SELECT key, row FROM {name}")
+        opened = [keyring.opened(aside(table["name"]), {**row, "row": json.loads(row["row"])}) for row in rows]
+        assert not any(word in str(opened) for word in (replaced.WORD, replaced.PATIENT, replaced.CONNECTION))
     assert set(await found_in(owner, replaced.PATIENT, replaced.CONNECTION)) <= {
         "audit_logs", "erased_ids", "imported_rows",
     }  # fmt: skip
-    tallies = await take_over(source_dsn, clinic)
+    tallies = await take_over(source_dsn, clinic, keyring)
     assert set(await found_in(owner, replaced.WORD)) <= audited
     assert await owner.fetchval("SELECT count(*) FROM patients WHERE id = $1", UUID(replaced.PATIENT)) == 0
     assert all(tally.is_whole for tally in tallies.values())

@@ -29,15 +29,16 @@ _NONCE_BYTES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class SealedTable:
-    """A table of which some columns are sealed: owner is the column that says whose row it is.
+    """A table of which some columns are sealed: texts of text, documents of JSON.
 
-    texts are columns of text, documents of JSON.
+    owner is the column that says whose row it is, key the one that says which.
     """
 
     name: str
     owner: str
     texts: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
+    key: str = "id"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -93,11 +94,11 @@ class Keyring:
         return Place(self, table, str(row_id), str(owner_id))
 
     def opened(self, table: SealedTable, row: Any) -> dict[str, Any]:
-        """A row as a statement answers it, id and owner among its columns, with its sealed columns opened.
+        """A row as a statement answers it, key and owner among its columns, with its sealed columns opened.
 
         Raises KeyMissing and NotAsSealed.
         """
-        place = self.at(table, row["id"], row[table.owner])
+        place = self.at(table, row[table.key], row[table.owner])
         found = dict(row)
         for column in table.columns:
             if column in found:
@@ -154,7 +155,7 @@ class Place:
             return stored.removeprefix(LITERAL)
         if not stored.startswith(SEALED):
             return stored
-        text = self._decrypted(column, stored)
+        text = self.unseal(column, stored)
         return msgspec.json.decode(text) if column in self.table.documents else text
 
     def reseal(self, column: str, text: str) -> str:
@@ -162,10 +163,11 @@ class Place:
 
         Of a column of JSON the text is the JSON itself. Raises KeyMissing and NotAsSealed.
         """
-        plain = self._decrypted(column, text) if text.startswith(SEALED) else text.removeprefix(LITERAL)
+        plain = self.unseal(column, text) if text.startswith(SEALED) else text.removeprefix(LITERAL)
         return self.keyring.encrypt(plain, self._bound(column))
 
-    def _decrypted(self, column: str, envelope: str) -> str:
+    def unseal(self, column: str, envelope: str) -> str:
+        """The text inside an envelope: of a column of JSON the JSON itself. Raises KeyMissing and NotAsSealed."""
         try:
             return self.keyring.decrypt(envelope, self._bound(column))
         except (ValueError, InvalidTag):

@@ -6,13 +6,14 @@ the place of the one that was read and of no other, so that whoever writes meanw
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from anamnesis.db.aside import PREFIX, aside, names_in
 from anamnesis.db.encryption import SEALED, TABLES, Keyring, SealedTable
 from anamnesis.db.migrating import pending
 from anamnesis.db.viewing import Purpose
@@ -55,11 +56,22 @@ class Outcome:
     broken: list[Broken] = field(default_factory=list)
 
 
+_ASIDE: Final = f"""
+SELECT c.relname AS name, c.oid::regclass::text AS quoted FROM pg_class c
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND starts_with(c.relname, '{PREFIX}')
+ORDER BY c.relname"""  # noqa: S608 - a name of ours
+
+
 class _Column(NamedTuple):
     """One sealed column. as_text is SQL for its value as a text: of JSON that is a string, the string itself."""
 
     table: SealedTable
     name: str
+    quoted: str  # the table's name as SQL has it
+
+    @property
+    def is_aside(self) -> bool:
+        return self.table.key == "key"
 
     @property
     def as_text(self) -> str:
@@ -78,7 +90,13 @@ class _Column(NamedTuple):
         return _EMPTY_DOCUMENTS if self.is_document else _EMPTY_TEXTS
 
 
-_COLUMNS: Final = tuple(_Column(table, name) for table in TABLES for name in table.columns)
+_COLUMNS: Final = tuple(_Column(table, name, table.name) for table in TABLES for name in table.columns)
+
+
+async def _columns(connection: Any) -> tuple[_Column, ...]:
+    """Every sealed column, with those of what a take-over kept whole."""
+    kept = [(aside(row["name"]), row["quoted"]) for row in await connection.fetch(_ASIDE)]
+    return (*_COLUMNS, *(_Column(table, name, quoted) for table, quoted in kept for name in table.columns))
 
 
 @asynccontextmanager
@@ -100,10 +118,10 @@ async def resealing(url: str) -> AsyncIterator[Any]:
 async def counted(connection: Any) -> dict[tuple[str, str], Counter[str]]:
     """How many values each column has under which key, or PLAIN, by (table, column); what is empty is not counted."""
     found: dict[tuple[str, str], Counter[str]] = {}
-    for column in _COLUMNS:
+    for column in await _columns(connection):
         rows = await connection.fetch(
             f"SELECT CASE WHEN starts_with(value, '{SEALED}') THEN split_part(value, ':', 2) END AS key, count(*)"  # noqa: S608 - names of ours
-            f" FROM (SELECT {column.as_text} AS value FROM {column.table.name}) v"
+            f" FROM (SELECT {column.as_text} AS value FROM {column.quoted}) v"
             " WHERE value <> ALL ($1::text[]) GROUP BY 1",
             column.empty,
         )
@@ -121,7 +139,7 @@ async def reseal(connection: Any, keyring: Keyring, tell: Callable[[str], None] 
     if keyring.first is None:
         raise ValueError("there is no key to write with")
     outcome = Outcome()
-    for column in _COLUMNS:
+    for column in await _columns(connection):
         before = outcome.rewritten
         for _ in range(_PASSES):
             missed, broken = await _pass(connection, keyring, column, outcome)
@@ -138,7 +156,7 @@ async def reseal(connection: Any, keyring: Keyring, tell: Callable[[str], None] 
 async def broken_ones(connection: Any, keyring: Keyring) -> list[Broken]:
     """Every value that cannot be opened, wherever it stands: each one is read and none is changed."""
     found: list[Broken] = []
-    for column in _COLUMNS:
+    for column in await _columns(connection):
         last = None
         while rows := await _page(connection, column, SEALED, last, is_inside=True):
             last = rows[-1]["id"]
@@ -166,9 +184,9 @@ async def _page(connection: Any, column: _Column, prefix: str, last: Any, *, is_
     """The next values, by the order of keys, that do not begin so (or do), each with whose it is."""
     table = column.table
     found = await connection.fetch(
-        f"SELECT id, {table.owner} AS owner, {column.name}::text AS stored, {column.as_text} AS value"  # noqa: S608 - names of ours
-        f" FROM {table.name} WHERE starts_with({column.as_text}, $1) = $2 AND {column.as_text} <> ALL ($3::text[])"
-        f" {'' if last is None else 'AND id > $4'} ORDER BY id LIMIT {_BATCH}",
+        f"SELECT {table.key} AS id, {table.owner} AS owner, {column.name}::text AS stored, {column.as_text} AS value"  # noqa: S608 - names of ours
+        f" FROM {column.quoted} WHERE starts_with({column.as_text}, $1) = $2 AND {column.as_text} <> ALL ($3::text[])"
+        f" {'' if last is None else f'AND {table.key} > $4'} ORDER BY {table.key} LIMIT {_BATCH}",
         prefix,
         is_inside,
         column.empty,
@@ -195,17 +213,30 @@ async def _replace(connection: Any, column: _Column, renewed: list[tuple[Any, st
     if not renewed:
         return set()
     ids, old, new = zip(*renewed, strict=True)
-    id_type = "bigint" if isinstance(ids[0], int) else "uuid"
-    name = column.name
+    key_type = {int: "bigint", str: "text"}.get(type(ids[0]), "uuid")
+    name, key = column.name, column.table.key
+    also, names = "", await _names(connection, old) if column.is_aside else [None] * len(ids)
+    if column.is_aside:
+        also = ", names = coalesce(t.names, ARRAY(SELECT jsonb_array_elements_text(m.names::jsonb)))"
     try:
         rows = await connection.fetch(
-            f"UPDATE {column.table.name} t SET {name} = m.new::{column.kind}"  # noqa: S608 - names of ours
-            f" FROM unnest($1::{id_type}[], $2::text[], $3::text[]) AS m (id, old, new)"
-            f" WHERE t.id = m.id AND t.{name} = m.old::{column.kind} RETURNING t.id",
+            f"UPDATE {column.quoted} t SET {name} = m.new::{column.kind}{also}"  # noqa: S608 - names of ours
+            f" FROM unnest($1::{key_type}[], $2::text[], $3::text[], $4::text[]) AS m (id, old, new, names)"
+            f" WHERE t.{key} = m.id AND t.{name} = m.old::{column.kind} RETURNING t.{key} AS id",
             ids,
             old,
             new,
+            names,
         )
     except _BUSY:
         return set()
     return {row["id"] for row in rows}
+
+
+async def _names(connection: Any, rows: Sequence[str]) -> list[str]:
+    """What rows kept whole name, as JSON; of one that is sealed nothing, for its names stand beside it already."""
+    are_sealed = [text.startswith(f'"{SEALED}') for text in rows]
+    told = () if all(are_sealed) else await connection.fetch("SELECT clerk_id, email FROM users")
+    accounts = frozenset(text for row in told for text in row if text)
+    found = [[] if is_sealed else names_in(text, accounts) for text, is_sealed in zip(rows, are_sealed, strict=True)]
+    return [json.dumps(names, ensure_ascii=False) for names in found]

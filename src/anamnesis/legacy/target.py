@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from anamnesis.db.encryption import TABLES, Keyring, SealedTable
+from anamnesis.db.aside import PREFIX, aside, names_in
+from anamnesis.db.encryption import SEALED, TABLES, Keyring, SealedTable
 from anamnesis.db.viewing import Purpose
 from anamnesis.legacy.deciding import Entry
 from anamnesis.legacy.mapping import Parties, Values, fingerprint
@@ -101,6 +102,7 @@ class Target:
     connection: Any
     keyring: Keyring
     _made: set[str] = field(default_factory=set)
+    _known: frozenset[str] | None = None
 
     async def ledger(self, table: str, keys: Sequence[str]) -> dict[str, Entry]:
         """What is known of these rows of the source."""
@@ -243,17 +245,35 @@ class Target:
 
     async def keep_whole(self, table: str, rows: Mapping[str, str]) -> int:
         """Keep rows of the source as JSON in a table beside ours; how many were new or had changed."""
-        if not rows:
+        here = await self.whole(table, list(rows)) if rows else {}
+        new = {key: text for key, text in rows.items() if here.get(key) != text}
+        if not new:
             return 0
-        name = await self._beside(table)
+        name, accounts = await self._beside(table), await self._accounts()
         tag = await self.connection.execute(
-            f"INSERT INTO {name} AS t (key, row) SELECT * FROM unnest($1::text[], $2::text[]::jsonb[])"  # noqa: S608 - quoted by the server
-            " ON CONFLICT (key) DO UPDATE SET row = excluded.row, copied_at = clock_timestamp()"
+            f"INSERT INTO {name} AS t (key, row, names)"  # noqa: S608 - quoted by the server
+            " SELECT key, row, ARRAY(SELECT jsonb_array_elements_text(names))"
+            " FROM unnest($1::text[], $2::text[]::jsonb[], $3::text[]::jsonb[]) AS n (key, row, names)"
+            " ON CONFLICT (key) DO UPDATE SET row = excluded.row, names = excluded.names, copied_at = clock_timestamp()"
             " WHERE t.row IS DISTINCT FROM excluded.row",
-            list(rows),
-            list(rows.values()),
+            list(new),
+            [self._aside(table, key, text) for key, text in new.items()],
+            [json.dumps(names_in(text, accounts), ensure_ascii=False) for text in new.values()],
         )
         return int(tag.rsplit(" ", 1)[-1])
+
+    def _aside(self, table: str, key: str, text: str) -> str:
+        """A row's JSON as it is kept: in an envelope, which is a JSON string, or as it is without a key."""
+        if self.keyring.first is None:
+            return text
+        return json.dumps(self.keyring.at(aside(beside(table)), key, key).reseal("row", text))
+
+    async def _accounts(self) -> frozenset[str]:
+        """The e-mails and Clerk ids that are known here; asked for once, for the people come first."""
+        if self._known is None:
+            rows = await self.connection.fetch("SELECT clerk_id, email FROM users")
+            self._known = frozenset(text for row in rows for text in row if text)
+        return self._known
 
     async def forget_whole(self, table: str, keys: Sequence[str]) -> None:
         """Let go of what was kept of rows that have a home by now."""
@@ -262,17 +282,23 @@ class Target:
             await self.connection.execute(f"DELETE FROM {name} WHERE key = ANY ($1::text[])", list(keys))  # noqa: S608 - quoted by the server
 
     async def whole(self, table: str, keys: Sequence[str]) -> dict[str, str]:
-        """What was kept of rows, as JSON."""
+        """What was kept of rows, as JSON. Raises KeyMissing and NotAsSealed."""
         name = await self._beside(table)
         query = f"SELECT key, row::text AS row FROM {name} WHERE key = ANY ($1::text[])"  # noqa: S608 - quoted by the server
-        return {row["key"]: row["row"] for row in await self.connection.fetch(query, list(keys))}
+        rows = await self.connection.fetch(query, list(keys))
+        return {row["key"]: self._kept(table, row["key"], row["row"]) for row in rows}
+
+    def _kept(self, table: str, key: str, stored: str) -> str:
+        if not stored.startswith(f'"{SEALED}'):
+            return stored
+        return self.keyring.at(aside(beside(table)), key, key).unseal("row", json.loads(stored))
 
     async def _beside(self, table: str) -> str:
         name = await self._name(table)
         if name not in self._made:
             if await self.connection.fetchval("SELECT to_regclass($1)", name) is None:
                 await self.connection.execute(
-                    f"CREATE TABLE {name} (key text PRIMARY KEY, row jsonb NOT NULL,"
+                    f"CREATE TABLE {name} (key text PRIMARY KEY, row jsonb NOT NULL, names text[],"
                     " copied_at timestamptz NOT NULL DEFAULT clock_timestamp());"
                     f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
                     f"CREATE POLICY imported ON {name} USING ((SELECT viewer_works()))"
@@ -281,13 +307,15 @@ class Target:
         return name
 
     async def _name(self, table: str) -> str:
-        """The quoted name of the table beside ours; a long one is cut, and told apart by its hash."""
-        short = table
-        if len(table.encode()) > _LONGEST_NAME:
-            short = (
-                table.encode()[:_KEPT_OF_NAME].decode(errors="ignore") + hashlib.sha256(table.encode()).hexdigest()[:8]
-            )
-        return str(await self.connection.fetchval("SELECT quote_ident($1)", f"legacy_{short}"))
+        """The quoted name of the table beside ours."""
+        return str(await self.connection.fetchval("SELECT quote_ident($1)", beside(table)))
+
+
+def beside(table: str) -> str:
+    """The name of the table that keeps a table's rows whole; a long one is cut, and told apart by its hash."""
+    if len(table.encode()) > _LONGEST_NAME:
+        table = table.encode()[:_KEPT_OF_NAME].decode(errors="ignore") + hashlib.sha256(table.encode()).hexdigest()[:8]
+    return f"{PREFIX}{table}"
 
 
 @asynccontextmanager

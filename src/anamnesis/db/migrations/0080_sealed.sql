@@ -38,3 +38,42 @@ BEGIN
     END LOOP;
     PERFORM set_config('anamnesis.sealing', '', true);
 END $$;
+
+-- What a take-over kept whole is sealed as well. Erasure cannot look into an envelope: the ids and accounts that a row
+-- names stand beside it. A row without them has not been sealed and is looked into as before.
+DO $$
+DECLARE kept regclass;
+BEGIN
+    FOR kept IN SELECT oid::regclass FROM pg_class
+                WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname LIKE 'legacy\_%' LOOP
+        EXECUTE format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS names text[]', kept);
+    END LOOP;
+END $$;
+
+-- As in 0045, by those names too; a table that a release from before has made lacks the column.
+CREATE OR REPLACE FUNCTION erase_aside(keys_ text[], words text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    aside  text;
+    named  text;
+    keys   text[];
+    found  text[];
+BEGIN
+    LOOP
+        found := '{}';
+        FOR aside, named IN
+            SELECT t.tablename, CASE WHEN a.attname IS NOT NULL THEN 'OR t.names && $2' ELSE '' END
+            FROM pg_tables t LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(quote_ident(t.tablename))
+                AND a.attname = 'names' AND NOT a.attisdropped
+            WHERE t.schemaname = current_schema AND t.tablename LIKE 'legacy\_%' LOOP
+            EXECUTE format('WITH gone AS (
+                DELETE FROM %I t WHERE t.key = ANY ($1 || $2) %s
+                    OR EXISTS (SELECT FROM unnest($2) AS word WHERE position(word IN t.row::text) > 0)
+                RETURNING t.key) SELECT coalesce(array_agg(key), ''{}'') FROM gone', aside, named) INTO keys USING keys_, words;
+            found := found || keys;
+        END LOOP;
+        -- Only what looks like an id can be meant by another row.
+        words := ARRAY(SELECT key FROM unnest(found) AS key WHERE key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
+        keys_ := '{}';
+        EXIT WHEN cardinality(words) = 0;
+    END LOOP;
+END $$;
