@@ -79,7 +79,7 @@ async def prepare(server: embedded.Embedded) -> Scene:
     await use_json(owner)
     (like,) = await stored(owner, encryption.SESSIONS, "id = $1", UUID(str(fresh["id"])))
     said = await stored(owner, encryption.CHAT, "session_id = $1", UUID(str(fresh["id"])))
-    made = [session_id(number) for number in range(1, SESSIONS + 1)]
+    made = [session_id(number) for number in range(1, 2 * SESSIONS + 1)]
     # Each is sealed for itself, as the service would have done it.
     await owner.executemany(
         "INSERT INTO intake_sessions (id, connection_id, record, next_seq, version, completeness, current_agent)"

@@ -257,7 +257,6 @@ async def test_without_its_key_the_service_says_which_is_missing_and_keeps_every
         assert await seen_by(app, "doctor", connection_id, session_id) == before
 
 
-@pytest.mark.proves("I34")
 async def test_an_operator_copies_holds_and_erases_what_is_sealed_and_no_envelope_is_left(clinic, owner):
     async with app_of(clinic.app_dsn, OLD) as app:
         await a_life(app)
