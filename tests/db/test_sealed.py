@@ -98,6 +98,8 @@ async def seen_by(app, who, connection_id, session_id):
 # -- the envelope ------------------------------------------------------------------------------------------------------
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+#: So long that it is packed.
+LONG_TEXT = st.builds(lambda text, times: text * times, ANY_TEXT, st.integers(1, 200))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | ANY_TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
@@ -107,7 +109,7 @@ A_PLACE = KEYRING.at(CHAT, uuid4(), uuid4())
 IN_THE_CLEAR = Keyring().at(CHAT, A_PLACE.row_id, A_PLACE.owner_id)
 
 
-@given(ANY_TEXT)
+@given(ANY_TEXT | LONG_TEXT)
 def test_any_text_comes_back_as_it_went_and_stands_there_as_no_one_can_read_it(text):
     sealed = A_PLACE.seal("content", text)
     assert sealed.startswith("enc1:first:")

@@ -8,6 +8,7 @@ begin so is kept behind ``enc0:``.
 
 import os
 import re
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,10 @@ SEALED: Final = "enc1:"
 LITERAL: Final = "enc0:"
 _LOOKS_SEALED: Final = re.compile(r"enc[0-9]:")
 _NONCE_BYTES: Final = 12
+#: What is longer is packed before it is sealed, for the database cannot pack an envelope. The mark in front of it begins
+#: no text in UTF-8.
+_WORTH_PACKING_BYTES: Final = 1000
+_PACKED: Final = b"\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class Keyring:
         if self._first is None:
             return f"{LITERAL}{text}" if _LOOKS_SEALED.match(text) else text
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._first.cipher.encrypt(nonce, text.encode(), bound)
+        sealed = nonce + self._first.cipher.encrypt(nonce, _packed(text), bound)
         return f"{SEALED}{self._first.id}:{b64encode(sealed).decode()}"
 
     def decrypt(self, envelope: str, bound: bytes) -> str:
@@ -125,7 +130,7 @@ class Keyring:
             raise ValueError("no key can have this id")
         if key_id not in self._keys:
             raise KeyMissing(key_id)
-        return self._keys[key_id].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound).decode()
+        return _unpacked(self._keys[key_id].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,15 @@ class Place:
 def keyring_of(keys: Iterable[tuple[str, Secret]]) -> Keyring:
     """The keyring of ENCRYPTION_KEYS, which settings have checked: (id, base64 of 32 bytes) pairs, the first writes."""
     return Keyring([(key_id, b64decode(key.reveal())) for key_id, key in keys])
+
+
+def _packed(text: str) -> bytes:
+    data = text.encode()
+    return _PACKED + zlib.compress(data, 1) if len(data) > _WORTH_PACKING_BYTES else data
+
+
+def _unpacked(data: bytes) -> str:
+    return (zlib.decompress(data[1:]) if data.startswith(_PACKED) else data).decode()
 
 
 def _of_256_bits(key: bytes) -> bytes:
