@@ -8,9 +8,10 @@ import msgspec
 from google import genai
 from google.genai import errors, types
 
-from anamnesis.llm.drafts import SCHEMA
+from anamnesis.llm.forms import SHAPES
 from anamnesis.llm.port import (
     Completion,
+    Form,
     ModelBroken,
     ModelBusy,
     ModelFailed,
@@ -19,7 +20,7 @@ from anamnesis.llm.port import (
     Prompt,
     Usage,
 )
-from anamnesis.llm.wire import MOST_TOKENS, SDK_FAULTS, bounded_client, failure_of, unreachable
+from anamnesis.llm.wire import SDK_FAULTS, bounded_client, failure_of, unreachable
 
 _BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _API_VERSION: Final = "v1beta"  # the SDK's default, v1, has no JSON schema for answers
@@ -87,7 +88,7 @@ class Gemini:
             ),
         )
         # The SDK builds its shapes when they are first used; better now than while patients wait.
-        _config("")
+        _config("", Form.TURN)
         _said("")
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
@@ -97,7 +98,7 @@ class Gemini:
                 answer = await self._client.aio.models.generate_content(
                     model=self.model,
                     contents=_said(prompt.user_text),
-                    config=_config(prompt.instructions),
+                    config=_config(prompt.instructions, prompt.form),
                 )
         except (TimeoutError, httpx2.TimeoutException):
             raise ModelTimedOut("timed_out") from None
@@ -113,13 +114,13 @@ class Gemini:
         await self._http.aclose()
 
 
-def _config(instructions: str) -> types.GenerateContentConfig:
+def _config(instructions: str, form: Form) -> types.GenerateContentConfig:
     """What is asked for beside the words. The SDK would go on asking by itself after an answer that breaks off."""
     return types.GenerateContentConfig(
         system_instruction=instructions,
         response_mime_type="application/json",
-        response_json_schema=SCHEMA,
-        max_output_tokens=MOST_TOKENS,
+        response_json_schema=SHAPES[form].schema,
+        max_output_tokens=SHAPES[form].most_tokens,
         candidate_count=1,
         should_return_http_response=True,
         automatic_continuation=False,

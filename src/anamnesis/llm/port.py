@@ -1,6 +1,7 @@
 """A language model as we see it: it words what code decided, or it fails in one of four ways."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
@@ -12,6 +13,13 @@ FIELDS: Final = (
     "onset", "site", "character", "radiation", "timing", "details", "severity", "exacerbating", "relieving",
     "records", "medicines", "allergies", "past_history", "family_history", "social_history",
 )  # fmt: skip
+
+
+class Form(StrEnum):
+    """What a model is asked for: the wording of one turn, or a proposal about a written note."""
+
+    TURN = "turn"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,7 @@ class Prompt:
     is_flagged: bool = False
     hidden: tuple[tuple[str, str], ...] = ()
     mending: str = ""
+    form: Form = Form.TURN
 
     @property
     def user_text(self) -> str:
