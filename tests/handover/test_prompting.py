@@ -49,7 +49,6 @@ def shown():
     return f"{prompt.version}\n\n--- instructions\n{prompt.instructions}\n--- case\n{prompt.case}\n"
 
 
-@pytest.mark.proves("I23")
 def test_the_prompt_is_as_it_was_last_read_by_a_person():
     assert shown() == SNAPSHOT.read_text()
 

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from fault_server import (
@@ -32,7 +33,10 @@ from fault_server import (
 )
 
 from anamnesis.bootstrap import vendor_of
+from anamnesis.llm.forms import SHAPES, read_answer
+from anamnesis.llm.notes import proposal_of
 from anamnesis.llm.port import (
+    Form,
     ModelBroken,
     ModelBusy,
     ModelMisconfigured,
@@ -103,6 +107,18 @@ async def test_the_request_names_the_model_the_schema_and_only_roles_the_api_tak
         assert [each["role"] for each in asked.body["contents"]] == ["user"]
         assert asked.body["generationConfig"]["responseJsonSchema"]["required"] == ["reply", "facts", "reasoning"]
         assert (asked.path, asked.headers["x-goog-api-key"]) == ("/v1beta/models/g-1:generateContent", "k-Q8fj20dj")
+
+
+async def test_a_note_is_asked_for_in_its_own_form_with_more_room(server, model):
+    server.will(good())
+    await model.complete(replace(PROMPT, form=Form.NOTE), deadline_s=2)
+    body = server.calls[0].body
+    if model.vendor == OPENAI:
+        schema, most = body["response_format"]["json_schema"]["schema"], body["max_tokens"]
+    else:
+        schema, most = body["generationConfig"]["responseJsonSchema"], body["generationConfig"]["maxOutputTokens"]
+    assert schema["required"] == ["order", "wordings", "differential"]
+    assert most == SHAPES[Form.NOTE].most_tokens > SHAPES[Form.TURN].most_tokens
 
 
 async def test_what_is_to_be_mended_is_told_after_the_case(server, model):
@@ -351,13 +367,16 @@ async def test_llmock_is_understood_and_its_faults_are_ours(llmock, vendor):
     said = await model.complete(PROMPT, deadline_s=5)
     assert {"reply", "facts", "reasoning"} <= json.loads(said.text).keys()
     assert said.finish_reason == "stop"
+    note = replace(PROMPT, form=Form.NOTE)
+    read = read_answer(note, await model.complete(note, deadline_s=5))
+    assert proposal_of(read.reply)
     llmock.rate_limit(times=1, retry_after=7)
     busy = await failure(model)
     assert isinstance(busy, ModelBusy)
     assert busy.retry_after_s == 7
     llmock.outage(status=503)
     assert isinstance(await failure(model), ModelUnavailable | ModelBusy)
-    assert len(llmock.requests) == 3
+    assert len(llmock.requests) == 4
     await model.aclose()
 
 
@@ -392,7 +411,12 @@ print((time.perf_counter() - started) * 1000, (used() - memory) / 2**20)
 
 
 def test_the_layer_itself_adds_at_most_five_milliseconds_and_a_megabyte():
-    ours = ("anamnesis.kernel.calls", "anamnesis.db.model_calls", "anamnesis.intake.prompting")
+    ours = (
+        "anamnesis.kernel.calls",
+        "anamnesis.db.model_calls",
+        "anamnesis.intake.prompting",
+        "anamnesis.handover.model",
+    )
     command = [sys.executable, "-c", _COST.format(ours=ours)]
     measured = [
         [float(number) for number in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]
