@@ -187,18 +187,30 @@ def test_one_that_does_not_hold_falls_and_fewer_than_three_are_none(change, faul
 
 
 def test_with_too_little_told_the_differential_is_withheld():
+    assert not has_enough(told(*WHOLE_INTAKE[:4])[0])
     ended = replace(RECORD, is_ended_early=True)
-    assert not has_enough(ended)
-    assert not has_enough(replace(RECORD, person=replace(RECORD.person, age=None)))
-    few, messages = told(*WHOLE_INTAKE[:4])
-    assert not has_enough(few)
-    note = draft_sbar(few, rules_version="v7", is_draft=True)
-    found = rework(note, few, messages, Proposal(differential=GOOD), CONDITIONS)
-    assert found.differential == ()
-    assert WITHHELD in [each.text for each in found.note.assessment]
+    nobody = replace(RECORD, person=replace(RECORD.person, age=None))
+    unasked = replace(RECORD, signs_due=("neck_stiffness_of_nobody",))
+    for record in (ended, nobody, unasked):
+        assert not has_enough(record)
+        found = rework(NOTE, record, MESSAGES, Proposal(differential=GOOD), CONDITIONS)
+        assert (found.differential, found.note) == ((), NOTE)
 
 
-# -- whatever is proposed ----------------------------------------------------------------------------------------
+def test_a_quote_of_a_message_that_is_not_there_is_no_ground():
+    others = {name: text for name, text in MESSAGES.items() if name not in {"m4", "m6"}}
+    assert rework(NOTE, RECORD, others, Proposal(differential=GOOD), CONDITIONS).differential == ()
+
+
+def test_what_would_lose_an_item_of_the_rubric_is_left_out():
+    words = sum(len(each.text.split()) for each in LINES.values()) + len(f"{NOTE.footer} {WORDED}".split())
+    full = replace(NOTE, background=(*NOTE.background, Statement("word " * (450 - words))))
+    found = rework(full, RECORD, MESSAGES, Proposal(differential=GOOD), CONDITIONS)
+    assert (found.differential, found.note) == ((), full)
+    longer = Wording(DETAILS, "patient reports it took a day to get bad")
+    assert rework(full, RECORD, MESSAGES, Proposal(wordings=(longer,)), CONDITIONS).note == full
+    shorter = Wording(DETAILS, "took a day to get bad")
+    assert rework(full, RECORD, MESSAGES, Proposal(wordings=(shorter,)), CONDITIONS).reworded == 1
 
 
 def test_a_quote_takes_the_denial_and_the_doubt_of_its_evidence_with_it():

@@ -142,33 +142,30 @@ def rework(
 
     messages are the patient's words by message id; conditions are the only names an illness may have.
     """
-    lines, dropped = numbered(note), list[str]()
-    best, reworded = note, 0
+    lines, dropped, reworded = numbered(note), list[str](), 0
+    met = _met(note, record, messages)
+    best = replace(note, footer=f"{note.footer} {WORDED}")
     for wording in proposal.wordings:
         better = _with_wording(best, lines, wording)
-        if better is None or not _is_as_good(better, best, record, messages):
+        if better is None or not met <= _met(better, record, messages):
             dropped.append("wording")
         else:
             best, reworded = better, reworded + (better != best)
     ordered = replace(best, background=_in_order(best.background, proposal.order))
-    best = ordered if _is_as_good(ordered, best, record, messages) else best
+    best = ordered if met <= _met(ordered, record, messages) else best
     held, faults = _differential(proposal.differential, lines, messages, conditions)
-    dropped += faults
-    if held and has_enough(record):
-        proposing = _with_differential(best, held)
-        is_fine = _is_as_good(proposing, best, record, messages)
-        best, held = (proposing, held) if is_fine else (best, ())
+    proposing = _with_differential(best, held)
+    if has_enough(record) and met <= _met(proposing, record, messages):
+        best = proposing
     else:
         held = ()
-    if best != note:
-        best = replace(best, footer=f"{note.footer} {WORDED}")
-    return Reworked(best, held, reworded, tuple(dropped))
+    is_changed = (best.background, best.assessment) != (note.background, note.assessment)
+    return Reworked(best if is_changed else note, held, reworded, (*dropped, *faults))
 
 
-def _is_as_good(new: Sbar, old: Sbar, record: ClinicalRecord, messages: Mapping[str, str]) -> bool:
-    """Whether every item of the rubric the old note meets is met by the new one."""
-    pairs = zip(score(new, record, messages), score(old, record, messages), strict=True)
-    return all(mine.is_met or not before.is_met for mine, before in pairs)
+def _met(note: Sbar, record: ClinicalRecord, messages: Mapping[str, str]) -> frozenset[int]:
+    """The items of the rubric this note meets."""
+    return frozenset(item.number for item in score(note, record, messages) if item.is_met)
 
 
 # -- words and order ---------------------------------------------------------------------------------------------
@@ -275,6 +272,8 @@ def _source(quote: str, statement: Statement, messages: Mapping[str, str]) -> st
 
 
 def _with_differential(note: Sbar, held: Sequence[Considered]) -> Sbar:
+    if not held:
+        return note
     names = "; ".join(each.name for each in held)
     evidence = tuple(dict.fromkeys(ground.evidence for each in held for ground in each.supports))
     proposed = Statement(f"{PROPOSED}{names}.", evidence)
