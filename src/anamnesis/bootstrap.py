@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -79,6 +80,7 @@ from anamnesis.kernel.procedures import Allow, Bound, Registry, Request
 from anamnesis.kernel.trail import following, job_trail
 from anamnesis.llm.port import ChatModel, Prompt, Vendor
 from anamnesis.llm.scripted import ScriptedModel
+from anamnesis.messaging.actions import remind
 from anamnesis.messaging.api import Messaging
 from anamnesis.messaging.api import procedures as messaging_procedures
 from anamnesis.messaging.model import Heard
@@ -87,7 +89,15 @@ from anamnesis.notifications.api import Notifications
 from anamnesis.notifications.api import procedures as notification_procedures
 from anamnesis.notifications.store import PostgresNotificationStore
 from anamnesis.pictures.redrawing import Redrawer
+from anamnesis.rights.actions import Rights
+from anamnesis.rights.api import procedures as rights_procedures
+from anamnesis.rights.store import PostgresRightsStore
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
+from anamnesis.settings.reading import is_not_public
+from anamnesis.webhooks.actions import Hooks
+from anamnesis.webhooks.model import EventKind, Target
+from anamnesis.webhooks.sending import SignedSender
+from anamnesis.webhooks.store import PostgresHookStore
 from anamnesis.workers.loop import Run, Worker
 
 if TYPE_CHECKING:
@@ -107,6 +117,7 @@ _NAMES: Final = tuple(
         emergency_procedures,
         notification_procedures,
         administration_procedures,
+        rights_procedures,
     )
     for procedure in procedures
 )
@@ -135,6 +146,9 @@ class App:
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     filing: Filing
+    rights: Rights
+    hook_store: PostgresHookStore
+    message_store: PostgresMessageStore
     observe: Observe
     health: Health
     webhook: ASGIApp
@@ -228,11 +242,14 @@ class App:
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
-        """Drop what is too old to be counted, sent again or looked at. Raises Unavailable."""
+        """Drop what is too old to be counted, sent again or looked at; remind of what waits. Raises Unavailable."""
         await self.care_store.forget_spent()
         await self.care_store.forget_events()
         await purge_finished_jobs(self.database)
         await self.filing.sweep()
+        await self.rights.sweep()
+        await self.hook_store.forget_old()
+        await remind(store=self.message_store)
 
     async def _keep_forgetting(self) -> None:
         """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
@@ -314,9 +331,10 @@ def build(
 
     registry = Registry(database.keep_line)
     registry.add(care_procedures, Care(care_store, clock, origin))
+    message_store = PostgresMessageStore(database, tells_others=bool(settings.webhooks.targets))
     registry.add(
         messaging_procedures,
-        Messaging(PostgresMessageStore(database), bus, hear),
+        Messaging(message_store, bus, hear),
     )
     filing = _filing(settings, database, clock)
     registry.add(file_procedures, filing)
@@ -331,6 +349,8 @@ def build(
     registry.add(emergency_procedures, handover)
     registry.add(notification_procedures, Notifications(PostgresNotificationStore(database), care_store, bus))
     registry.add(administration_procedures, Administration(PostgresAdministrationStore(database)))
+    rights = Rights(PostgresRightsStore(database), care_store, filing.blobs, settings.retention_days)
+    registry.add(rights_procedures, rights)
     add_unported(registry)
     keys, secret = keys or _keys(settings), settings.identity.webhook_secret
     expected = Expected(issuer or settings.identity.issuer or origin, frozenset({origin}))
@@ -339,17 +359,8 @@ def build(
     async def turn(job: Job) -> None:
         await intake_actions.take_turn(job, store=intake_store, interviewer=interviewer)
 
-    async def announce(job: Job) -> None:
-        await announce_handover(job.subject, store=handover_store)
-
-    async def alert(job: Job) -> None:
-        await alert_clinician(job.subject, store=handover_store)
-
-    handlers: dict[JobKind, Run] = {
-        JobKind.TAKE_TURN: turn,
-        JobKind.ANNOUNCE_HANDOVER: announce,
-        JobKind.ALERT_CLINICIAN: alert,
-    }
+    hook_store = PostgresHookStore(database)
+    handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, _hooks(settings, hook_store))}
     if relay is None:
         handlers[JobKind.WORD_NOTE] = _leave_note
     worker = Worker(database, {kind: _accounted(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
@@ -375,6 +386,9 @@ def build(
         book=book,
         intake_store=intake_store,
         filing=filing,
+        rights=rights,
+        hook_store=hook_store,
+        message_store=message_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
             {**database_probes(database), **others},
@@ -435,7 +449,7 @@ def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filin
     key = secrets.token_bytes(32) if secret is None else key_from(secret.reveal())
     return Filing(
         PostgresFileStore(database),
-        _blobs(settings),
+        blobs_of(settings),
         Redrawer(most_pixels=files.image_megapixels * 1_000_000),
         Links(key, settings.public_origin),
         Caps(image_bytes=files.image_mb << 20, pdf_bytes=files.pdf_mb << 20),
@@ -443,7 +457,38 @@ def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filin
     )
 
 
-def _blobs(settings: Settings) -> Blobs:
+def _telling(store: PostgresHandoverStore, hooks: Hooks) -> dict[JobKind, Run]:
+    """The jobs that tell somebody: the doctor of a case first, then the operator's other systems."""
+
+    async def announce(job: Job) -> None:
+        await announce_handover(job.subject, store=store)
+        await hooks.leave(job, EventKind.INTAKE_READY)
+
+    async def alert(job: Job) -> None:
+        await alert_clinician(job.subject, store=store)
+        await hooks.leave(job, EventKind.INTAKE_EMERGENCY)
+
+    return {
+        JobKind.ANNOUNCE_HANDOVER: announce,
+        JobKind.ALERT_CLINICIAN: alert,
+        JobKind.DELIVER_WEBHOOK: hooks.deliver,
+    }
+
+
+def _hooks(settings: Settings, store: PostgresHookStore) -> Hooks:
+    told = settings.webhooks
+    if told.secret is None:
+        return Hooks(store, SignedSender(""))
+    # In development a receiver may be on this machine, when the operator has written its address out.
+    targets = [
+        Target(url, may_be_private=not settings.is_production and is_not_public(urlsplit(url).hostname or ""))
+        for url in told.targets
+    ]
+    return Hooks(store, SignedSender(told.secret.reveal(), is_https_only=settings.is_production), targets)
+
+
+def blobs_of(settings: Settings) -> Blobs:
+    """Where the bytes of files are."""
     bucket = settings.files.bucket
     if bucket is None:
         return DiskBlobs(Path(settings.files.folder).absolute())

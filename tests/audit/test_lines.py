@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from anamnesis.db.auditing import write_due
 from anamnesis.db.postgres import Database
 from anamnesis.edge.calling import Caller
 from anamnesis.kernel import health_data
@@ -250,3 +251,15 @@ async def test_a_change_that_tells_more_takes_the_place_of_the_calls_own_line(ap
     assert line["action"] == "intake_session_name_updated"
     assert line["patient_ids"]
     assert json.loads(line["metadata"]) == {}
+
+
+async def test_a_reading_call_does_not_wait_for_the_disk_and_a_changing_one_does(app):
+    kept_as = {}
+    for is_reading in (True, False):
+        trail = Trail("test.call", is_reading=is_reading, is_due=True)
+        with following(trail):
+            async with app.database.transaction() as connection:
+                await connection.execute("SET LOCAL synchronous_commit = on")
+                await write_due(connection)
+                kept_as[is_reading] = await connection.fetchval("SHOW synchronous_commit")
+    assert kept_as == {True: "off", False: "on"}

@@ -168,6 +168,7 @@ ROWS = {
     "patient.updateProfile": Row("any", "as a patient"),
     "patient.createProfile": Row("any", "has no patient profile"),
     "patient.hasProfile": Row("any"),
+    "patient.requestErasure": Row("any", "as a patient"),
     "doctor.createProfile": Row("any", "has no doctor profile"),
     "doctor.hasProfile": Row("any"),
     "doctor.getMyProfile": Row("doctor", "has a doctor profile"),

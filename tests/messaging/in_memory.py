@@ -40,6 +40,7 @@ class InMemoryMessageStore:
             "key": (sender_id, draft.client_message_id),
             "is_read": False,
             "read_at": None,
+            "delivered_at": None,
             "created_at": datetime.now(UTC),
         }
         self.messages.append(kept)
@@ -61,8 +62,20 @@ class InMemoryMessageStore:
             if each["connection_id"] == connection_id and each["sender_id"] != reader.user_id and not each["is_read"]
         ]
         for each in unread:
-            each.update(is_read=True, read_at=datetime.now(UTC))
+            now = datetime.now(UTC)
+            each.update(is_read=True, read_at=now, delivered_at=each["delivered_at"] or now)
         return len(unread)
+
+    async def delivered(self, connection_id, reader, seq):
+        waiting = [
+            each
+            for each in self.messages
+            if each["connection_id"] == connection_id and each["sender_id"] != reader.user_id
+            and each["seq"] <= seq and each["delivered_at"] is None and not each["is_read"]
+        ]  # fmt: skip
+        for each in waiting:
+            each.update(delivered_at=datetime.now(UTC))
+        return len(waiting)
 
     async def unread(self, reader):
         doctor_id = reader.doctor_id if reader.doctor_is_verified else None

@@ -1,12 +1,13 @@
 """The list of conversations, and one of them live."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.kernel.javascript import UNDEFINED
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
+from build import WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
 
 
 @pytest.fixture
@@ -142,3 +143,120 @@ async def test_an_unread_emergency_leads_the_inbox_even_of_a_reviewed_case_until
 async def inbox(doctor):
     cases = (await doctor.call("handover.getInbox"))["cases"]
     return [(str(case["sessionId"]), case["colour"]) for case in cases]
+
+
+# -- sent, delivered, read ---------------------------------------------------------------------------------------
+
+
+async def seen_by(app, connection_id, who):
+    page = await caller(app, who).call("message.getConversation", connectionId=connection_id)
+    return [(bool(each["deliveredAt"]), each["isRead"]) for each in page["messages"]]
+
+
+async def test_a_message_is_sent_then_delivered_then_read(app, connection_id):
+    sent = await say(app, connection_id, "hello")
+    assert (sent["message"]["deliveredAt"], sent["message"]["isRead"]) == (None, False)
+    assert await seen_by(app, connection_id, "patient") == [(False, False)]  # one's own looking delivers nothing
+    await seen_by(app, connection_id, "doctor")
+    assert await seen_by(app, connection_id, "patient") == [(True, False)]
+    first = await caller(app, "patient").call("message.getConversation", connectionId=connection_id)
+    await caller(app, "doctor").call("message.markAsRead", connectionId=connection_id)
+    second = await caller(app, "patient").call("message.getConversation", connectionId=connection_id)
+    delivered, read = second["messages"][0]["deliveredAt"], second["messages"][0]["readAt"]
+    assert first["messages"][0]["deliveredAt"] == delivered < read
+
+
+async def test_what_was_never_fetched_and_was_marked_is_delivered_when_it_was_read(app, connection_id):
+    await say(app, connection_id, "hello")
+    await caller(app, "doctor").call("message.markAsRead", connectionId=connection_id)
+    page = await caller(app, "patient").call("message.getConversation", connectionId=connection_id)
+    (message,) = page["messages"]
+    assert message["deliveredAt"] == message["readAt"]
+
+
+async def test_an_older_page_delivers_no_younger_message(app, connection_id):
+    for words in ("1", "2", "3"):
+        await say(app, connection_id, words)
+    doctor = caller(app, "doctor")
+    newest = await doctor.call("message.getConversation", connectionId=connection_id, limit=1)
+    await say(app, connection_id, "4")
+    await doctor.call("message.getConversation", connectionId=connection_id, limit=1, cursor=newest["nextCursor"])
+    assert [each for each, _ in await seen_by(app, connection_id, "patient")] == [True, True, True, False]
+
+
+async def test_a_stream_delivers_and_its_sender_is_told(app, connection_id):
+    sender = await caller(app, "patient").call("message.onConversation", connectionId=connection_id)
+    told = asyncio.ensure_future(anext(sender))
+    await asyncio.sleep(0.2)
+    receiver = await caller(app, "doctor").call("message.onConversation", connectionId=connection_id)
+    coming = asyncio.ensure_future(anext(receiver))
+    await asyncio.sleep(0.2)
+    await say(app, connection_id, "hello")
+    assert (await asyncio.wait_for(told, 5)).value.kind == "message"
+    assert (await asyncio.wait_for(coming, 5)).value.message.content == "hello"
+    event = (await asyncio.wait_for(anext(sender), 5)).value
+    assert (event.kind, event.delivered_at is not None) == ("delivered", True)
+    await sender.aclose()
+    await receiver.aclose()
+
+
+async def test_the_page_says_how_far_ones_own_message_has_come(app, connection_id):
+    session_id = str((await caller(app, "patient").call("intake.create", connectionId=connection_id))["id"])
+    await say(app, connection_id, "hello doctor")
+    _, _, page = await http(app.asgi(), "GET", f"/s/{session_id}", who="patient")
+    assert '<span class="at state">sent</span>' in page
+    await seen_by(app, connection_id, "doctor")
+    _, _, page = await http(app.asgi(), "GET", f"/s/{session_id}", who="patient")
+    assert '<span class="at state">delivered</span>' in page
+    await http(app.asgi(), "GET", f"/doctor/case/{session_id}", who="doctor")
+    _, _, page = await http(app.asgi(), "GET", f"/s/{session_id}", who="patient")
+    assert '<span class="at state">read</span>' in page
+
+
+# -- reminders ---------------------------------------------------------------------------------------------------
+
+WAITED = "UPDATE direct_messages SET created_at = clock_timestamp() - $1::interval"
+REMINDERS = (
+    "SELECT user_id, is_read, title || message || data::text AS words FROM notifications"
+    " WHERE data->>'action' = 'reminder'"
+)
+
+
+async def test_who_leaves_messages_unread_is_reminded_once_a_day_without_their_words(app, connection_id, owner):
+    for words in ("CANARY-one", "CANARY-two"):
+        await say(app, connection_id, words)
+    await app.forget_spent()
+    assert await owner.fetch(REMINDERS) == []  # nobody has waited long yet
+    await owner.execute(WAITED, timedelta(hours=5))
+    await asyncio.gather(*(app.forget_spent() for _ in range(4)))
+    await app.forget_spent()
+    (reminder,) = await owner.fetch(REMINDERS)
+    assert reminder["user_id"] == await owner.fetchval("SELECT user_id FROM doctors")
+    assert "CANARY" not in reminder["words"]
+    await owner.execute("UPDATE message_reminders SET reminded_at = clock_timestamp() - interval '25 hours'")
+    await app.forget_spent()
+    assert len(await owner.fetch(REMINDERS)) == 2
+
+
+@pytest.mark.parametrize("why", ["read", "disconnected", "a week old", "account closed", "doctor not verified"])
+async def test_nobody_is_reminded_of_what_is_no_longer_theirs_to_read(app, connection_id, owner, why):
+    await say(app, connection_id, "hello")
+    await owner.execute(WAITED, timedelta(days=8) if why == "a week old" else timedelta(hours=5))
+    if why == "read":
+        await caller(app, "doctor").call("message.markAsRead", connectionId=connection_id)
+    if why == "disconnected":
+        await caller(app, "patient").call("connection.disconnect", connectionId=connection_id)
+    if why == "account closed":
+        await owner.execute("UPDATE users SET is_active = false WHERE primary_role = 'doctor'")
+    if why == "doctor not verified":
+        await owner.execute("UPDATE doctors SET verification_status = 'rejected'")
+    await app.forget_spent()
+    assert await owner.fetch(REMINDERS) == []
+
+
+async def test_reading_clears_the_reminder(app, connection_id, owner):
+    await say(app, connection_id, "hello")
+    await owner.execute(WAITED, timedelta(hours=5))
+    await app.forget_spent()
+    await caller(app, "doctor").call("message.markAsRead", connectionId=connection_id)
+    assert [row["is_read"] for row in await owner.fetch(REMINDERS)] == [True]

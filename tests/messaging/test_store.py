@@ -316,7 +316,7 @@ async def test_every_statement_has_its_index(owner, name):
         "_CONVERSATIONS": (one, two, three),
         "_MARK": (one, two, "anamnesis"),
         "_SEEN": (one, two, three),
-        "_SEND": (one, two, "words", three, two, "patient", "anamnesis", three, 0),
+        "_SEND": (one, two, "words", three, two, "patient", "anamnesis", three, 0, True),
     }[name]
     await owner.execute("SET enable_seqscan = off")
     rows = await owner.fetch(f"EXPLAIN {getattr(statements, name)}", *arguments)

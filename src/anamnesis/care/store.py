@@ -328,9 +328,8 @@ class PostgresCareStore:
         return dict(await self.database.fetchrow(_USER, user_id) or {})
 
     async def update_user(self, actor: Person, changes: Mapping[str, str]) -> Row:
-        """Change names or picture, audited with before and after."""
+        """Change names or picture, audited by the fields' names: the trail outlives a person's erasure."""
         async with self.database.transaction() as connection:
-            before = dict(await connection.fetchrow(_USER, actor.user_id) or {})
             await connection.execute(
                 "UPDATE users SET first_name = coalesce($2, first_name), last_name = coalesce($3, last_name),"
                 " image_url = coalesce($4, image_url), updated_at = clock_timestamp() WHERE id = $1",
@@ -339,8 +338,7 @@ class PostgresCareStore:
                 changes.get("last_name"),
                 changes.get("image_url"),
             )
-            metadata = {"previousValue": {name: before[name] for name in changes}, "newValue": dict(changes)}
-            await audit(connection, actor, "user_updated", "user", actor.user_id, metadata)
+            await audit(connection, actor, "user_updated", "user", actor.user_id, {"fields": sorted(changes)})
             return dict(await connection.fetchrow(_USER, actor.user_id) or {})
 
     async def give_consent(self, actor: Person, purpose: str, version: str) -> list[Row]:

@@ -16,11 +16,16 @@ COMMANDS: Final[dict[str, str]] = {
     "work": "work",
     "migrate": "migrate",
     "import-legacy": "import_legacy",
+    "export": "export",
+    "erase": "erase",
+    "hold": "hold",
+    "webhooks": "webhooks",
     "check": "check",
     "triage": "triage",
     "eval": "eval",
     "content": "content",
     "api": "api",
+    "types": "types",
     "audit": "audit",
 }
 

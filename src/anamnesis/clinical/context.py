@@ -20,7 +20,7 @@ _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
 _LONGEST_SENTENCE: Final = 90
-_LEAD_IN: Final = 6  # tokens of a "last year," that speaks for the clause after it
+_LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
 _JOINING: Final = frozenset({"and", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
 _DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "explained")
 _ADDING: Final = frozenset({"and", "with"})
@@ -45,6 +45,10 @@ _OF_PEOPLE: Final = frozenset(
         "face",
     ]
 )
+#: "She denies …" speaks of all that follows in its sentence, however each item begins.
+_DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
+_SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
+_GOES_ON_TODAY: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
 _RECENT: Final = frozenset({"yesterday", "last", "since"})
 _THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
 
@@ -82,6 +86,7 @@ class Scene:
         self._negations = self._cues.covers["negation"] - self._quiet
         self._short_negations = self._cues.covers["negation_short"] - self._quiet
         self._walls = self._negation_walls()
+        self._denying = [place for place in sorted(self._negations) if read.words[place] in _DENIES]
 
     # -- parts of the message --------------------------------------------------------------------------------
 
@@ -124,7 +129,10 @@ class Scene:
         span = mention.first, mention.last
         if span not in self._denied:
             self._denied[span] = self._has_denial and (
-                self._is_negated_before(mention) or self._is_answered_no(mention) or self._is_mistaken(mention)
+                self._is_negated_before(mention)
+                or self._is_on_a_denied_list(mention)
+                or self._is_answered_no(mention)
+                or self._is_mistaken(mention)
             )
         return self._denied[span]
 
@@ -175,6 +183,17 @@ class Scene:
                 return False
             listed = listed or words[place] in _LISTING
             joined += words[place] in _ADDING
+        return False
+
+    def _is_on_a_denied_list(self, mention: Match) -> bool:
+        """Whether "denies" stands before it in its sentence, with no contrast and no new subject between."""
+        contrasts = self._cues.covers["terminator"] - self._quiet
+        for place in self._denying:
+            between = range(place + 1, mention.first)
+            if len(between) > _LIST_REACH or self._sentence[place] != self._sentence[mention.first]:
+                continue
+            if contrasts.isdisjoint(between) and _SUBJECTS.isdisjoint(self._read.words[place + 1 : mention.first]):
+                return place < mention.first
         return False
 
     def _negation_walls(self) -> frozenset[int]:
@@ -288,13 +307,24 @@ class Scene:
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
         segment = self._segment[mention.first]
-        owners = [each for each in self._by_segment[segment]["animal"] if each.first <= mention.first]
-        if not owners:
+        owners = [
+            each for each in self._by_sentence[self._sentence[mention.first]]["animal"] if each.first <= mention.first
+        ]
+        if not owners or self._has_person_between(owners[-1], mention):
             return False
         last = min(mention.last + 3, self._bounds[segment][1] + 1)
         pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
         inside = self._read.words[owners[-1].last + 1 : pause]
         return not (_FIRST_PERSON | _OF_PEOPLE) & set(inside)
+
+    def _has_person_between(self, owner: Match, mention: Match) -> bool:
+        """Whether a clause between an animal's and the mention's, or this one, speaks of a person."""
+        segment = self._segment[mention.first]
+        if self._segment[owner.first] == segment:
+            return False
+        words = set(self._read.words[owner.last + 1 : mention.last + 1])
+        people = {self._read.words[each.first] for each in self._cues.spans.get("relation", ())}
+        return bool((_FIRST_PERSON | _OF_PEOPLE | _THIRD_PERSON - {"it", "its"} | people | {"baby"}) & words)
 
     def _relation_before(self, mention: Match) -> Match | None:
         """The last person named before the mention in its sentence, unless the speaker comes between."""
@@ -382,9 +412,18 @@ class Scene:
         if self._in_segment("past", segment):
             return True
         before = segment - 1
-        if before not in self._bounds or not self._is_lead_in(before, segment):
+        if before not in self._bounds:
+            return False
+        if not (self._is_lead_in(before, segment) or self._is_told_on(before, segment)):
             return False
         return bool(self._in_segment("past", before)) and not self._in_segment("reopening", before)
+
+    def _is_told_on(self, before: int, segment: int) -> bool:
+        """Whether a clause goes on with what was told before it: "in 2021 I had fits and the pressure went to 180"."""
+        first, last = self._bounds[segment]
+        words = self._read.words
+        same = self._sentence[self._bounds[before][0]] == self._sentence[first]
+        return same and words[first - 1] == "and" and _GOES_ON_TODAY.isdisjoint(words[first : last + 1])
 
     def _is_lead_in(self, before: int, segment: int) -> bool:
         """Whether a short clause like "last year," speaks for the one after it."""

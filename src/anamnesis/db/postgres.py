@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
-from anamnesis.db.auditing import WRITE, carrying, write_due
+from anamnesis.db.auditing import carrying, write_due, written_by
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.trail import Trail, concerns, kept
 
@@ -157,7 +157,7 @@ class Database:
     async def keep_line(self, trail: Trail) -> None:
         """Write the audit line of a call that ends without one. Raises Unavailable."""
         trail.is_written = True
-        await self.execute(WRITE, trail.line())
+        await self.execute(written_by(trail), trail.line())
 
     async def retrying(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Run work in a transaction, again if it lost a race with another one, at most three times in all.

@@ -22,7 +22,7 @@ _REF: Final = "#/components/schemas/{model}"
 def openapi_document(registry: Registry) -> Json:
     """The whole document: paths in the registry's order, one operation for each procedure by its name."""
     procedures = [bound.procedure for bound in registry]
-    schemas, components = _schemas(procedures)
+    schemas, components = described(procedures)
     paths: dict[str, Json] = {}
     for procedure in procedures:
         rest = route_of(procedure)
@@ -135,7 +135,7 @@ def _may_be_undefined(schema: Any) -> bool:
     return "schema" in schema and isinstance(schema["schema"], dict) and _may_be_undefined(schema["schema"])
 
 
-def _schemas(procedures: Iterable[Procedure]) -> tuple[dict[str, Json], dict[str, Json]]:
+def described(procedures: Iterable[Procedure]) -> tuple[dict[str, Json], dict[str, Json]]:
     """Schemas by ``<procedure> input`` and ``<procedure> output``, and the named ones they refer to."""
     wanted: list[tuple[str, _Mode, TypeAdapter[Any]]] = []
     for procedure in procedures:
@@ -154,7 +154,7 @@ def query_kinds(procedure: Procedure) -> dict[str, str]:
     """The JSON type of each field of the procedure's input; a list's is ``array`` and its members'."""
     if procedure.input is None:
         return {}
-    schemas, components = _schemas([procedure])
+    schemas, components = described([procedure])
     schema = _resolved(schemas[f"{procedure.name} input"], components)
     return {name: _kind(each) for name, each in schema.get("properties", {}).items()}
 

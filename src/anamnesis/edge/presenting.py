@@ -89,6 +89,7 @@ def _bubble(message: Wire, *, doctor: str, patient: str) -> dict[str, object]:
         "text": message["text"],
         "at": message["timestamp"],
         "images": [_picture(url) for url in message.get("images") or () if "/files/" in url],
+        "state": "",
     }
 
 
@@ -120,9 +121,15 @@ def direct_messages(messages: Iterable[Wire], *, viewer_id: object, viewer: str,
             "text": message["content"],
             "at": message["createdAt"],
             "images": [],
+            "state": _state(message) if message["senderId"] == viewer_id else "",
         }
         for message in messages
     ]
+
+
+def _state(message: Wire) -> str:
+    """How far the reader's own message has come."""
+    return "read" if message["isRead"] else "delivered" if message["deliveredAt"] else "sent"
 
 
 def merged(*conversations: list[dict[str, object]]) -> list[dict[str, object]]:

@@ -71,7 +71,8 @@ async def enter(
             arguments = (context, await given if inspect.isawaitable(given) else given)
         _refuse_too_many(bound, actor, arguments)
         result = procedure.handler(*arguments)
-        trail = trail_of(procedure.name, actor, request.request_id, arguments[-1])
+        is_reading = procedure.kind is not Kind.MUTATION
+        trail = trail_of(procedure.name, actor, request.request_id, arguments[-1], is_reading=is_reading)
         if procedure.kind is Kind.SUBSCRIPTION:
             return watch.values(_accounted(result, trail, bound))
         with following(trail):

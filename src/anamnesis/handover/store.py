@@ -80,6 +80,8 @@ UPDATE intake_sessions SET record = $3, acuity = $4, lowered_at = clock_timestam
        lowered_reason = $6, version = version + 1, updated_at = clock_timestamp()
 WHERE id = $1 AND version = $2 AND archived_at IS NULL"""
 
+_LOWERED: Final = "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, $3)"
+
 _LATEST_CHANGED: Final = """
 SELECT id, clinical_handover FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
@@ -187,7 +189,9 @@ class PostgresHandoverStore:
             )
             if str(done) != "UPDATE 1":
                 return False
-            told = {"from": was.name.lower(), "to": record.acuity.name.lower(), "reason": reason}
+            # The reason is a doctor's words about a patient: it stands with the case and is erased with it.
+            await connection.execute(_LOWERED, session_id, actor.user_id, reason)
+            told = {"from": was.name.lower(), "to": record.acuity.name.lower()}
             await audit(connection, actor, "urgency_lowered", "intake_session", session_id, told)
             await notify(connection, f"inbox:{await connection.fetchval(_DOCTOR, session_id)}")
             return True

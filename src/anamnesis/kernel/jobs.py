@@ -13,6 +13,7 @@ class JobKind(StrEnum):
     ANNOUNCE_HANDOVER = "announce_handover"
     WORD_NOTE = "word_note"
     NOTIFY_MESSAGE = "notify_message"
+    DELIVER_WEBHOOK = "deliver_webhook"
 
 
 @dataclass(frozen=True, slots=True)

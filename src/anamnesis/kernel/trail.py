@@ -31,7 +31,8 @@ Line = Mapping[str, object]
 class Trail:
     """One call. is_due: its line can be written; is_written: it is, or will be with what is being done.
 
-    A quiet one owes no line of its own, because it touches no health data; what it changes may still be told.
+    A quiet one owes no line of its own, because it touches no health data; what it changes may still be told. A reading
+    one changes nothing else, so its line need not wait for the disk.
     """
 
     procedure: str
@@ -44,6 +45,7 @@ class Trail:
     patients: set[UUID] = field(default_factory=set)
     purpose: str | None = None
     is_quiet: bool = False
+    is_reading: bool = False
     is_due: bool = False
     is_written: bool = False
 
@@ -84,10 +86,13 @@ class Trail:
 _PRESENT: Final[ContextVar[Trail | None]] = ContextVar("trail", default=None)
 
 
-def trail_of(procedure: str, actor: Actor, request_id: str, given: object = None) -> Trail:
+def trail_of(procedure: str, actor: Actor, request_id: str, given: object = None, *, is_reading: bool = False) -> Trail:
     """The trail of a call."""
     kind, subject = _subject(procedure, given)
-    trail = Trail(procedure, request_id=request_id, kind=kind, subject=subject, is_quiet=procedure in WITHOUT)
+    is_quiet = procedure in WITHOUT
+    trail = Trail(
+        procedure, request_id=request_id, kind=kind, subject=subject, is_quiet=is_quiet, is_reading=is_reading
+    )
     if isinstance(actor, Person):
         trail.user_id, trail.role = actor.user_id, actor.primary_role.value
         trail.own_patient_id = actor.patient_id

@@ -6,6 +6,7 @@ Every row is read and mapped in every run; what is here as it should be costs a 
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ _REFERENCES: Final[Mapping[str, Mapping[str, str]]] = {
     "audit_logs": {"user_id": "users"},
 }
 _LONGEST_INT: Final = 4000
+_IDS: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OPEN: Final = ("not_started", "in_progress")
 #: A row the database refuses is reported; trouble with the connection ends the run.
 _REFUSALS: Final = (
@@ -61,10 +63,12 @@ class Import:
     target: Target
     tallies: list[Tally] = field(default_factory=list)
     _open: set[str] = field(default_factory=set)
+    _erased: frozenset[str] = frozenset()
 
     async def run(self) -> list[Tally]:
         """Take over every table; what we do not model is copied whole."""
         tables = await self.source.tables()
+        self._erased = await self.target.erased()
         for table in (*READ, *(name for name in tables if name not in READ)):
             tally = Tally(table)
             self.tallies.append(tally)
@@ -79,20 +83,27 @@ class Import:
 
     async def _copy(self, tally: Tally) -> None:
         columns, seen = await self.source.primary_key(tally.table), Counter[str]()
-        async for page in self.source.pages(tally.table):
+        async for found in self.source.pages(tally.table):
+            page = self._allowed(tally, found)
             rows = {_whole_key(text, columns, seen): text for text in page}
             async with self.target.connection.transaction():
                 tally.written += await self.target.keep_whole(tally.table, rows)
-            tally.read += len(page)
+            tally.read += len(found)
             tally.kept_aside += len(rows)
             here = await self.target.whole(tally.table, list(rows))
             for key, text in rows.items():
                 tally.compare(_digest(text), _digest(here[key]) if key in here else None)
 
+    def _allowed(self, tally: Tally, page: Sequence[str]) -> list[str]:
+        """The rows that name nobody who was erased here; the others are left out, and counted."""
+        rows = [text for text in page if self._erased.isdisjoint(_IDS.findall(text))] if self._erased else list(page)
+        tally.left_out += len(page) - len(rows)
+        return rows
+
     async def _model(self, tally: Tally) -> None:
         async for page in self.source.pages(tally.table):
-            rows = [_decoded(text) for text in page]
-            tally.read += len(rows)
+            rows = [_decoded(text) for text in self._allowed(tally, page)]
+            tally.read += len(page)
             await self._page(tally, rows)
 
     async def _page(self, tally: Tally, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -101,6 +101,10 @@ class Target:
         rows = await self.connection.fetch(_LEDGER, table, keys)
         return {row["source_key"]: Entry(row["our_table"], row["our_key"], row["fingerprint"]) for row in rows}
 
+    async def erased(self) -> frozenset[str]:
+        """Whose data must not come back: ids of people, connections and interviews that were erased here."""
+        return frozenset(row["id"] for row in await self.connection.fetch("SELECT id::text FROM erased_ids"))
+
     async def note(self, table: str, entries: Mapping[str, Entry]) -> None:
         """Let the ledger know."""
         if entries:

@@ -1,6 +1,7 @@
 """What two people do with each other's words: send, read, mark as read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,10 @@ from anamnesis.messaging.ports import MessageStore, Row
 
 #: More may be asked for and is not given: a client of the replaced system asks for up to 100 and gets 50.
 MOST_AT_ONCE: Final = 50
+#: Who has not looked in four hours is reminded, once a day for each conversation, for a week.
+REMIND_AFTER: Final = timedelta(hours=4)
+REMIND_EVERY: Final = timedelta(days=1)
+REMIND_WITHIN: Final = timedelta(days=7)
 
 
 async def send(
@@ -40,7 +45,20 @@ async def read(
 ) -> tuple[list[Row], str | None]:
     """One page of a conversation. Raises NotFound, NotPermitted, and BadInput for a foreign cursor."""
     access_connection(reader, await store.link(connection_id), writing=False)
-    return await store.page(connection_id, limit=min(limit, MOST_AT_ONCE), cursor=cursor)
+    rows, following = await store.page(connection_id, limit=min(limit, MOST_AT_ONCE), cursor=cursor)
+    await _deliver(reader, connection_id, rows, store=store)
+    return rows, following
+
+
+async def _deliver(reader: Person, connection_id: UUID, rows: Sequence[Row], *, store: MessageStore) -> None:
+    """Note that these have reached their reader; costs nothing when that is known already."""
+    reached = [
+        row["seq"]
+        for row in rows
+        if row["sender_id"] != reader.user_id and row["delivered_at"] is None and not row["is_read"]
+    ]
+    if reached:
+        await store.delivered(connection_id, reader, max(reached))
 
 
 async def mark_as_read(reader: Person, connection_id: UUID, *, store: MessageStore) -> int:
@@ -58,4 +76,11 @@ async def news(reader: Person, connection_id: UUID, after: int, *, store: Messag
     state = await store.state(connection_id, reader)
     if not state["is_active"]:
         raise NotPermitted("This account has been deactivated.")
-    return (await store.after(connection_id, after) if state["last"] > after else []), state
+    rows = await store.after(connection_id, after) if state["last"] > after else []
+    await _deliver(reader, connection_id, rows, store=store)
+    return rows, state
+
+
+async def remind(*, store: MessageStore) -> int:
+    """Remind whoever has left a message unread for too long, without a word of it; answers how many were reminded."""
+    return await store.remind(after=REMIND_AFTER, period=REMIND_EVERY, forgotten=REMIND_WITHIN)

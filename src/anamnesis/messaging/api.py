@@ -32,7 +32,10 @@ procedures = Procedures()
 
 
 class DirectMessage(Output):
-    """A message from one of the two people to the other."""
+    """A message from one of the two people to the other.
+
+    It is sent when it is here, delivered when the other side's client has it (deliveredAt), read when it was marked so.
+    """
 
     id: UUID
     connection_id: UUID
@@ -41,6 +44,7 @@ class DirectMessage(Output):
     is_read: bool
     read_at: datetime | None
     created_at: datetime
+    delivered_at: datetime | None = None
 
 
 class Sender(Output):
@@ -113,11 +117,12 @@ class Conversations(Output):
 
 
 class ConversationEvent(Output):
-    """Something new: a message, or that the other side has read, up to when."""
+    """Something new: a message, or that the other side has got or read what the caller wrote, up to when."""
 
-    kind: Literal["message", "read"]
+    kind: Literal["message", "delivered", "read"]
     message: SentMessage | None
     read_at: datetime | None
+    delivered_at: datetime | None = None
 
 
 class Marked(Output):
@@ -179,7 +184,7 @@ async def send(call: Call, body: NewMessage) -> Sent:
     row, recipient_id, advice = await actions.send(
         call.person, body.connection_id, body.content, key, store=store, hear=hear
     )
-    return Sent(message=DirectMessage(**row), recipient_id=recipient_id, emergency_advice=advice or UNDEFINED)
+    return Sent(message=_message(row), recipient_id=recipient_id, emergency_advice=advice or UNDEFINED)
 
 
 @procedures.query(
@@ -224,6 +229,7 @@ async def on_conversation(call: Call, body: Listen) -> AsyncIterator[Tracked]:
         place = place_of(body.last_event_id or None)
         _, state = await actions.news(call.person, connection_id, LAST, store=store)
         after, seen_at = state["last"] if place is None else place, state["read_at"]
+        got_at = state["delivered_at"]
         with closing(News(news)) as waiting:
             while True:
                 rows, state = await actions.news(call.person, connection_id, after, store=store)
@@ -232,9 +238,17 @@ async def on_conversation(call: Call, body: Listen) -> AsyncIterator[Tracked]:
                     yield Tracked(
                         str(after), ConversationEvent(kind="message", message=_with_sender(row), read_at=None)
                     )
+                got_before, got_at = got_at, state["delivered_at"]
+                if state["read_at"] == seen_at and got_at != got_before:
+                    yield Tracked(
+                        str(after),
+                        ConversationEvent(kind="delivered", message=None, read_at=None, delivered_at=got_at),
+                    )
                 if state["read_at"] != seen_at:
                     seen_at = state["read_at"]
-                    yield Tracked(str(after), ConversationEvent(kind="read", message=None, read_at=seen_at))
+                    yield Tracked(
+                        str(after), ConversationEvent(kind="read", message=None, read_at=seen_at, delivered_at=got_at)
+                    )
                 if not (rows and after < state["last"]) and await waiting.wait() is None:
                     return
 
@@ -249,7 +263,13 @@ def _summary(row: Row) -> ConversationSummary:
     )
 
 
+def _message(row: Row) -> DirectMessage:
+    """What was read before delivery was noted has been delivered, at the latest then."""
+    fields = {name: row[name] for name in DirectMessage.model_fields}
+    return DirectMessage(**{**fields, "delivered_at": row["delivered_at"] or row["read_at"]})
+
+
 def _with_sender(row: Row) -> SentMessage:
-    message = {name: row[name] for name in DirectMessage.model_fields}
+    message = _message(row).model_dump()
     names = {name: row[name] for name in Sender.model_fields if name != "id"}
     return SentMessage(**message, sender=Sender(id=row["sender_id"], **names))

@@ -1,6 +1,7 @@
 """What the use cases of this slice need of the world."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -39,7 +40,7 @@ class MessageStore(Protocol):
         ...
 
     async def state(self, connection_id: UUID, reader: Person) -> Row:
-        """The place of the last message, when the other side read last, and whether the reader's account is active."""
+        """The last message's place, when the other side got and read last, whether the reader's account is active."""
         ...
 
     async def conversations(self, reader: Person) -> list[Row]:
@@ -48,6 +49,17 @@ class MessageStore(Protocol):
 
     async def mark_read(self, connection_id: UUID, reader: Person) -> int:
         """Mark what the other side wrote, and the reader's notifications of it; answers how many messages."""
+        ...
+
+    async def delivered(self, connection_id: UUID, reader: Person, seq: int) -> int:
+        """Mark what the other side wrote up to this place as delivered; answers how many messages that were."""
+        ...
+
+    async def remind(self, *, after: timedelta, period: timedelta, forgotten: timedelta) -> int:
+        """Remind everybody for whom a message has waited longer than after, once a period for each conversation.
+
+        What has waited longer than forgotten is left alone. Answers how many reminders there were.
+        """
         ...
 
     async def unread(self, reader: Person) -> int:

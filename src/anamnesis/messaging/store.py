@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,7 +32,7 @@ WITH place AS (
 ), message AS (
     INSERT INTO direct_messages (connection_id, seq, sender_id, content, client_message_id, acuity)
     SELECT $1, seq, $2, $3, $4, $9 FROM place
-    RETURNING id, connection_id, sender_id, content, is_read, read_at, created_at
+    RETURNING id, connection_id, sender_id, content, is_read, read_at, delivered_at, created_at
 ), notice AS (
     INSERT INTO notifications (user_id, type, title, message, data)
     SELECT $5, 'message', CASE $9::smallint WHEN 2 THEN 'Urgent message' ELSE 'New message' END,
@@ -39,29 +40,36 @@ WITH place AS (
            jsonb_build_object('connectionId', connection_id, 'messageId', id, 'senderName', '',
                               'senderRole', $6::text, 'preview', '')
     FROM message
+), event AS (
+    INSERT INTO webhook_events (kind, connection_id, message_id)
+    SELECT 'message.created', connection_id, id FROM message WHERE $10 RETURNING id
+), telling AS (
+    INSERT INTO jobs (kind, subject) SELECT 'deliver_webhook', id FROM event
 )
-SELECT id, connection_id, sender_id, content, is_read, read_at, created_at,
-       pg_notify($7, 'conversation:' || connection_id) AS told, pg_notify($7, 'inbox:' || $8::uuid) AS told_inbox
+SELECT id, connection_id, sender_id, content, is_read, read_at, delivered_at, created_at,
+       pg_notify($7, 'conversation:' || connection_id) AS told, pg_notify($7, 'inbox:' || $8::uuid) AS told_inbox,
+       CASE WHEN $10 THEN pg_notify($7, 'jobs:') END AS told_workers
 FROM message"""
 
 _SEEN: Final = """
-SELECT id, connection_id, sender_id, content, is_read, read_at, created_at
+SELECT id, connection_id, sender_id, content, is_read, read_at, delivered_at, created_at
 FROM direct_messages WHERE connection_id = $1 AND sender_id = $2 AND client_message_id = $3"""
 
 _PAGE: Final = """
-SELECT m.id, m.connection_id, m.sender_id, m.content, m.is_read, m.read_at, m.created_at, m.seq,
+SELECT m.id, m.connection_id, m.sender_id, m.content, m.is_read, m.read_at, m.delivered_at, m.created_at, m.seq,
        u.first_name, u.last_name, u.image_url, u.primary_role::text AS primary_role
 FROM direct_messages m JOIN users u ON u.id = m.sender_id
 WHERE m.connection_id = $1 AND m.seq < $2 ORDER BY m.seq DESC LIMIT $3"""
 
 _AFTER: Final = """
-SELECT m.id, m.connection_id, m.sender_id, m.content, m.is_read, m.read_at, m.created_at, m.seq,
+SELECT m.id, m.connection_id, m.sender_id, m.content, m.is_read, m.read_at, m.delivered_at, m.created_at, m.seq,
        u.first_name, u.last_name, u.image_url, u.primary_role::text AS primary_role
 FROM direct_messages m JOIN users u ON u.id = m.sender_id
 WHERE m.connection_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT 100"""
 
 _STATE: Final = """
 SELECT coalesce(max(m.seq), 0) AS last, max(m.read_at) FILTER (WHERE m.sender_id = $2) AS read_at,
+       max(m.delivered_at) FILTER (WHERE m.sender_id = $2) AS delivered_at,
        (SELECT is_active FROM users WHERE id = $2) AS is_active
 FROM direct_messages m WHERE m.connection_id = $1"""
 
@@ -81,13 +89,49 @@ ORDER BY l.created_at DESC NULLS LAST, c.id"""
 
 _MARK: Final = """
 WITH marked AS (
-    UPDATE direct_messages SET is_read = true, read_at = clock_timestamp()
+    UPDATE direct_messages SET is_read = true, read_at = moment, delivered_at = coalesce(delivered_at, moment)
+    FROM clock_timestamp() AS moment
     WHERE connection_id = $1 AND sender_id <> $2 AND NOT is_read RETURNING id
 ), cleared AS (
     UPDATE notifications SET is_read = true, read_at = clock_timestamp()
     WHERE user_id = $2 AND type = 'message' AND NOT is_read AND data->>'connectionId' = $1::uuid::text
 )
 SELECT count(*) AS marked, CASE WHEN count(*) > 0 THEN pg_notify($3, 'conversation:' || $1::uuid) END FROM marked"""
+
+# What was read has been delivered, whenever that was.
+_DELIVER: Final = """
+WITH marked AS (
+    UPDATE direct_messages SET delivered_at = clock_timestamp()
+    WHERE connection_id = $1 AND sender_id <> $2 AND seq <= $3 AND delivered_at IS NULL AND NOT is_read RETURNING id
+)
+SELECT count(*) AS marked, CASE WHEN count(*) > 0 THEN pg_notify($4, 'conversation:' || $1::uuid) END FROM marked"""
+
+# One statement, so of two processes at once only one reminds: the second finds the first's mark, and it is too young.
+# Whoever cannot read the conversation any more, or is not there, is not reminded of it.
+_REMIND: Final = """
+WITH waiting AS (
+    SELECT m.connection_id, CASE WHEN m.sender_id = p.user_id THEN d.user_id ELSE p.user_id END AS user_id,
+           count(*) AS unread
+    FROM direct_messages m JOIN connections c ON c.id = m.connection_id AND c.status = 'active'
+    JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+    WHERE NOT m.is_read AND m.created_at BETWEEN clock_timestamp() - $3::interval AND clock_timestamp() - $1::interval
+      AND (m.sender_id <> p.user_id OR d.verification_status = 'verified')
+    GROUP BY 1, 2 LIMIT 200
+), due AS (
+    INSERT INTO message_reminders AS known (connection_id, user_id)
+    SELECT w.connection_id, w.user_id FROM waiting w JOIN users u ON u.id = w.user_id AND u.is_active
+    WHERE NOT EXISTS (SELECT FROM message_reminders r WHERE r.connection_id = w.connection_id
+                      AND r.user_id = w.user_id AND r.reminded_at >= clock_timestamp() - $2::interval)
+    ON CONFLICT (connection_id, user_id) DO UPDATE SET reminded_at = clock_timestamp()
+    WHERE known.reminded_at < clock_timestamp() - $2::interval
+    RETURNING connection_id, user_id
+), told AS (
+    INSERT INTO notifications (user_id, type, title, message, data)
+    SELECT user_id, 'message', 'Messages wait for you', 'You have messages you have not read.',
+           jsonb_build_object('connectionId', connection_id, 'action', 'reminder', 'senderName', '', 'preview', '')
+    FROM due RETURNING id
+)
+SELECT count(*) FROM told"""
 
 _UNREAD: Final = """
 SELECT count(*) FROM direct_messages m JOIN connections c ON c.id = m.connection_id
@@ -98,9 +142,13 @@ CURSORS: Final = Cursors("m")
 
 @dataclass(frozen=True, slots=True)
 class PostgresMessageStore:
-    """Implements MessageStore: every statement about direct messages."""
+    """Implements MessageStore: every statement about direct messages.
+
+    tells_others has each message leave an event for the operator's other systems, in the message's own transaction.
+    """
 
     database: Database
+    tells_others: bool = False
 
     async def link(self, connection_id: UUID) -> CareLink | None:
         """The connection with what access depends on."""
@@ -121,6 +169,7 @@ class PostgresMessageStore:
                 CHANNEL,
                 draft.access.link.doctor_id,
                 int(draft.acuity),
+                self.tells_others,
             )
         except asyncpg.UniqueViolationError:
             row = None
@@ -158,6 +207,17 @@ class PostgresMessageStore:
     async def mark_read(self, connection_id: UUID, reader: Person) -> int:
         """Mark what the other side wrote as read; answers how many messages that were."""
         return int(await self.database.fetchval(_MARK, connection_id, reader.user_id, CHANNEL))
+
+    async def delivered(self, connection_id: UUID, reader: Person, seq: int) -> int:
+        """Mark what the other side wrote up to this place as delivered; answers how many messages that were."""
+        return int(await self.database.fetchval(_DELIVER, connection_id, reader.user_id, seq, CHANNEL))
+
+    async def remind(self, *, after: timedelta, period: timedelta, forgotten: timedelta) -> int:
+        """Remind everybody for whom a message has waited longer than after, once a period for each conversation.
+
+        What has waited longer than forgotten is left alone. Answers how many reminders there were, 200 at most.
+        """
+        return int(await self.database.fetchval(_REMIND, after, period, forgotten))
 
     async def unread(self, reader: Person) -> int:
         """How many messages wait to be read in active connections the reader may read."""

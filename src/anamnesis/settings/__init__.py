@@ -99,6 +99,11 @@ VARIABLES: Final = (
     Variable("FILES_IMAGE_MB", "the largest photo taken, in MB as sent", "8"),
     Variable("FILES_IMAGE_MEGAPIXELS", "the largest photo taken, in millions of pixels", "40"),
     Variable("FILES_PDF_MB", "the largest document taken, in MB", "16"),
+    Variable(
+        "WEBHOOK_TARGETS", "addresses that are told of events by ids: the only hosts anything is sent to", "nobody"
+    ),
+    Variable("WEBHOOK_SECRET", "signs what is told, whsec_…, when WEBHOOK_TARGETS is set"),
+    Variable("RETENTION_DAYS", "days after which what nobody has touched is erased, 30 or more", "kept for good"),
     Variable("LOG_LEVEL", "debug, info, warning or error", "info"),
 )
 
@@ -204,6 +209,14 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhooks:
+    """Who is told of events. This list is the whole of where the service may be made to send anything."""
+
+    targets: tuple[str, ...] = field(default=(), repr=False)
+    secret: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Rates are calls per minute, identity and procedure, as in the system replaced; factor multiplies them all.
 
@@ -236,10 +249,12 @@ class Settings:
     identity: Identity = field(default_factory=Identity)
     ai: Ai = field(default_factory=Ai)
     files: Files = field(default_factory=Files)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[Network, ...] = ()
     content_status: str = "draft"
     consent_recorded_elsewhere: bool = False
+    retention_days: int | None = None
     log_level: str = "info"
     warnings: tuple[Problem, ...] = ()
 
@@ -267,10 +282,12 @@ class Settings:
             identity=_identity(reader),
             ai=_ai(reader),
             files=_files(reader),
+            webhooks=_webhooks(reader),
             limits=Limits(factor=reader.take("RATE_FACTOR", reading.number(0.01, 1_000_000), 1.0)),
             trusted_proxies=reader.take("TRUSTED_PROXIES", reading.several(reading.network), ()),
             content_status=reader.take("CONTENT_STATUS", reading.one_of("draft", "signed"), "draft"),
             consent_recorded_elsewhere=reader.take("CONSENT_RECORDED_ELSEWHERE", reading.truth, default=False),
+            retention_days=reader.take("RETENTION_DAYS", reading.whole(30, 36_500), None),
             log_level=reader.take("LOG_LEVEL", reading.one_of("debug", "info", "warning", "error"), "info"),
         )
         if settings.is_production:
@@ -310,6 +327,16 @@ def _files(reader: Reader) -> Files:
         image_megapixels=reader.take("FILES_IMAGE_MEGAPIXELS", reading.whole(1, 60), 40),
         pdf_mb=reader.take("FILES_PDF_MB", reading.whole(1, 100), 16),
     )
+
+
+def _webhooks(reader: Reader) -> Webhooks:
+    webhooks = Webhooks(
+        targets=reader.take("WEBHOOK_TARGETS", reading.several(reading.receiver_url), ()),
+        secret=reader.take("WEBHOOK_SECRET", reading.signing_secret, None),
+    )
+    if webhooks.targets:
+        reader.require("WEBHOOK_SECRET", "WEBHOOK_TARGETS is set.")
+    return webhooks
 
 
 def _bucket(reader: Reader) -> Bucket | None:
@@ -398,6 +425,13 @@ def _demand_production(reader: Reader, settings: Settings) -> None:
     if origin.scheme == "http" and not reading.is_loopback(origin.hostname or ""):
         reader.refuse("NEXT_PUBLIC_APP_URL", "must begin with https:// in production.")
     _demand_real(reader, "NEXT_PUBLIC_APP_URL", settings.app_url)
+    for target in settings.webhooks.targets:
+        if urlsplit(target).scheme != "https":
+            reader.refuse("WEBHOOK_TARGETS", "must all begin with https:// in production.")
+        elif reading.is_not_public(urlsplit(target).hostname or ""):
+            reader.refuse(
+                "WEBHOOK_TARGETS", "names this machine or a private address. Nothing is sent there in production."
+            )
     if settings.ai.record_folder is not None:
         reader.refuse("AI_RECORD_FOLDER", "is for development: patients' words are not kept in files. Leave it out.")
     for name, secret in (

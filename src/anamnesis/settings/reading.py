@@ -27,6 +27,9 @@ _HOST: Final = re.compile(
     r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*"
 )
 _RSA_BITS: Final = 2048
+#: Bytes, as Standard Webhooks has it.
+_SHORTEST_SECRET: Final = 24
+_LONGEST_SECRET: Final = 64
 
 
 class Refused(AnamnesisError):
@@ -253,6 +256,33 @@ def web_url(value: str) -> str:
     if not parts.hostname or parts.username is not None or parts.fragment or parts.query:
         raise Refused("must be a plain address like https://HOST, without user, query or fragment.")
     return value.rstrip("/")
+
+
+def receiver_url(value: str) -> str:
+    """Where events are sent: an http or https address; its path and query may hold what only its owner knows."""
+    parts = _split(value, ("http", "https"), "https://HOST/PATH")
+    if not parts.hostname or parts.username is not None or parts.fragment:
+        raise Refused("must be addresses like https://HOST/PATH, without user or fragment.")
+    return value
+
+
+def signing_secret(value: str) -> Secret:
+    """A secret of Standard Webhooks: whsec_ and 24 to 64 bytes in base64."""
+    try:
+        key = base64.b64decode(text(value).removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not value.startswith("whsec_") or not _SHORTEST_SECRET <= len(key) <= _LONGEST_SECRET:
+        raise Refused("must be whsec_ and 24 to 64 random bytes in base64.")
+    return Secret(value)
+
+
+def is_not_public(host: str) -> bool:
+    """Whether the host is written as an address outside the public internet: wider than what counts as inside."""
+    try:
+        return not ip_address(host.strip("[]")).is_global
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
 def origin(value: str) -> str:

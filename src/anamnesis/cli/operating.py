@@ -1,0 +1,62 @@
+"""What the commands of an operator about one patient share: the database as its owner, and what can go wrong there."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from anamnesis.kernel.errors import AnamnesisError
+from anamnesis.rights.store import NotMigrated, PatientRecords, operating
+from anamnesis.settings import Settings, SettingsInvalid
+
+REFUSED: Final = 2
+
+
+def add_patient(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
+    """The patient a command is about."""
+    parser.add_argument(
+        "--patient", metavar="ID", type=_uuid, required=is_required, help="the patient's id, or that of the account"
+    )
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be an id like 1b4e28ba-2fa1-4d2b-883f-0016d3cca427") from None
+
+
+def operate(work: Callable[[PatientRecords, Settings], Awaitable[int]]) -> int:
+    """Run work on the database of the environment; exit 2 when it refused or could not be done."""
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsInvalid as invalid:
+        return refuse(str(invalid))
+    url = settings.database.migrating_url
+    if url is None:
+        return refuse("DATABASE_URL: is not set. It names the database with the patient's records.")
+    try:
+        return asyncio.run(_operate(url.reveal(), settings, work))
+    except NotMigrated:
+        return refuse("The database of DATABASE_URL is not up to date: run `anamnesis migrate` first.")
+    except AnamnesisError as refused:
+        return refuse(str(refused))
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
+        # The driver's text may hold values of a row; its name does not.
+        return refuse(f"The database could not be used ({type(failed).__name__}). Nothing was changed by halves.")
+
+
+async def _operate(url: str, settings: Settings, work: Callable[[PatientRecords, Settings], Awaitable[int]]) -> int:
+    async with operating(url) as records:
+        return await work(records, settings)
+
+
+def refuse(words: str) -> int:
+    """Say why nothing was done."""
+    print(words, file=sys.stderr)
+    return REFUSED

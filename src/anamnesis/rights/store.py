@@ -1,0 +1,240 @@
+"""Reading, erasing and holding everything of one patient: all SQL of this slice.
+
+What an operator does runs as the owner of the tables; the service itself can only let the past expire.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from anamnesis.care.store import audit
+from anamnesis.clinical.record import record_from_json
+from anamnesis.db.postgres import Database
+from anamnesis.kernel.errors import Conflict, NotFound
+from anamnesis.kernel.identity import Person
+from anamnesis.rights.model import Interview, PatientFile, Row
+
+_PATIENT: Final = """
+SELECT id, user_id, date_of_birth, gender, phone, emergency_contact, emergency_phone, created_at, updated_at
+FROM patients WHERE id = $1 OR user_id = $1 ORDER BY id = $1 DESC LIMIT 1"""
+
+_ACCOUNT: Final = """
+SELECT id, clerk_id, email, first_name, last_name, image_url, is_active, created_at, updated_at
+FROM users WHERE id = $1"""
+
+_CONNECTIONS: Final = """
+SELECT c.id, c.doctor_id, c.status::text AS status, c.connection_source, c.connected_at, c.disconnected_at,
+       d.specialty, d.clinic_name, u.first_name, u.last_name
+FROM connections c JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
+WHERE c.patient_id = $1 ORDER BY c.connected_at, c.id"""
+
+_SESSIONS: Final = """
+SELECT s.id, s.connection_id, s.name, s.status::text AS status, s.record, s.medical_data, s.clinical_handover,
+       s.doctor_thought, s.acuity, s.completeness, s.started_at, s.completed_at, s.reviewed_at, s.lowered_at,
+       s.lowered_reason, s.archived_at, s.created_at, s.updated_at
+FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+WHERE c.patient_id = $1 ORDER BY s.created_at, s.id"""
+
+_MESSAGES: Final = """
+SELECT m.id, m.session_id, m.epoch, m.seq, m.role, m.content, m.images, m.is_emergency, m.superseded_at, m.created_at
+FROM chat_messages m WHERE m.session_id = ANY ($1::uuid[]) ORDER BY m.session_id, m.seq"""
+
+_NOTES: Final = """
+SELECT n.id, n.session_id, n.author_id, n.content, n.kind, n.metadata, n.images, n.created_at
+FROM clinician_notes n WHERE n.session_id = ANY ($1::uuid[]) ORDER BY n.session_id, n.created_at, n.id"""
+
+_LOWERINGS: Final = (
+    "SELECT session_id, lowered_by, lowered_at, reason FROM lowerings WHERE session_id = ANY ($1::uuid[]) ORDER BY id"
+)
+
+_WORDED: Final = """
+SELECT session_id, note, differential, prompt_version, worded_at FROM worded_notes
+WHERE session_id = ANY ($1::uuid[]) ORDER BY session_id"""
+
+_FILES: Final = """
+SELECT f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at
+FROM files f WHERE f.session_id = ANY ($1::uuid[]) AND f.state = 'ready' ORDER BY f.session_id, f.created_at, f.id"""
+
+_DIRECT: Final = """
+SELECT m.id, m.connection_id, m.seq, m.sender_id, m.content, m.is_read, m.read_at, m.created_at
+FROM direct_messages m JOIN connections c ON c.id = m.connection_id
+WHERE c.patient_id = $1 ORDER BY m.connection_id, m.seq"""
+
+_NOTIFICATIONS: Final = """
+SELECT id, type, title, message, data, is_read, read_at, created_at
+FROM notifications WHERE user_id = $1 ORDER BY seq"""
+
+_CONSENTS: Final = "SELECT purpose, version, given_at, withdrawn_at FROM consents WHERE user_id = $1 ORDER BY id"
+
+_HOLDS: Final = """
+SELECT reason, set_at, lifted_at, lifted_reason FROM legal_holds WHERE patient_id = $1 ORDER BY id"""
+
+#: What the patient did, and what others did to the patient's things.
+_AUDIT: Final = """
+SELECT id, action, resource_type, resource_id, created_at FROM audit_logs
+WHERE user_id = $1 OR resource_id = ANY ($2::text[]) ORDER BY id"""
+
+_TELL_AUDIT: Final = """
+INSERT INTO audit_logs (action, resource_type, resource_id) VALUES ($1, 'patient', $2)"""
+
+_REQUESTS: Final = "SELECT patient_id, asked_at FROM erasure_requests ORDER BY asked_at"
+
+_ASK: Final = """
+INSERT INTO erasure_requests (patient_id) VALUES ($1)
+ON CONFLICT (patient_id) DO NOTHING RETURNING asked_at"""
+
+_ASKED: Final = "SELECT asked_at FROM erasure_requests WHERE patient_id = $1"
+
+_ERASED_FILES: Final = "SELECT file_id FROM erased_files ORDER BY erased_at LIMIT $1"
+_HOLD: Final = "INSERT INTO legal_holds (patient_id, reason) VALUES ($1, $2)"
+_LIFT: Final = """
+UPDATE legal_holds SET lifted_at = clock_timestamp(), lifted_reason = $2 WHERE patient_id = $1 AND lifted_at IS NULL"""
+
+
+class NotMigrated(Exception):
+    """The database lacks the tables this needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientRecords:
+    """What an operator does about one patient's data, each a transaction of its own with its audit line."""
+
+    connection: Any
+
+    async def find(self, wanted: UUID) -> Row:
+        """The patient of this id, or whose account has it. Raises NotFound."""
+        row = await self.connection.fetchrow(_PATIENT, wanted)
+        if row is None:
+            raise NotFound("There is no such patient.")
+        return dict(row)
+
+    async def whole(self, wanted: UUID) -> PatientFile:
+        """Everything kept of a patient, as it was at one moment; that it was read is audited. Raises NotFound."""
+        async with self.connection.transaction(isolation="repeatable_read"):
+            patient = await self.find(wanted)
+            account = dict(await self.connection.fetchrow(_ACCOUNT, patient["user_id"]))
+            interviews = await self._interviews(patient["id"])
+            links = await self._rows(_CONNECTIONS, patient["id"])
+            subjects = [patient["id"], account["id"], *(row["id"] for row in links), *(each.id for each in interviews)]
+            file = PatientFile(
+                patient,
+                account,
+                links,
+                interviews,
+                await self._rows(_DIRECT, patient["id"]),
+                await self._rows(_NOTIFICATIONS, account["id"]),
+                await self._rows(_CONSENTS, account["id"]),
+                await self._rows(_HOLDS, patient["id"]),
+                await self._rows(_AUDIT, account["id"], [str(each) for each in subjects]),
+            )
+            await self.connection.execute(_TELL_AUDIT, "data_export", str(patient["id"]))
+            return file
+
+    async def _interviews(self, patient_id: UUID) -> tuple[Interview, ...]:
+        sessions = await self._rows(_SESSIONS, patient_id)
+        ids = [row["id"] for row in sessions]
+        queries = (_MESSAGES, _NOTES, _FILES, _LOWERINGS, _WORDED)
+        parts = [await self._by_session(query, ids) for query in queries]
+        return tuple(
+            Interview(row, record_from_json(row["record"]), *(part.get(row["id"], ()) for part in parts))
+            for row in sessions
+        )
+
+    async def _by_session(self, query: str, ids: Sequence[UUID]) -> dict[UUID, tuple[Row, ...]]:
+        found: dict[UUID, list[Row]] = {}
+        for row in await self._rows(query, ids):
+            found.setdefault(row["session_id"], []).append(row)
+        return {session_id: tuple(rows) for session_id, rows in found.items()}
+
+    async def _rows(self, query: str, *arguments: object) -> tuple[Row, ...]:
+        return tuple(dict(row) for row in await self.connection.fetch(query, *arguments))
+
+    async def requests(self) -> tuple[Row, ...]:
+        """Who asked to be erased and when, longest ago first."""
+        return await self._rows(_REQUESTS)
+
+    async def erase(self, patient_id: UUID) -> None:
+        """Erase everything of a patient but the audit trail. Raises NotFound, and Conflict under a legal hold."""
+        try:
+            async with self.connection.transaction():
+                if not await self.connection.fetchval("SELECT erase_patient($1)", patient_id):
+                    raise NotFound("There is no such patient.")
+                await self.connection.execute(_TELL_AUDIT, "patient_erased", str(patient_id))
+        except asyncpg.CheckViolationError:
+            raise Conflict("The patient is under a legal hold. Nothing was erased.") from None
+
+    async def hold(self, patient_id: UUID, reason: str) -> None:
+        """Keep everything of a patient whatever is asked. Raises NotFound, and Conflict when it is held already."""
+        try:
+            async with self.connection.transaction():
+                if not await self.connection.fetchval("SELECT true FROM patients WHERE id = $1 FOR UPDATE", patient_id):
+                    raise NotFound("There is no such patient.")
+                await self.connection.execute(_HOLD, patient_id, reason)
+                await self.connection.execute(_TELL_AUDIT, "legal_hold_set", str(patient_id))
+        except asyncpg.UniqueViolationError:
+            raise Conflict("The patient is under a legal hold already.") from None
+
+    async def lift(self, patient_id: UUID, reason: str) -> None:
+        """End a hold. Raises Conflict when there is none."""
+        async with self.connection.transaction():
+            if await self.connection.execute(_LIFT, patient_id, reason) != "UPDATE 1":
+                raise Conflict("The patient is under no legal hold.")
+            await self.connection.execute(_TELL_AUDIT, "legal_hold_lifted", str(patient_id))
+
+
+@asynccontextmanager
+async def operating(url: str) -> AsyncIterator[PatientRecords]:
+    """The records, for an operator: as the owner of the tables. Raises NotMigrated."""
+    connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
+    try:
+        # The owner of the tables passes no row-level security either: it says that this is the service's own work.
+        await connection.execute("SET timezone = 'UTC'; SET anamnesis.purpose = 'jobs'")
+        if await connection.fetchval("SELECT to_regclass('legal_holds')") is None:
+            raise NotMigrated
+        for kind in ("json", "jsonb"):
+            await connection.set_type_codec(
+                kind,
+                schema="pg_catalog",
+                encoder=lambda value: msgspec.json.encode(value).decode(),
+                decoder=msgspec.json.decode,
+                format="text",
+            )
+        yield PatientRecords(connection)
+    finally:
+        await connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresRightsStore:
+    """What the service itself does: take a wish to be erased, let the past expire, and name bytes that have to go."""
+
+    database: Database
+
+    async def ask(self, actor: Person, patient_id: UUID) -> datetime:
+        """Keep a wish to be erased, audited the first time; answers since when it stands."""
+        async with self.database.transaction() as connection:
+            asked_at = await connection.fetchval(_ASK, patient_id)
+            if asked_at is None:
+                asked_at = await connection.fetchval(_ASKED, patient_id)
+            else:
+                await audit(connection, actor, "erasure_requested", "patient", patient_id, {})
+            assert isinstance(asked_at, datetime)
+            return asked_at
+
+    async def purge(self, days: int, most: int) -> int:
+        """Erase what nobody has touched for so many days, at most so many cases; answers how many pieces went."""
+        return int(await self.database.fetchval("SELECT purge_expired($1, $2)", days, most))
+
+    async def erased_files(self, most: int) -> list[UUID]:
+        """Files whose bytes have yet to go."""
+        return [row["file_id"] for row in await self.database.fetch(_ERASED_FILES, most)]
+
+    async def forget_file(self, file_id: UUID) -> None:
+        """Let go of the name of a file whose bytes are gone."""
+        await self.database.execute("DELETE FROM erased_files WHERE file_id = $1", file_id)

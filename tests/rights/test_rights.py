@@ -1,0 +1,447 @@
+"""A patient is exported, held, expires and is erased: over the real tables, with a scan of every one of them."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from anamnesis.db.embedded import OWNER
+from anamnesis.intake.store import _MAY_LEAVE
+from anamnesis.kernel.errors import Conflict, NotFound
+from anamnesis.kernel.procedures import Part
+from anamnesis.legacy.importing import Import
+from anamnesis.legacy.source import reading
+from anamnesis.legacy.target import writing
+from anamnesis.rights.store import operating
+from anamnesis.settings import Files, Limits, Settings
+from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
+from files.hostile import image, pdf
+from legacy import replaced
+
+CANARY = "CANARY4711"
+ANAMNESIS = Path(sys.executable).parent / "anamnesis"
+AGED = """
+UPDATE {table} SET {column} = clock_timestamp() - interval '400 days'"""
+
+
+@pytest.fixture
+def folder_of_files(tmp_path):
+    return tmp_path / "blobs"
+
+
+@pytest.fixture
+async def app(clinic, folder_of_files):
+    settings = Settings(files=Files(folder=str(folder_of_files)), limits=Limits(factor=10_000), retention_days=365)
+    async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+        yield app
+
+
+@pytest.fixture
+async def records(clinic):
+    async with operating(clinic.owner_dsn) as records:
+        yield records
+
+
+def part(content, name):
+    async def read():
+        return content
+
+    return Part(name, "", len(content), read)
+
+
+async def a_life(app, who="patient", doctor="doctor"):
+    """Somebody of whom every kind of row is kept, each with the canary: (patient id, connection id, session id)."""
+    connection_id, session_id = await a_session(app, patient=who, doctor=doctor)
+    patient, physician = caller(app, who), caller(app, doctor)
+    await patient.call("user.updateProfile", firstName=f"{CANARY}First", lastName=f"{CANARY}Last")
+    await patient.call("patient.updateProfile", phone=CANARY, emergencyContact=CANARY, emergencyPhone=CANARY)
+    await patient.call("user.giveConsent", purpose="outside_model", version="1")
+    await tell(app, session_id, *WHOLE_INTAKE[:-2], f"One more thing, {CANARY}", WHOLE_INTAKE[-1], who=who)
+    await tell(app, session_id, f"I have crushing chest pain, {CANARY}", who=who)
+    await patient.call("intake.updateSessionName", sessionId=session_id, name=CANARY)
+    sent = await patient.call("file.upload", sessionId=session_id, files=[part(image("JPEG"), f"{CANARY}.jpg")])
+    await patient.call("file.upload", sessionId=session_id, files=[part(pdf(), f"{CANARY}.pdf")])
+    await patient.call("intake.sendMessage", sessionId=session_id, content=CANARY, images=[str(sent["files"][0]["id"])])
+    await physician.call("intake.sendMessage", sessionId=session_id, content=f"note {CANARY}")
+    await physician.call("intake.addMessage", connectionId=connection_id, content=CANARY, metadata={"x": CANARY})
+    await physician.call("handover.lowerUrgency", sessionId=session_id, to="routine", reason=CANARY)
+    await physician.call("message.send", connectionId=connection_id, content=f"to you {CANARY}")
+    await patient.call("message.send", connectionId=connection_id, content=f"to the doctor {CANARY}")
+    await patient.call("patient.requestErasure")
+    me = await patient.call("user.me")
+    return me["patient"]["id"], connection_id, session_id
+
+
+async def found_in(owner, *words):
+    """The tables of which some row holds one of the words, whatever its case."""
+    names = await owner.fetch("SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public'")
+    pattern = "|".join(words)
+    return [
+        row["name"]
+        for row in names
+        if await owner.fetchval(f"SELECT EXISTS (SELECT FROM {row['name']} t WHERE t::text ~* $1)", pattern)
+    ]
+
+
+def blobs_in(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def command(clinic, folder, *arguments):
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": "/nonexistent", "DATABASE_URL": clinic.owner_dsn,
+        "FILES_FOLDER": str(folder),
+    }  # fmt: skip
+    return subprocess.run([ANAMNESIS, *arguments], env=environment, capture_output=True, text=True, check=False,
+                          timeout=60)  # fmt: skip
+
+
+# -- erasure -----------------------------------------------------------------------------------------------------
+
+
+async def test_an_erased_patient_is_in_no_row_of_any_table_and_in_no_file(app, owner, clinic, folder_of_files):
+    patient_id, connection_id, session_id = await a_life(app)
+    kept = await a_life(app, "neighbour", "another")
+    await owner.execute(
+        "INSERT INTO notifications (user_id, type, title, message) SELECT user_id, 'x', 't', $1 FROM doctors",
+        f"{CANARY}First {CANARY}Last has a message",
+    )
+    everywhere = await found_in(owner, CANARY)
+    for table in ("users", "patients", "intake_sessions", "chat_messages", "clinician_notes", "lowerings",
+                  "direct_messages", "files", "notifications"):  # fmt: skip
+        assert table in everywhere
+    found = await owner.fetch("SELECT action, metadata FROM audit_logs WHERE metadata::text ~ $1", CANARY)
+    assert [tuple(row) for row in found] == []
+    assert len(blobs_in(folder_of_files)) == 6
+    audited = await owner.fetchval("SELECT count(*) FROM audit_logs")
+    done = command(clinic, folder_of_files, "erase", "--patient", str(patient_id), "--confirm", str(patient_id))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert CANARY not in done.stdout
+
+    for table in (
+        "users",
+        "patients",
+        "consents",
+        "connections",
+        "intake_sessions",
+        "chat_messages",
+        "direct_messages",
+    ):
+        assert await owner.fetchval(f"SELECT count(*) FROM {table} WHERE {table}::text ~ $1", str(patient_id)) == 0
+    for wanted in (connection_id, session_id):
+        assert set(await found_in(owner, wanted)) <= {"audit_logs", "erased_ids"}
+    command(clinic, folder_of_files, "erase", "--patient", str(kept[0]), "--confirm", str(kept[0]))
+    assert await found_in(owner, CANARY, "patient@example", "neighbour@example") == []
+    assert blobs_in(folder_of_files) == []
+    assert await owner.fetchval("SELECT count(*) FROM erased_files") == 0
+    assert await owner.fetchval("SELECT count(*) FROM audit_logs") == audited + 2
+    assert await owner.fetchval("SELECT count(*) FROM doctors") == 2
+
+
+async def test_a_table_nobody_thought_of_is_erased_too(app, owner, records):
+    patient_id, connection_id, session_id = await a_life(app)
+    await owner.execute("CREATE TABLE later (session_id uuid REFERENCES intake_sessions, words text)")
+    await owner.execute("CREATE TABLE later_still (connection_id uuid REFERENCES connections, words text)")
+    await owner.execute("INSERT INTO later VALUES ($1, $2)", UUID(session_id), CANARY)
+    await owner.execute("INSERT INTO later_still VALUES ($1, $2)", UUID(connection_id), CANARY)
+    await records.erase(patient_id)
+    assert await found_in(owner, CANARY) == []
+
+
+async def test_only_the_one_who_is_meant_is_erased(app, owner, records):
+    patient_id, _, _ = await a_life(app)
+    other = await a_life(app, "neighbour", "another")
+    before = await records.whole(other[0])
+    await records.erase(patient_id)
+    after = await records.whole(other[0])
+    assert after.interviews == before.interviews
+    assert after.direct_messages == before.direct_messages
+    assert (await caller(app, "neighbour").call("intake.getSession", sessionId=other[2]))["session"]["id"]
+
+
+async def test_what_was_erased_answers_as_absent_to_everybody(app, records):
+    patient_id, connection_id, session_id = await a_life(app)
+    await records.erase(patient_id)
+    for who in ("patient", "doctor", "operator"):
+        with pytest.raises(NotFound):
+            await caller(app, who).call("intake.getSession", sessionId=session_id)
+        with pytest.raises(NotFound):
+            await caller(app, who).call("message.getConversation", connectionId=connection_id)
+    assert (await caller(app, "doctor").call("handover.getInbox"))["cases"] == []
+    with pytest.raises(NotFound):
+        await records.erase(patient_id)
+
+
+async def test_whoever_comes_back_begins_anew(app, records):
+    patient_id, _, _ = await a_life(app)
+    await records.erase(patient_id)
+    me = await caller(app, "patient").call("user.me")
+    assert (me["firstName"], me["patient"]) == ("Patient", None)
+
+
+async def test_a_doctor_who_is_also_a_patient_stays_a_doctor(app, owner, records):
+    await a_session(app)
+    patient = await caller(app, "other").call("doctor.createProfile", specialty="Eyes")
+    await caller(app, "other").call("patient.createProfile", phone=CANARY)
+    patient_id = (await caller(app, "other").call("user.me"))["patient"]["id"]
+    await records.erase(patient_id)
+    me = await caller(app, "other").call("user.me")
+    assert (me["patient"], me["doctor"]["id"]) == (None, patient["id"])
+    assert await found_in(owner, CANARY) == []
+
+
+async def test_nothing_is_erased_unconfirmed(app, owner, clinic, folder_of_files):
+    patient_id, *_ = await a_life(app)
+    for more in ((), ("--confirm", str(uuid4())), ("--confirm", "yes")):
+        done = command(clinic, folder_of_files, "erase", "--patient", str(patient_id), *more)
+        assert done.returncode == 2
+    assert await owner.fetchval("SELECT count(*) FROM patients WHERE id = $1", patient_id) == 1
+    assert command(clinic, folder_of_files, "erase", "--patient", str(uuid4()), "--confirm", "x").returncode == 2
+
+
+async def test_ten_thousand_messages_are_erased_within_ten_seconds(app, owner, records, record_property):
+    patient_id, connection_id, session_id = await a_life(app)
+    await owner.execute(
+        """
+        WITH asked AS (
+            INSERT INTO chat_messages (session_id, seq, role, content, turn_state)
+            SELECT $1, 1000 + 2 * n, 'user', 'words of ' || $2, 'answered_ai' FROM generate_series(1, 5000) n
+            RETURNING id, seq)
+        INSERT INTO chat_messages (session_id, seq, role, content, reply_to)
+        SELECT $1, seq + 1, 'model', 'answer to ' || $2, id FROM asked""",
+        UUID(session_id), CANARY,
+    )  # fmt: skip
+    await owner.execute(
+        "INSERT INTO direct_messages (connection_id, seq, sender_id, content)"
+        " SELECT $1, 1000 + n, (SELECT user_id FROM patients WHERE id = $2), $3 FROM generate_series(1, 2000) n",
+        UUID(connection_id), patient_id, CANARY,
+    )  # fmt: skip
+    began = time.monotonic()
+    await records.erase(patient_id)
+    took = time.monotonic() - began
+    record_property("seconds", round(took, 2))
+    print(f"12,000 messages erased in {took:.2f} s")
+    assert took < 10
+    assert await found_in(owner, CANARY) == []
+
+
+async def test_a_wish_is_kept_once_listed_and_gone_with_its_owner(app, owner, records, clinic, folder_of_files):
+    await a_session(app)
+    first = await caller(app, "patient").call("patient.requestErasure")
+    assert await caller(app, "patient").call("patient.requestErasure") == first
+    actions = await owner.fetch("SELECT action FROM audit_logs WHERE action = 'erasure_requested'")
+    assert len(actions) == 1
+    patient_id = (await caller(app, "patient").call("user.me"))["patient"]["id"]
+    assert str(patient_id) in command(clinic, folder_of_files, "erase", "--requested").stdout
+    await records.erase(patient_id)
+    assert await records.requests() == ()
+
+
+async def test_the_service_itself_can_erase_nobody(database, app):
+    patient_id, *_ = await a_life(app)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await database.execute("SELECT erase_patient($1)", patient_id)
+    for table in ("users", "patients", "intake_sessions", "chat_messages", "direct_messages"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await database.execute(f"DELETE FROM {table}")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await database.execute("SELECT purge_expired(29, 1)")
+
+
+# -- what was taken over -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def source_dsn(postgres, clinic):
+    admin = await asyncpg.connect(postgres.dsn(OWNER, "postgres"))
+    await admin.execute("CREATE DATABASE replaced_rights")
+    yield postgres.dsn(OWNER, "replaced_rights")
+    await admin.execute("DROP DATABASE replaced_rights WITH (FORCE)")
+    await admin.close()
+
+
+async def take_over(source_dsn, clinic):
+    async with reading(source_dsn) as source, writing(clinic.owner_dsn) as target:
+        return {tally.table: tally for tally in await Import(source, target).run()}
+
+
+async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_back(source_dsn, clinic, owner, records):
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    await source.execute(
+        "ALTER TABLE chat_messages DISABLE TRIGGER USER;"
+        f"UPDATE chat_messages SET grounding_metadata = '{{\"seen\": \"{replaced.WORD}\"}}', active_agent = 'Odd'"
+    )
+    await source.execute(
+        "INSERT INTO appointments VALUES (gen_random_uuid(), $1, now(), $2)", UUID(replaced.CONNECTION), replaced.WORD
+    )
+    await take_over(source_dsn, clinic)
+    held = await found_in(owner, replaced.WORD)
+    assert "legacy_appointments" in held
+    assert "intake_sessions" in held
+    await records.erase(UUID(replaced.PATIENT))
+    audited = {"audit_logs"}
+    assert set(await found_in(owner, replaced.WORD)) <= audited
+    assert set(await found_in(owner, replaced.PATIENT, replaced.CONNECTION)) <= {
+        "audit_logs", "erased_ids", "imported_rows",
+    }  # fmt: skip
+    tallies = await take_over(source_dsn, clinic)
+    assert set(await found_in(owner, replaced.WORD)) <= audited
+    assert await owner.fetchval("SELECT count(*) FROM patients WHERE id = $1", UUID(replaced.PATIENT)) == 0
+    assert all(tally.is_whole for tally in tallies.values())
+    assert tallies["chat_messages"].left_out == tallies["chat_messages"].in_source
+    await source.close()
+
+
+# -- holds and the end of keeping --------------------------------------------------------------------------------
+
+
+async def age(owner):
+    """Make everything look untouched for four hundred days."""
+    await owner.execute("SET session_replication_role = replica")
+    for table, columns in {
+        "users": ("created_at", "updated_at"), "patients": ("created_at", "updated_at"),
+        "connections": ("created_at", "connected_at"),
+        "intake_sessions": ("created_at", "updated_at", "last_patient_at", "seen_at", "reviewed_at"),
+        "chat_messages": ("created_at",), "clinician_notes": ("created_at",), "direct_messages": ("created_at",),
+        "notifications": ("created_at",), "consents": ("given_at",),
+    }.items():  # fmt: skip
+        for column in columns:
+            await owner.execute(AGED.format(table=table, column=column) + f" WHERE {column} IS NOT NULL")
+    await owner.execute("SET session_replication_role = origin")
+
+
+async def test_a_held_patient_is_neither_erased_nor_expires_until_the_hold_is_lifted(
+    app, owner, clinic, folder_of_files
+):
+    patient_id, _, session_id = await a_life(app)
+    hold = ("hold", "set", "--patient", str(patient_id), "--reason", f"case at court {CANARY}")
+    assert command(clinic, folder_of_files, *hold).returncode == 0
+    assert command(clinic, folder_of_files, *hold).returncode == 2  # it is held already
+    erase = ("erase", "--patient", str(patient_id), "--confirm", str(patient_id))
+    refused = command(clinic, folder_of_files, *erase)
+    assert refused.returncode == 2
+    assert "legal hold" in refused.stderr
+    await age(owner)
+    await app.forget_spent()
+    assert await owner.fetchval("SELECT count(*) FROM chat_messages WHERE session_id = $1", UUID(session_id)) > 10
+    assert await owner.fetchval("SELECT count(*) FROM direct_messages") == 2
+    lift = ("hold", "lift", "--patient", str(patient_id), "--reason", "closed")
+    assert command(clinic, folder_of_files, *lift).returncode == 0
+    assert command(clinic, folder_of_files, *lift).returncode == 2
+    assert command(clinic, folder_of_files, *erase).returncode == 0
+    assert await found_in(owner, CANARY) == []
+    actions = [row["action"] for row in await owner.fetch("SELECT action FROM audit_logs ORDER BY id")]
+    assert actions[-3:] == ["legal_hold_set", "legal_hold_lifted", "patient_erased"]
+
+
+async def test_what_nobody_has_touched_for_the_set_time_expires_with_its_files(app, owner, folder_of_files):
+    await a_life(app)
+    await age(owner)
+    _, _, young = await a_life(app, "neighbour", "another")
+    assert blobs_in(folder_of_files)
+    for _ in range(3):
+        await app.forget_spent()
+    assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 1
+    assert await owner.fetchval("SELECT count(*) FROM direct_messages") == 2
+    assert await owner.fetchval("SELECT count(*) FROM users WHERE clerk_id = 'patient'") == 0
+    assert len(blobs_in(folder_of_files)) == 3
+    purged = await owner.fetch("SELECT action FROM audit_logs WHERE action LIKE '%purged' ORDER BY id")
+    assert [row["action"] for row in purged] == ["intake_session_purged", "patient_purged"]
+    assert (await caller(app, "neighbour").call("intake.getSession", sessionId=young))["session"]["id"]
+
+
+async def test_without_a_setting_everything_is_kept(clinic, owner):
+    async with closing(an_app(clinic.app_dsn)) as app:
+        _, session_id = await a_session(app)
+        await tell(app, session_id, *WHOLE_INTAKE[:3])
+        await age(owner)
+        await app.forget_spent()
+        assert await owner.fetchval("SELECT count(*) FROM chat_messages") > 3
+
+
+async def test_two_processes_let_the_past_expire_at_once(app, owner, clinic, folder_of_files):
+    for number in range(4):
+        await a_session(app, patient=f"patient{number}", doctor=f"doctor{number}")
+    await age(owner)
+    await asyncio.gather(*(app.rights.sweep() for _ in range(4)))
+    await app.rights.sweep()
+    assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 0
+
+
+async def test_hold_and_erasure_at_once_leave_a_held_patient_or_none(app, owner, clinic):
+    patient_id, *_ = await a_life(app)
+    async with operating(clinic.owner_dsn) as one, operating(clinic.owner_dsn) as two:
+        done = await asyncio.gather(one.hold(patient_id, "court"), two.erase(patient_id), return_exceptions=True)
+    refused = [each for each in done if each is not None]
+    assert len(refused) == 1
+    assert isinstance(refused[0], Conflict | NotFound)
+    there = await owner.fetchval("SELECT count(*) FROM patients WHERE id = $1", patient_id)
+    assert there == await owner.fetchval("SELECT count(*) FROM legal_holds")
+
+
+# -- the copy ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_copy_holds_everything_and_the_patients_own_nothing_of_the_doctors(
+    app, clinic, folder_of_files, tmp_path
+):
+    patient_id, _, _ = await a_life(app)
+    whole, own = tmp_path / "whole", tmp_path / "own"
+    done = command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(whole))
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads((whole / "export.json").read_text())
+    assert told["format"] == "anamnesis-export/1"
+    (interview,) = told["interviews"]
+    assert next(each["content"] for each in interview["messages"] if each["role"] == "user") == WHOLE_INTAKE[0]
+    assert [note["content"] for note in interview["clinicianNotes"]] == [f"note {CANARY}", CANARY]
+    assert len(told["directMessages"]) == 2
+    assert len(list((whole / "files").iterdir())) == 2
+    assert (whole / "export.json").stat().st_mode & 0o077 == 0
+    command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(own), "--for-patient")
+    words = (own / "export.json").read_text() + (own / "fhir.json").read_text()
+    assert "note CANARY" not in words
+    for name in ("clinicianNotes", "clinicalHandover", "lowerings", "legalHolds", "Flag", "Hand-over"):
+        assert name not in words
+    assert f"to you {CANARY}" in words
+    again = command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(whole))
+    assert again.returncode == 2  # nothing is written over
+
+
+async def test_what_a_model_made_of_a_note_is_in_the_copy_not_in_the_patients_and_erased_with_the_case(
+    app, owner, clinic, folder_of_files, records, tmp_path
+):
+    patient_id, *_ = await a_life(app)
+    await owner.execute(
+        "INSERT INTO worded_notes (session_id, basis, note, differential, prompt_version, reworded, dropped)"
+        """ SELECT id, sha256('x'), '{}', '[{"name": "Migraine"}]', 'v1', 0, 0 FROM intake_sessions"""
+    )
+    for name, more in (("whole", ()), ("own", ("--for-patient",))):
+        folder = tmp_path / name
+        done = command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(folder), *more)
+        assert done.returncode == 0
+        assert ("Migraine" in (folder / "export.json").read_text()) == (name == "whole")
+    await records.erase(patient_id)
+    assert await owner.fetchval("SELECT count(*) FROM worded_notes") == 0
+
+
+async def test_that_a_copy_was_made_is_audited_without_content(app, owner, records):
+    patient_id, *_ = await a_life(app)
+    await records.whole(patient_id)
+    row = await owner.fetchrow("SELECT action, resource_id, metadata FROM audit_logs ORDER BY id DESC LIMIT 1")
+    assert tuple(row) == ("data_export", str(patient_id), None)
+
+
+async def test_consent_that_was_withdrawn_ends_with_the_next_message(app, owner):
+    _, session_id = await a_session(app)
+    await caller(app, "patient").call("user.giveConsent", purpose="outside_model", version="1")
+    assert await owner.fetchval(_MAY_LEAVE, UUID(session_id))
+    await caller(app, "patient").call("user.withdrawConsent", purpose="outside_model")
+    assert not await owner.fetchval(_MAY_LEAVE, UUID(session_id))
