@@ -1,11 +1,15 @@
 """What a model may do to a note: nothing that turns its sense, and nothing without the patient's words."""
 
+import random
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anamnesis.clinical.clauses import NEGATED, OTHERS, UNSURE
+from anamnesis.clinical.findings import fold
+from anamnesis.clinical.guardrails import terms
 from anamnesis.clinical.rewording import (
     WORDED,
     Condition,
@@ -280,6 +284,9 @@ def no_harm(proposal):
     assert sorted(each.text.partition(": ")[0] for each in note.background) == labels
     digits = sorted("".join(filter(str.isdigit, each.text)) for each in NOTE.background)
     assert sorted("".join(filter(str.isdigit, each.text)) for each in note.background) == digits
+    for sense in (NEGATED.findall, UNSURE.findall, OTHERS.findall, terms):
+        kept = sorted(sorted(sense(fold(each.text))) for each in NOTE.background)
+        assert sorted(sorted(sense(fold(each.text))) for each in note.background) == kept
     assert len(found.differential) in (0, 3, 4, 5)
     for each in found.differential:
         assert each.name in CONDITIONS
@@ -294,3 +301,46 @@ def no_harm(proposal):
 @settings(max_examples=400, deadline=None)
 def test_no_proposal_raises_loses_evidence_or_lowers_the_rubric(proposal):
     no_harm(proposal)
+
+
+def hostile(rng):
+    """A proposal that begins as a good one, with words dropped, doubled, swapped, turned and taken from elsewhere."""
+
+    def words(text):
+        found = text.split()
+        for _ in range(rng.choice((0, 1, 1, 2, 4))):
+            place = rng.randrange(len(found) + 1)
+            match rng.randrange(5):
+                case 0:
+                    found[place:place] = [
+                        rng.choice(("no", "not", "mg", "50", "cancer", "maybe", "I", "the", "mother", ","))
+                    ]
+                case 1:
+                    del found[place : place + 1]
+                case 2:
+                    found[place:place] = rng.choice(SOURCES).split()[:2]
+                case 3:
+                    rng.shuffle(found)
+                case _:
+                    found[:place] = found[place:]
+        return " ".join(found)
+
+    def grounds(given):
+        return tuple(Ground(rng.choice((each.line, *LINES)), words(each.quote)) for each in given)
+
+    order = tuple(rng.sample([*LINES, "B99"], rng.randrange(8)))
+    wordings = tuple(
+        Wording(name, words(LINES[name].text.partition(": ")[2])) for name in rng.sample([*LINES], rng.randrange(6))
+    )
+    differential = tuple(
+        Condition(rng.choice((each.name, each.name, words(each.name))), grounds(each.supports), grounds(each.against))
+        for each in (*GOOD, *GOOD)
+    )
+    return Proposal(order, wordings, rng.choice((GOOD, differential, differential)))
+
+
+@pytest.mark.slow
+def test_ten_thousand_hostile_proposals_do_no_harm():
+    rng = random.Random(20261126)
+    changed = sum(no_harm(hostile(rng)) for _ in range(10_000))
+    assert changed > 1000
