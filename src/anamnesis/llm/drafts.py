@@ -217,8 +217,7 @@ def _faults(text: str, prompt: Prompt, *, is_whole: bool) -> Iterator[str]:
         yield "token"
     if _MARKUP.search(text) or _ODD.search(text):
         yield "markup"
-    is_asking = text.endswith("?") or ("?" in text and not prompt.question.endswith("?"))
-    if (is_whole and not is_asking) or text.count("?") > _MOST_QUESTIONS:
+    if (is_whole and not _is_asking(text, prompt.question)) or text.count("?") > _MOST_QUESTIONS:
         yield "no_question"
     verdict = check_reply(text, after_flag=prompt.is_flagged, language=prompt.language, told=prompt.told)
     if isinstance(verdict, Refused):
@@ -230,6 +229,15 @@ def _faults(text: str, prompt: Prompt, *, is_whole: bool) -> Iterator[str]:
         yield "foreign_term"
     if not all(_topics(claim) <= _topics(own) | _CLAIMING for claim in _CLAIMED.findall(fold(text))):
         yield "not_told"
+
+
+def asks(text: str, question: str) -> bool:
+    """Whether a text, whole or not, has asked the question, so that what follows may be read as its answer."""
+    return _is_asking(text, question) and _still_asks(text, question)
+
+
+def _is_asking(text: str, question: str) -> bool:
+    return text.endswith("?") or ("?" in text and not question.endswith("?"))
 
 
 def _still_asks(text: str, question: str) -> bool:

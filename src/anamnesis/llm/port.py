@@ -133,6 +133,10 @@ class ModelTimedOut(ModelUnavailable):
     reason = "timed_out"
 
 
+class ModelStopped(ModelFailed):
+    """It was speaking, and whoever listened wanted no more."""
+
+
 class ModelMisconfigured(ModelUnavailable):
     """It refuses us: a wrong key, an unknown model, a request it does not take. Asking again does not help."""
 

@@ -27,6 +27,7 @@ from anamnesis.llm.port import (
     ModelOverBudget,
     ModelRefused,
     ModelShut,
+    ModelStopped,
     ModelTimedOut,
     ModelUnavailable,
     Prompt,
@@ -148,7 +149,7 @@ def sign_of(failed: ModelFailed | None) -> tuple[Sign, float | None]:
     match failed:
         case None:
             return Sign.GOOD, None
-        case ReplyRefused() | ModelRefused():
+        case ReplyRefused() | ModelRefused() | ModelStopped():
             return Sign.NEITHER, None
         case ModelBusy():
             wait = _WHEN_BUSY_S if failed.retry_after_s is None else failed.retry_after_s
@@ -255,7 +256,8 @@ class Relay:
         started = time.monotonic()
         said: Completion | None = None
         draft: Draft | None = None
-        failed: ModelFailed | None = ModelTimedOut("left")  # what stands if whoever waits for us goes away
+        left = ModelTimedOut("left")  # what stands if whoever waits for us goes away
+        failed: ModelFailed | None = left
         releasing = None if hear is None else Releasing(prompt, hear)
         try:
             async with asyncio.timeout(max(0.0, within_s)):
@@ -268,6 +270,8 @@ class Relay:
             failed = failure
             raise
         finally:
+            if failed is left and releasing is not None and releasing.has_begun:
+                failed = ModelStopped("left")  # it was answering: this says nothing against it
             if failed is not None and releasing is not None:
                 releasing.take_back()
             seconds = time.monotonic() - started
@@ -337,6 +341,7 @@ _OUTCOMES: Final[dict[type[ModelFailed], str]] = {
     ReplyRefused: "guarded",
     ModelTimedOut: "timed_out",
     ModelMisconfigured: "misconfigured",
+    ModelStopped: "stopped",
 }
 
 

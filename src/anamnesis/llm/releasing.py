@@ -25,6 +25,11 @@ class Releasing:
         self._prompt, self._show = prompt, show
         self._answer, self._shown, self._end, self._is_whole = "", "", 0, False
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything has come."""
+        return bool(self._answer)
+
     def hear(self, piece: str) -> None:
         """The next piece of the answer. Raises ReplyRefused."""
         if self._is_whole or len(self._answer) + len(piece) > _LONGEST_LOOKED_AT:
