@@ -121,7 +121,8 @@ def envelope(vendor, content, *, finish="stop", usage=True):
 
 
 def pieces(vendor, content, *, finish="stop", usage=True, size=9):
-    """The same as the vendor tells it while it grows, a few letters at a time."""
+    """The same as the vendor tells it while it grows, a few letters at a time; very much of it in larger pieces."""
+    size = max(size, len(content) // 6000)
     parts = [content[place : place + size] for place in range(0, len(content), size)] or [""]
     last = len(parts) - 1
     if vendor == GEMINI:

@@ -466,10 +466,23 @@ async def test_an_error_in_the_middle_of_an_answer_is_a_failure(server, speaker,
     assert "SECRETOSIS" not in repr(failed)
 
 
-async def test_a_stream_without_end_is_away(server, speaker):
+async def test_a_stream_without_end_is_cut_off(server, speaker):
     server.will(grows(lambda _: "[" * 4_000_000, size=60_000))
     _, failed = await heard(speaker, deadline_s=5)
     assert isinstance(failed, ModelUnavailable | ModelBroken)
+
+
+async def test_a_flood_of_pieces_is_cut_off_and_others_get_their_turn(server, speaker):
+    server.will(says(lambda _: "x" * 12_000, size=2))
+    call, waits = asyncio.create_task(heard(speaker, deadline_s=8)), []
+    while not call.done():
+        asked = time.monotonic()
+        await asyncio.sleep(0)
+        waits.append(time.monotonic() - asked)
+    parts, failed = call.result()
+    assert (type(failed), failed.detail) == (ModelBroken, "too_long")
+    assert len(parts) <= 4096
+    assert max(waits) < 0.25
 
 
 # -- the providers as somebody else plays them -------------------------------------------------------------------

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from fault_server import GEMINI, OPENAI, VENDORS, FaultServer, ends, grows, hang, reply_to, says
 
+from anamnesis.db import outbox
 from anamnesis.intake.views import GrowingReply
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from build import a_session, an_app, caller, closing, http, tell
@@ -160,6 +161,22 @@ async def test_who_comes_back_in_the_middle_is_shown_how_far_it_is(app, other, s
         assert app.database.in_use == other.database.in_use == 0
         await stop(other, session_id)
     await sent
+
+
+async def test_when_the_process_is_gone_another_answers_and_what_was_shown_gives_way(app, other, owner, server):
+    server.will(HANGS_IN_REPLY, grows(reply_to))
+    _, session_id = await a_session(app)
+    async with listening(other, session_id) as ear:
+        sent = sending(app, session_id)
+        await ear.until(lambda ear: ear.shown == [LEAD])
+        sent.cancel()
+        await asyncio.gather(sent, return_exceptions=True)
+        await owner.execute("UPDATE jobs SET run_after = clock_timestamp() WHERE state <> 'done'")
+        job = await outbox.claim(other.database, list(other.worker.handlers))
+        await other.worker.handlers[job.kind](job)
+        await ear.until(lambda ear: len(ear.lines) == 3)
+        assert ear.lines[-1] == ("model", WHOLE)
+    assert await broken(owner) == []
 
 
 async def test_a_listener_who_did_not_ask_hears_lines_only(app, server):

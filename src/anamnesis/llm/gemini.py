@@ -23,7 +23,16 @@ from anamnesis.llm.port import (
     Prompt,
     Usage,
 )
-from anamnesis.llm.wire import MOST_TOKENS, SDK_FAULTS, bounded_client, failure_of, in_its_protocol, let_go, unreachable
+from anamnesis.llm.wire import (
+    MOST_TOKENS,
+    SDK_FAULTS,
+    bounded_client,
+    failure_of,
+    in_its_protocol,
+    let_go,
+    paced,
+    unreachable,
+)
 
 _BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _API_VERSION: Final = "v1beta"  # the SDK's default, v1, has no JSON schema for answers
@@ -189,7 +198,7 @@ def _decoded(body: str) -> _Answer:
 async def _gathered(pieces: AsyncIterator[types.GenerateContentResponse], hear: Hear) -> _Answer:
     """The answer that the pieces make, thoughts among them, which are not told."""
     answer, said = _Answer(), _Content([])
-    async for raw in pieces:
+    async for raw in paced(pieces):
         told = raw.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
         piece = msgspec.convert(told, type=_Answer)
         answer.prompt_feedback = piece.prompt_feedback or answer.prompt_feedback

@@ -10,7 +10,7 @@ import openai
 
 from anamnesis.llm.drafts import SCHEMA
 from anamnesis.llm.port import Completion, Hear, ModelBroken, ModelRefused, ModelTimedOut, Prompt, Usage
-from anamnesis.llm.wire import MOST_TOKENS, SDK_FAULTS, bounded_client, failure_of, in_its_protocol, unreachable
+from anamnesis.llm.wire import MOST_TOKENS, SDK_FAULTS, bounded_client, failure_of, in_its_protocol, paced, unreachable
 
 _BASE_URL: Final = "https://api.openai.com/v1"
 _FORMAT: Final = {"type": "json_schema", "json_schema": {"name": "turn", "strict": True, "schema": SCHEMA}}
@@ -132,7 +132,7 @@ def _decoded(body: bytes) -> _Answer:
 async def _gathered(pieces: AsyncIterator[Any], hear: Hear) -> _Answer:
     """The answer that the pieces make. Only a whole stream names a finish; what stands after it is the bill."""
     message, answer = _Message(), _Answer([])
-    async for raw in pieces:
+    async for raw in paced(pieces):
         piece = msgspec.convert(raw.to_dict(warnings=False), type=_Piece)
         answer.model, answer.usage = piece.model or answer.model, piece.usage or answer.usage
         for growth in piece.choices[:1]:

@@ -1,12 +1,13 @@
 """What every provider's adapter shares: a bounded HTTP client, the times in headers, failures by status."""
 
+import asyncio
 import email.utils
 import math
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx2
 import msgspec
@@ -20,6 +21,9 @@ LONGEST_BODY: Final = 256 * 1024
 LONGEST_STREAM: Final = 2 * 1024 * 1024
 #: The most calls one process has open at a time.
 MOST_CONNECTIONS: Final = 256
+#: The most pieces one growing answer may come in, some for every token, and how many are read in one go.
+_MOST_PIECES: Final = 4096
+_AT_ONCE: Final = 16
 #: The most tokens one answer may take, thinking included.
 MOST_TOKENS: Final = 2048
 #: What an SDK raises, on purpose or over a body it did not expect, besides errors of its own family.
@@ -32,6 +36,7 @@ _SERVER_FAULT: Final = 500
 _REQUEST_TIMEOUT: Final = 408
 
 
+_Piece = TypeVar("_Piece")
 _begun: ContextVar[list[httpx2.Response] | None] = ContextVar("begun", default=None)
 
 
@@ -129,6 +134,18 @@ async def let_go() -> AsyncIterator[None]:
         _begun.reset(token)
         for response in begun:
             await response.aclose()
+
+
+async def paced(pieces: AsyncIterator[_Piece]) -> AsyncIterator[_Piece]:
+    """The pieces, others getting their turn in between however fast they come. Raises ModelBroken for too many."""
+    count = 0
+    async for piece in pieces:
+        count += 1
+        if count > _MOST_PIECES:
+            raise ModelBroken("too_long")
+        if count % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield piece
 
 
 @contextmanager
