@@ -31,6 +31,7 @@ from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.db.purging import purge_finished_jobs
 from anamnesis.db.sealing import Sealer
+from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
@@ -232,7 +233,8 @@ class App:
         ]
 
     async def _stuck(self) -> list[Mapping[str, Any]]:
-        rows = await self.intake_store.stuck()
+        with viewing(at_work(Purpose.OPERATIONS)):
+            rows = await self.intake_store.stuck()
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
@@ -243,7 +245,8 @@ class App:
         await self.filing.sweep()
         await self.rights.sweep()
         await self.hook_store.forget_old()
-        await remind(store=self.message_store)
+        with viewing(at_work(Purpose.JOBS)):
+            await remind(store=self.message_store)
 
     async def _keep_forgetting(self) -> None:
         """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
@@ -352,7 +355,7 @@ def build(
 
     hook_store = PostgresHookStore(database)
     handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, _hooks(settings, hook_store))}
-    worker = Worker(database, {kind: _accounted(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
+    worker = Worker(database, {kind: _at_work(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
     drain = Drain()
     others = _other_probes(worker, keys, book, settings.ai.outside)
     return App(
@@ -393,11 +396,12 @@ def build(
     )
 
 
-def _accounted(run: Run) -> Run:
-    """What a job reads and writes is the service's own doing, and is in the audit trail as such."""
+def _at_work(run: Run) -> Run:
+    """A job speaks for nobody but the service; what it reads and writes is in the audit trail as such."""
 
     async def working(job: Job) -> None:
-        with following(job_trail(job.kind.value, job.subject, job.request_id)):
+        trail = job_trail(job.kind.value, job.subject, job.request_id)
+        with viewing(at_work(Purpose.JOBS)), following(trail):
             await run(job)
 
     return working

@@ -178,7 +178,12 @@ _ONSET_OF_IT: Final = re.compile(r"\b(?:it|this|the pain|the \w+) (?:all )?(?:st
 
 def read_onset(text: str) -> Told[str] | None:
     """When a complaint began or how long it has lasted, in the patient's words."""
-    found = _ONSET.search(fold(text))
+    return _first(_ONSET, text)
+
+
+def _first(pattern: re.Pattern[str], text: str) -> Told[str] | None:
+    """The first words of the text that are of this form, as they stand there."""
+    found = pattern.search(fold(text))
     return Told(text[found.start() : found.end()], text[found.start() : found.end()]) if found else None
 
 
@@ -198,8 +203,7 @@ _SPAN_ALONE: Final = re.compile(
 
 def read_lasting(text: str) -> Told[str] | None:
     """How long it has lasted or from when, told together with a complaint to the question for both."""
-    found = _LASTING.search(fold(text))
-    return Told(text[found.start() : found.end()], text[found.start() : found.end()]) if found else None
+    return _first(_LASTING, text)
 
 
 def is_span(text: str) -> bool:

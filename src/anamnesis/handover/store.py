@@ -26,6 +26,10 @@ FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
 WHERE s.id = $1 AND s.archived_at IS NULL"""
 
+_LINK: Final = """
+SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_verified, is_there
+FROM link_of_session($1)"""
+
 _LATEST: Final = """
 SELECT id, record, clinical_handover, doctor_thought FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
@@ -116,8 +120,9 @@ class PostgresHandoverStore:
     async def case(self, session_id: UUID) -> tuple[Row | None, CareLink | None]:
         """A session and what access to it depends on."""
         row = await self.database.fetchrow(_CASE, session_id)
-        if row is None:
-            return None, None
+        if row is None:  # nobody's, or not the caller's to read (any more)
+            link = await self.database.lookup(_LINK, session_id)
+            return None, None if link is None else link_of(dict(link))
         return dict(row), link_of({**row, "id": row["link_id"], "status": row["connection_status"]})
 
     async def latest(self, connection_id: UUID) -> Row | None:

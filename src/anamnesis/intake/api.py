@@ -11,7 +11,7 @@ from uuid import UUID
 from anamnesis.care.actions import patient_of
 from anamnesis.care.model import Access, Standing
 from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, doctor_who_sees_patients
-from anamnesis.care.store import PostgresCareStore, link_of
+from anamnesis.care.store import PostgresCareStore
 from anamnesis.files.actions import Filing, refused
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
@@ -258,27 +258,18 @@ async def create_new(call: Call, body: ConnectionRef) -> SessionRow:
 async def get_session(call: Call, body: SessionRef) -> SessionView:
     """A session with its transcript; a doctor's view has the doctor's additions in it."""
     store = call.services.store
-    row = await store.full(body.session_id)
-    access = access_connection(
-        call.person,
-        None if row is None else _link(row),
-        writing=False,
-        what="session",
-        oversight=True,
-    )
-    assert row is not None
-    lines = await store.transcript(body.session_id)
-    notes = None if access.standing is Standing.PATIENT else await store.notes(body.session_id)
+    async with store.database.together():
+        row, link = await store.full_and_link(body.session_id)
+        access = access_connection(call.person, link, writing=False, what="session", oversight=True)
+        assert row is not None
+        lines = await store.transcript(body.session_id)
+        notes = None if access.standing is Standing.PATIENT else await store.notes(body.session_id)
     return session_view(row, lines, notes=notes, urls=_urls(call))
 
 
 def _urls(call: Call) -> Urls:
     """How the caller is shown what a message refers to."""
     return partial(call.services.files.urls, viewer=call.person)
-
-
-def _link(row: Any) -> Any:
-    return link_of({**row, "id": row["connection_id"], "status": row["connection_status"]})
 
 
 @procedures.query(
@@ -510,8 +501,7 @@ async def mark_as_reviewed(call: Call, body: SessionRef) -> SessionRow:
 async def review(call: Call, session_id: UUID) -> SessionRow:
     """The session after its doctor has reviewed it. Raises NotFound, NotPermitted, and BadInput for one not ready."""
     store = call.services.store
-    row = await store.full(session_id)
-    link = None if row is None else _link(row)
+    row, link = await store.full_and_link(session_id)
     access_as_clinician(call.person, link, writing=True, what="session")
     assert row is not None
     if not Status(row["status"]).is_closed:

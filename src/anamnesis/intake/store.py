@@ -23,12 +23,8 @@ from anamnesis.kernel.trail import concerns
 Row = Mapping[str, Any]
 
 _LINK: Final = """
-SELECT s.id AS session_id, s.status::text AS session_status, c.id, c.patient_id, c.doctor_id, c.status::text AS status,
-       p.user_id AS patient_user_id, d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
-       d.verification_status = 'verified' AND u.is_active AS is_there
-FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
-JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
-WHERE s.id = $1 AND s.archived_at IS NULL"""
+SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_verified, is_there
+FROM link_of_session($1)"""
 
 _SESSION: Final = """
 SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.epoch, s.version, s.name, s.next_seq,
@@ -381,7 +377,7 @@ class PostgresIntakeStore:
 
     async def link_of_session(self, session_id: UUID) -> CareLink | None:
         """What access to the session depends on, in one statement."""
-        row = await self.database.fetchrow(_LINK, session_id)
+        row = await self.database.lookup(_LINK, session_id)
         return None if row is None else link_of(dict(row))
 
     async def peek(self, session_id: UUID) -> Session:
@@ -439,6 +435,13 @@ class PostgresIntakeStore:
         """A session with both people, for a view."""
         row = await self.database.fetchrow(_FULL_BY_ID, session_id)
         return None if row is None else dict(row)
+
+    async def full_and_link(self, session_id: UUID) -> tuple[Row | None, CareLink | None]:
+        """A session for a view with what access to it depends on; the session only where the caller may read it."""
+        row = await self.full(session_id)
+        if row is None:
+            return None, await self.link_of_session(session_id)
+        return row, link_of({**row, "id": row["connection_id"], "status": row["connection_status"]})
 
     async def full_of_patient(self, patient_id: UUID, connection_id: UUID | None, status: str, limit: int) -> list[Row]:
         """A patient's sessions, newest change first."""
