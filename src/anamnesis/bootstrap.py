@@ -316,6 +316,7 @@ def build(
         is_builtin=chosen is None,
         briefing=None if relay is None else _briefing(needs_consent=not settings.consent_recorded_elsewhere),
         observer=measures,
+        listener=bus if settings.ai.is_streaming else None,
     )
 
     def hear(text: str) -> Heard:
