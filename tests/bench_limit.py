@@ -58,6 +58,9 @@ def script_of(name: str, statements: list[Statement]) -> str:
     for each in statements:
         fed = _fed(each) if name == "intake.sendMessage" else {}
         text = _inlined(each, fed).replace("\n", " ")
+        if ";" in each.query.strip().rstrip(";"):  # what begins a transaction and says for whom is one message
+            lines += ["\\startpipeline", *(f"{part};" for part in text.split(";") if part.strip()), "\\endpipeline"]
+            continue
         if name == "intake.sendMessage" and "FOR UPDATE" in each.query:
             lines.append(f"{text} \\gset l_")
         elif name == "intake.sendMessage" and "INSERT INTO jobs" in each.query:

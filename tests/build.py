@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from anamnesis.bootstrap import App, build
+from anamnesis.db.viewing import Purpose, at_work
 from anamnesis.edge.calling import Caller
 from anamnesis.edge.demo_issuer import ISSUER, DemoIssuer
 from anamnesis.kernel.identity import Claims
@@ -13,6 +14,8 @@ from anamnesis.kernel.procedures import Request
 from anamnesis.settings import Limits, Settings
 
 ORIGIN = "http://127.0.0.1:8000"
+#: For tests of what stands before the wall, which reach past the procedures.
+WORKING = at_work(Purpose.JOBS)
 ISSUER_OF_TESTS = DemoIssuer(ORIGIN, "127.0.0.1", is_production=False)
 
 

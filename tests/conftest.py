@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from anamnesis.db.embedded import APP, DATABASE, OWNER, Embedded, start_embedded
 from anamnesis.db.migrating import migrate
 from anamnesis.db.postgres import Database
+from anamnesis.db.viewing import Purpose, at_work
 
 TEMPLATE = "anamnesis_template"
 _numbers = itertools.count(1)
@@ -75,7 +77,7 @@ async def clinic(postgres: Embedded) -> AsyncIterator[Clinic]:
 
 @pytest.fixture
 async def database(clinic: Clinic) -> AsyncIterator[Database]:
-    database = Database(clinic.app_dsn)
+    database = Database(clinic.app_dsn, speaks_for=at_work(Purpose.JOBS))  # for tests of what stands before the wall
     yield database
     await database.close()
 
@@ -85,6 +87,20 @@ async def owner(clinic: Clinic) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(clinic.owner_dsn)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def plain_dsn(postgres: Embedded) -> AsyncIterator[str]:
+    """A migrated database whose owner is no superuser, as an operator's is."""
+    name = f"plain_{next(_numbers)}"
+    await _as_owner(postgres, f"CREATE ROLE {name} LOGIN")
+    await _as_owner(postgres, f"GRANT {APP} TO {name} WITH ADMIN OPTION")
+    await _as_owner(postgres, f"CREATE DATABASE {name} OWNER {name}")
+    await migrate(postgres.dsn(name, name))
+    yield postgres.dsn(name, name)
+    await _as_owner(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    await _as_owner(postgres, f"DROP OWNED BY {name}")
+    await _as_owner(postgres, f"DROP ROLE {name}")
 
 
 # A server of a test's own, with every durability setting on: for tests that stop, freeze or kill it.
@@ -125,7 +141,8 @@ def _processes_of(server: Embedded) -> list[int]:
 
 def _signal_all(server: Embedded, number: signal.Signals) -> None:
     for pid in _processes_of(server):
-        os.kill(pid, number)
+        with suppress(ProcessLookupError):  # a backend that ended since it was looked for
+            os.kill(pid, number)
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ PROMISED = {
     "I26": "Who is no party neither reads nor writes, and cannot tell what is forbidden from what does not exist",
     "I27": "A patient never receives what is for doctors only",
     "I29": "Access is decided before anything that depends on the data",
+    "I30": "The database alone denies: nobody sees or writes health data of others, whatever WHERE is forgotten",
     "I31": "After the hand-over nothing of the transcript changes, and no state goes back",
     "I32": "No health data and no secret stands in a log line, a label, an error or a notification",
     "I33": "Every use of health data leaves one line, in its transaction; whatever was done to the trail is found out",

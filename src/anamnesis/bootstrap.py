@@ -31,6 +31,7 @@ from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.db.purging import purge_finished_jobs
 from anamnesis.db.sealing import Sealer
+from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.edge.asgi import LastResort, Switch
 from anamnesis.edge.auth import RequestOf, request_of
 from anamnesis.edge.client_address import TrustedProxies
@@ -238,7 +239,8 @@ class App:
         ]
 
     async def _stuck(self) -> list[Mapping[str, Any]]:
-        rows = await self.intake_store.stuck()
+        with viewing(at_work(Purpose.OPERATIONS)):
+            rows = await self.intake_store.stuck()
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
@@ -249,7 +251,8 @@ class App:
         await self.filing.sweep()
         await self.rights.sweep()
         await self.hook_store.forget_old()
-        await remind(store=self.message_store)
+        with viewing(at_work(Purpose.JOBS)):
+            await remind(store=self.message_store)
 
     async def _keep_forgetting(self) -> None:
         """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
@@ -323,6 +326,7 @@ def build(
         is_builtin=chosen is None,
         briefing=None if relay is None else _briefing(needs_consent=not settings.consent_recorded_elsewhere),
         observer=measures,
+        listener=bus if settings.ai.is_streaming else None,
     )
 
     def hear(text: str) -> Heard:
@@ -363,7 +367,7 @@ def build(
     handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, _hooks(settings, hook_store))}
     if relay is None:
         handlers[JobKind.WORD_NOTE] = _leave_note
-    worker = Worker(database, {kind: _accounted(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
+    worker = Worker(database, {kind: _at_work(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
     drain = Drain()
     others = _other_probes(worker, keys, book, settings.ai.outside)
     return App(
@@ -420,7 +424,7 @@ def _writer(
 
     return Worker(
         handover.database,
-        {JobKind.WORD_NOTE: _accounted(word)},
+        {JobKind.WORD_NOTE: _at_work(word)},
         concurrency=2,
         longest_s=settings.ai.timeout_s + _BESIDE_A_MODEL_S,
         drain_s=_FAREWELL_S,
@@ -432,11 +436,12 @@ async def _leave_note(_: Job) -> None:
     """No model is set any more, so the note stays as code wrote it."""
 
 
-def _accounted(run: Run) -> Run:
-    """What a job reads and writes is the service's own doing, and is in the audit trail as such."""
+def _at_work(run: Run) -> Run:
+    """A job speaks for nobody but the service; what it reads and writes is in the audit trail as such."""
 
     async def working(job: Job) -> None:
-        with following(job_trail(job.kind.value, job.subject, job.request_id)):
+        trail = job_trail(job.kind.value, job.subject, job.request_id)
+        with viewing(at_work(Purpose.JOBS)), following(trail):
             await run(job)
 
     return working

@@ -15,6 +15,8 @@ from anamnesis.db.auditing import WRITE
 from anamnesis.db.chain import canonical, verify
 from anamnesis.db.postgres import Database
 from anamnesis.db.sealing import BATCH, Sealer
+from anamnesis.db.viewing import Purpose
+from build import WORKING
 
 ONE = """
 INSERT INTO audit_logs (action, resource_type, resource_id, metadata) VALUES ($1, 'test', $2, '{"b": 1, "a": 2}')"""
@@ -40,6 +42,13 @@ async def written(connection, count, action="read"):
         await connection.execute(ONE, action, str(number))
 
 
+async def a_writer(dsn):
+    """A connection of the service's own, which says for what it works and so may add lines."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f"SET anamnesis.purpose = '{Purpose.JOBS.value}'")
+    return connection
+
+
 @pytest.fixture
 def sealer(database):
     return Sealer(database)
@@ -55,7 +64,7 @@ async def test_an_untouched_chain_holds_and_its_head_is_told(owner, sealer):
 
 
 async def test_a_line_that_commits_late_is_sealed_late_and_never_passed_over(clinic, owner, sealer):
-    late = await asyncpg.connect(clinic.app_dsn)
+    late = await a_writer(clinic.app_dsn)
     slow = late.transaction()
     await slow.start()
     await written(late, 1, "late")
@@ -81,7 +90,7 @@ async def test_only_one_seals_at_a_time(clinic, owner, sealer):
 
 
 async def test_many_sealers_and_writers_at_once_make_one_whole_chain(clinic, owner):
-    pools = [Database(clinic.app_dsn) for _ in range(3)]
+    pools = [Database(clinic.app_dsn, speaks_for=WORKING) for _ in range(3)]
 
     async def write(pool):
         for number in range(40):
@@ -269,7 +278,7 @@ COVERED_UP = ("cut_with_its_head", "remade_after_a_deletion", "remade_after_an_e
 
 async def _interleave(clinic, rng, sealer):
     """Writers that commit in any order or not at all, sealers that die before they commit; how many lines are kept."""
-    writers = [await asyncpg.connect(clinic.app_dsn) for _ in range(4)]
+    writers = [await a_writer(clinic.app_dsn) for _ in range(4)]
     under_way, kept = {}, 0
     for _ in range(rng.randint(8, 30)):
         writer = rng.choice(writers)

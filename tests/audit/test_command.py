@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from anamnesis.cli.audit import cell, heads_in
+from anamnesis.db.postgres import Database
 from anamnesis.db.sealing import Sealer
+from build import WORKING
 
 PATIENT = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 
@@ -93,3 +96,26 @@ async def test_lines_are_written_out_as_json_by_time_and_patient(clinic, trail):
     narrowed = ("--since", "2026-02-01", "--until", "2026-03-01T00:00:00Z")
     _, said, _ = command(clinic.owner_dsn, "export", "--format", "jsonl", *narrowed)
     assert [json.loads(text)["action"] for text in said.splitlines()] == ["b"]
+
+
+async def test_an_owner_who_is_no_superuser_seals_verifies_and_writes_out(plain_dsn):
+    database = Database(plain_dsn, speaks_for=WORKING)
+    for action in ("a", "b"):
+        await database.execute("INSERT INTO audit_logs (action, resource_type) VALUES ($1, 'x')", action)
+    unspoken = Database(plain_dsn)  # as the service seals: for nobody
+    assert await Sealer(unspoken).seal() == 2
+    await unspoken.close()
+    await database.close()
+    status, said, _ = command(plain_dsn, "verify")
+    assert status == 0
+    assert "2 lines are as they were sealed" in said
+    status, said, _ = command(plain_dsn, "export", "--format", "jsonl")
+    assert [json.loads(text)["action"] for text in said.splitlines()] == ["a", "b"]
+    plain = await asyncpg.connect(plain_dsn)
+    assert await plain.fetchval("SELECT count(*) FROM audit_logs") == 0  # it stands before the wall
+    await plain.execute("SET anamnesis.purpose = 'migration'; UPDATE audit_logs SET action = 'z' WHERE action = 'b'")
+    await plain.close()
+    assert command(plain_dsn, "verify")[:2] == (
+        1,
+        "TAMPERED place 2 (line 2): what is there is not what was sealed there\n",
+    )

@@ -8,13 +8,14 @@ import asyncpg
 import pytest
 
 from anamnesis.db.auditing import write_due
-from anamnesis.db.postgres import Database
+from anamnesis.db.postgres import Database, PoolSettings, Profile
+from anamnesis.db.viewing import viewing
 from anamnesis.edge.calling import Caller
 from anamnesis.kernel import health_data
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.procedures import Request
 from anamnesis.kernel.trail import Trail, concerns, following, job_trail
-from build import a_session, an_app, caller, claims, closing, tell
+from build import WORKING, a_session, an_app, caller, claims, closing, tell
 from matrix.oracle import ACTORS, ROWS, STATES, TARGETS, expected
 from matrix.world import a_world, subject
 
@@ -213,14 +214,60 @@ async def test_a_transaction_commits_with_its_line_or_without_both(database, own
 
 
 async def test_a_serverless_connection_writes_lines_too(clinic, owner):
-    from anamnesis.db.postgres import PoolSettings, Profile
-
-    database = Database(clinic.app_dsn, PoolSettings(profile=Profile.SERVERLESS))
+    database = Database(clinic.app_dsn, PoolSettings(profile=Profile.SERVERLESS), speaks_for=WORKING)
     with following(Trail("a.b", kind="test")):
         concerns(uuid4())
         assert await database.fetchval("SELECT 1") == 1
     await database.close()
     assert len(await lines(owner)) == 1
+
+
+@pytest.mark.parametrize("profile", Profile)
+async def test_what_access_is_looked_up_with_carries_no_line(clinic, owner, profile):
+    database = Database(clinic.app_dsn, PoolSettings(profile=profile, max_size=1), speaks_for=WORKING)
+    trail = Trail("a.b", kind="test", is_due=True)
+    with following(trail):
+        if profile is Profile.SERVER:  # nobody is spoken for in it, so nobody's line could be added
+            await database.lookup("SELECT 1")
+            assert await lines(owner) == []
+        async with database.together():
+            await database.lookup("SELECT 1")
+            assert not trail.is_written
+            await database.fetch("SELECT 1")
+            assert trail.is_written
+    await database.close()
+    assert len(await lines(owner)) == 1
+
+
+async def _read_and_lose(database):
+    async with database.together():
+        await database.fetch("SELECT 1")
+        raise ZeroDivisionError
+
+
+async def test_what_is_read_together_commits_with_its_line_or_the_line_is_still_owed(database, owner):
+    trail = Trail("a.b", kind="test", is_due=True)
+    with following(trail):
+        with pytest.raises(ZeroDivisionError):
+            await _read_and_lose(database)
+        assert (await lines(owner), trail.is_owed) == ([], True)
+        async with database.together():
+            await database.fetch("SELECT 1")
+            assert await lines(owner) == []
+    assert len(await lines(owner)) == 1
+
+
+async def test_a_line_is_of_the_very_transaction_that_changes_something(app, owner):
+    connection_id, session_id = await a_session(app)
+    patient, doctor = caller(app, "patient"), caller(app, "doctor")
+    await patient.call("message.send", connectionId=connection_id, content="hello")
+    await doctor.call("intake.sendMessage", sessionId=session_id, content="Seen")
+    await patient.call("intake.updateSessionName", sessionId=session_id, name="My knee")
+    changed = {"direct_messages": "patient", "clinician_notes": "doctor", "intake_sessions": "patient"}
+    for table, role in changed.items():
+        written_by = await owner.fetchval(f"SELECT xmin::text FROM {table}")
+        found = await owner.fetch("SELECT actor_role FROM audit_logs WHERE xmin::text = $1", written_by)
+        assert [row["actor_role"] for row in found] == [role]
 
 
 async def test_a_lowered_urgency_leaves_one_line(app, owner):
@@ -257,7 +304,7 @@ async def test_a_reading_call_does_not_wait_for_the_disk_and_a_changing_one_does
     kept_as = {}
     for is_reading in (True, False):
         trail = Trail("test.call", is_reading=is_reading, is_due=True)
-        with following(trail):
+        with viewing(WORKING), following(trail):
             async with app.database.transaction() as connection:
                 await connection.execute("SET LOCAL synchronous_commit = on")
                 await write_due(connection)

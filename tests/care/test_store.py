@@ -14,6 +14,7 @@ from anamnesis.care.store import PostgresCareStore
 from anamnesis.db.postgres import Database
 from anamnesis.kernel.errors import Conflict
 from anamnesis.kernel.identity import Claims, DoctorId, Role
+from build import WORKING
 from care.in_memory import InMemoryCareStore, a_doctor
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -91,7 +92,7 @@ async def test_connected_twice_is_a_conflict_and_after_parting_the_same_connecti
 
 @pytest.fixture
 async def two_stores(clinic):
-    pools = Database(clinic.app_dsn), Database(clinic.app_dsn)
+    pools = [Database(clinic.app_dsn, speaks_for=WORKING) for _ in range(2)]
     yield [PostgresCareStore(pool) for pool in pools]
     for pool in pools:
         await pool.close()

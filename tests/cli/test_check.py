@@ -82,8 +82,10 @@ async def test_a_durable_migrated_database_is_good_as_owner_and_as_app(server):
 
 async def test_what_is_missing_in_a_database_is_named(clinic, owner):
     await owner.execute("DELETE FROM schema_migrations WHERE number = 2")
+    await owner.execute("ALTER TABLE chat_messages NO FORCE ROW LEVEL SECURITY")
     said = await words({**PRODUCTION, "DATABASE_URL": clinic.app_dsn})
     assert "1 migrations are missing" in said
+    assert "row-level security is off for chat_messages" in said
     assert "fsync is off" in said
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from timeit import timeit
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +55,13 @@ def heard(text, concept):
         ("In 2021 I had a long labour and the fits are back", "seizure", Assertion.AFFIRMED),
         ("Our dog had puppies and one is fitting", "seizure", Assertion.SOMEONE_ELSE),
         ("Our dog had puppies and my son is fitting", "seizure", Assertion.AFFIRMED),
+        ("My brother had fits when he was small, fine now", "seizure", Assertion.PAST),
+        ("I had fits last year, fine now, but today fits again", "seizure", Assertion.AFFIRMED),
+        ("I saw a film but my son is fitting now", "seizure", Assertion.AFFIRMED),
+        ("I saw a film where a man is fitting now", "seizure", Assertion.HYPOTHETICAL),
+        ("The bleeding stopped but has started again", "bleeding", Assertion.AFFIRMED),
+        ("Suppose my child swallowed a battery, what then?", "swallowed_dangerous", Assertion.HYPOTHETICAL),
+        ("My team was strangled by the defence", "strangled", None),
         ("I fainted, ok now", "fainted", Assertion.AFFIRMED),
         ("my boss is killing me", "self_harm_intent", None),
         ("the fit of my shoes", "seizure", None),
@@ -136,13 +144,19 @@ def test_a_second_message_never_lowers_what_the_first_raised(first, second):
 
 
 def seconds(text):
-    began = time.process_time()
-    read_findings(text, CONTENT.lexicon)
-    return time.process_time() - began
+    # timeit keeps the garbage collector out: what it costs grows with everything else the suite holds.
+    return timeit(lambda: read_findings(text, CONTENT.lexicon), timer=time.process_time, number=1)
 
 
 @pytest.mark.parametrize(
-    "words", ["my mother had a stroke and if I bleed no fever and chest pain not vomiting ", "no ", "h e l l o ", "zq"]
+    "words",
+    [
+        "my mother had a stroke and if I bleed no fever and chest pain not vomiting ",
+        "a film of a stroke but now I have chest pain, she denies fever and my dog is bleeding ",
+        "no ",
+        "h e l l o ",
+        "zq",
+    ],
 )
 def test_reading_takes_time_in_proportion_to_length(words):
     text = words * (200_000 // len(words))

@@ -16,10 +16,11 @@ import uvicorn
 from PIL import Image
 
 from anamnesis import journal
+from anamnesis.db.viewing import viewing
 from anamnesis.kernel.errors import BadInput, Conflict, NotFound, NotPermitted, Unavailable
 from anamnesis.kernel.procedures import Part
 from anamnesis.settings import Files, Limits, Settings
-from build import ISSUER_OF_TESTS, a_doctor, a_session, an_app, caller, claims, closing
+from build import ISSUER_OF_TESTS, WORKING, a_doctor, a_session, an_app, caller, claims, closing
 from files.hostile import GPS, HTML, PDF_WITH_SCRIPT, REFUSED, bomb, image, pdf, photo_with_gps
 
 
@@ -338,7 +339,8 @@ async def test_the_sweep_leaves_alone_what_is_still_being_sent(app, session, own
 
     user = await owner.fetchval("SELECT user_id FROM patients")
     file = NewFile(uuid4(), "x.jpg", "image/jpeg", 5, bytes(32))
-    await app.filing.store.begin(UUID(session), user, file)
+    with viewing(WORKING):
+        await app.filing.store.begin(UUID(session), user, file)
     await app.filing.sweep()
     assert [row["state"] for row in await rows(owner)] == ["pending"]
 

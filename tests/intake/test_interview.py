@@ -359,3 +359,34 @@ def test_simulated_patients_in_other_words_are_heard_out_too():
     assert found["fact_recall"] >= 0.97
     assert found["precision"] == 1
     assert found["starred_met"] == 1
+
+
+def asked_after(*texts):
+    """What is asked after these messages, and the record."""
+    plan = opening(new_record(), CONTENT)
+    for seq, text in enumerate(texts):
+        inbound = Inbound(f"m{seq}", text, seq)
+        plan = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("told", "onset"),
+    [
+        ("my tummy is cramping, the past five days", "the past five days"),
+        ("I have had a headache since Monday", "since Monday"),
+        ("my left eye is itchy. It came on little by little", "It came on little by little"),
+    ],
+)
+def test_a_beginning_told_with_the_problem_is_not_asked_for_again(told, onset):
+    plan = asked_after("It is about me", "Okello, 34, male", told)
+    assert plan.record.answer("onset").value == onset
+    assert plan.record.answer("chief_complaint").value == told
+    assert plan.question_id != "chief_complaint"
+
+
+def test_a_long_story_that_leaves_out_its_beginning_is_asked_for_it():
+    story = "my left eye is itchy and watery and it bothers me whenever I read the bible in church with the others"
+    plan = asked_after("It is about me", "Okello, 34, male", story)
+    assert plan.question_id == "chief_complaint"
+    assert plan.question == "When did it start, and did it come suddenly or slowly?"

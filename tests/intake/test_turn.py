@@ -7,6 +7,7 @@ import pytest
 
 from anamnesis.care.model import Access, Standing
 from anamnesis.db import outbox
+from anamnesis.db.viewing import viewing
 from anamnesis.intake.actions import Interviewer, receive_message
 from anamnesis.intake.model import NewMessage
 from anamnesis.kernel.errors import Conflict
@@ -15,7 +16,7 @@ from anamnesis.kernel.listening import place_of
 from anamnesis.llm.port import Completion
 from anamnesis.llm.scripted import StubModel
 from anamnesis.settings import Ai, Settings
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
+from build import WHOLE_INTAKE, WORKING, a_session, an_app, caller, closing, tell
 from checker import broken
 
 URGENT = "my eyes are yellow"
@@ -60,7 +61,8 @@ async def test_danger_told_after_review_puts_the_case_on_top_and_tells_the_docto
     await work(app)
     cases = (await caller(app, "doctor").call("handover.getInbox"))["cases"]
     assert [str(case["sessionId"]) for case in cases] == [reviewed, str(other["id"])]
-    told = await app.database.fetchval("SELECT count(*) FROM notifications WHERE type = 'intake_emergency'")
+    with viewing(WORKING):
+        told = await app.database.fetchval("SELECT count(*) FROM notifications WHERE type = 'intake_emergency'")
     assert told == 2
 
 
@@ -152,14 +154,15 @@ async def kept(app, session_id, *messages):
     link = await app.intake_store.link_of_session(UUID(session_id))
     for text in messages:
         message, interviewer = NewMessage(link.patient_user_id, text, uuid4()), Interviewer(app.content, StubModel())
-        await receive_message(
-            Access(link, Standing.PATIENT),
-            UUID(session_id),
-            message,
-            store=app.intake_store,
-            interviewer=interviewer,
-            request_id="r",
-        )
+        with viewing(WORKING):
+            await receive_message(
+                Access(link, Standing.PATIENT),
+                UUID(session_id),
+                message,
+                store=app.intake_store,
+                interviewer=interviewer,
+                request_id="r",
+            )
     await app.database.execute("UPDATE jobs SET lease_until = clock_timestamp() WHERE state = 'running'")
 
 

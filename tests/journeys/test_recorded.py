@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from build import ISSUER_OF_TESTS, a_doctor, an_app, caller, claims, closing, http
+from anamnesis.db.viewing import viewing
+from build import ISSUER_OF_TESTS, WORKING, a_doctor, an_app, caller, claims, closing, http
 
 EXCHANGES = json.loads((Path(__file__).parent / "recorded.json").read_text())
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -115,7 +116,8 @@ async def ask(asgi, replay, exchange):
 async def test_every_recorded_exchange_is_answered_in_the_recorded_shape_and_code(clinic):
     async with closing(an_app(clinic.app_dsn)) as app:
         profile = await a_doctor(app)
-        await app.database.execute("UPDATE users SET image_url = 'https://img.example.test/d/2.png'")
+        with viewing(WORKING):
+            await app.database.execute("UPDATE users SET image_url = 'https://img.example.test/d/2.png'")
         await caller(app, "patient").call("patient.createProfile")
         doctors = {"1e789953-320d-41cd-8d60-cbbceb4bff18": str(profile["id"])}
         replay, asgi = Replay(doctors), app.asgi()

@@ -89,6 +89,20 @@ async def test_a_second_run_changes_nothing(source, source_dsn, clinic, owner):
     assert sum(tally.written for tally in tallies.values()) == 0
 
 
+async def test_an_owner_who_is_no_superuser_takes_over_the_same_and_leaves_all_of_it_behind_the_wall(
+    source, source_dsn, plain_dsn
+):
+    async with reading(source_dsn) as opened, writing(plain_dsn) as target:
+        tallies = await Import(opened, target).run()
+    assert all(tally.same == tally.in_source for tally in tallies)
+    plain = await asyncpg.connect(plain_dsn)
+    for table in ("chat_messages", "patients", "legacy_appointments"):
+        assert await plain.fetchval(f"SELECT count(*) FROM {table}") == 0
+    await plain.execute("SET anamnesis.purpose = 'import'")
+    assert await plain.fetchval("SELECT count(*) FROM chat_messages") > 0
+    await plain.close()
+
+
 async def test_the_source_is_only_read(source, source_dsn, clinic):
     before = await everything(source)
     async with reading(source_dsn) as opened:

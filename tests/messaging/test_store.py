@@ -19,6 +19,7 @@ from anamnesis.kernel.identity import Claims, PatientId
 from anamnesis.messaging import store as statements
 from anamnesis.messaging.model import Draft
 from anamnesis.messaging.store import CURSORS, PostgresMessageStore
+from build import WORKING
 from care.in_memory import a_doctor, a_link, a_patient
 from messaging.in_memory import InMemoryMessageStore
 
@@ -210,7 +211,7 @@ async def test_marking_reads_away_the_notices_of_this_conversation_alone(real, o
 
 @pytest.fixture
 async def two_stores(clinic, real):
-    pools = Database(clinic.app_dsn), Database(clinic.app_dsn)
+    pools = [Database(clinic.app_dsn, speaks_for=WORKING) for _ in range(2)]
     yield [PostgresMessageStore(pool) for pool in pools]
     for pool in pools:
         await pool.close()

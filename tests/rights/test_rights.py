@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -340,6 +342,34 @@ async def test_a_held_patient_is_neither_erased_nor_expires_until_the_hold_is_li
     assert await found_in(owner, CANARY) == []
     actions = [row["action"] for row in await owner.fetch("SELECT action FROM audit_logs ORDER BY id")]
     assert actions[-3:] == ["legal_hold_set", "legal_hold_lifted", "patient_erased"]
+
+
+async def test_an_owner_who_is_no_superuser_copies_holds_lets_expire_and_erases_too(
+    postgres, plain_dsn, folder_of_files
+):
+    settings = Settings(files=Files(folder=str(folder_of_files)), limits=Limits(factor=10_000), retention_days=365)
+    plain = SimpleNamespace(owner_dsn=plain_dsn)
+    owner = await asyncpg.connect(postgres.dsn(OWNER, urlsplit(plain_dsn).path.strip("/")))  # who sees everything
+    async with closing(an_app(plain_dsn, settings=settings)) as app:
+        patient_id, _, _ = await a_life(app)
+        other_id, *_ = await a_life(app, "neighbour", "another")
+        copied = command(plain, folder_of_files, "export", "--patient", str(patient_id))
+        assert (copied.returncode, CANARY in copied.stdout) == (0, True)
+        assert str(other_id) in command(plain, folder_of_files, "erase", "--requested").stdout
+        hold = ("hold", "set", "--patient", str(patient_id), "--reason", "case at court")
+        assert command(plain, folder_of_files, *hold).returncode == 0
+        erase = ("erase", "--patient", str(patient_id), "--confirm", str(patient_id))
+        assert "legal hold" in command(plain, folder_of_files, *erase).stderr
+        await age(owner)
+        for _ in range(3):
+            await app.forget_spent()
+        left = await owner.fetch("SELECT p.id FROM patients p JOIN connections c ON c.patient_id = p.id")
+        assert [row["id"] for row in left] == [patient_id]  # the one that is held
+        assert command(plain, folder_of_files, "hold", "lift", *hold[2:]).returncode == 0
+        assert command(plain, folder_of_files, *erase).returncode == 0
+        assert await found_in(owner, CANARY) == []
+        assert blobs_in(folder_of_files) == []
+    await owner.close()
 
 
 async def test_what_nobody_has_touched_for_the_set_time_expires_with_its_files(app, owner, folder_of_files):

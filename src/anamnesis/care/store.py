@@ -13,6 +13,7 @@ from anamnesis.care.actions import slug_for
 from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, KnownDoctor, Spend
 from anamnesis.db.auditing import write
 from anamnesis.db.postgres import Connection, Database
+from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
 from anamnesis.kernel.trail import Trail, concerns, present
@@ -20,14 +21,8 @@ from anamnesis.kernel.trail import Trail, concerns, present
 Row = Mapping[str, Any]
 
 _PERSON: Final = """
-SELECT u.id, u.primary_role::text AS primary_role, u.is_active, p.id AS patient_id, d.id AS doctor_id,
-       d.verification_status = 'verified' AS is_verified,
-       CASE WHEN d.id IS NOT NULL THEN ARRAY(
-           SELECT e.connection_id FROM emergency_accesses e WHERE e.doctor_id = d.id AND e.ends_at > clock_timestamp())
-       END AS opened"""
-_PEOPLE: Final = """
-FROM users u LEFT JOIN patients p ON p.user_id = u.id LEFT JOIN doctors d ON d.user_id = u.id"""
-_FIND: Final = _PERSON + _PEOPLE + " WHERE u.clerk_id = $1"
+SELECT p.id, p.primary_role, p.is_active, p.patient_id, p.doctor_id, p.is_verified, p.opened"""
+_FIND: Final = _PERSON + " FROM person_of($1) p"
 
 # A minute begins with the first call in it. It is one row a key, so every process counts together.
 _SPEND: Final = """
@@ -39,22 +34,12 @@ RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""
 
 # The call is counted and its caller found in one round trip.
 _SPEND_AND_FIND: Final = (
-    "WITH spent AS ("
-    + _SPEND
-    + ")"
-    + _PERSON
-    + ", spent.used, spent.left_s"
-    + _PEOPLE
-    + " CROSS JOIN spent WHERE u.clerk_id = $2"
+    "WITH spent AS (" + _SPEND + ")" + _PERSON + ", spent.used, spent.left_s FROM person_of($2) p CROSS JOIN spent"
 )
 
 _LINK: Final = """
-SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
-       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
-       d.verification_status = 'verified' AND u.is_active AS is_there
-FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
-JOIN users u ON u.id = d.user_id
-WHERE c.id = $1"""
+SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_verified, is_there
+FROM link_of_connection($1)"""
 
 _USER: Final = """
 SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
@@ -95,6 +80,7 @@ _CONNECTION: Final = """
 SELECT id, patient_id, doctor_id, status::text AS status, connection_source, connected_at, disconnected_at, created_at
 FROM connections WHERE id = $1"""
 
+#: A doctor whose patient has left still finds the connection, and nobody behind it.
 _WITH_PEOPLE: Final = """
 SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, c.connection_source, c.connected_at,
        c.disconnected_at, c.created_at, d.slug, d.specialty, d.clinic_name,
@@ -104,7 +90,7 @@ SELECT c.id, c.patient_id, c.doctor_id, c.status::text AS status, c.connection_s
        pu.email AS patient_email
 FROM connections c
 JOIN doctors d ON d.id = c.doctor_id JOIN users du ON du.id = d.user_id
-JOIN patients p ON p.id = c.patient_id JOIN users pu ON pu.id = p.user_id
+LEFT JOIN patients p ON p.id = c.patient_id LEFT JOIN users pu ON pu.id = p.user_id
 """
 _OF_ONE: Final = _WITH_PEOPLE + "WHERE c.id = $1"
 # One condition per list, not one for all: a statement planned once must find its own index.
@@ -176,9 +162,9 @@ class PostgresCareStore:
     async def find_person(self, subject: str, spend: Spend | None = None) -> tuple[Person, bool] | None:
         """The person of this identity and whether the account is active; with spend the call is counted."""
         if spend is None:
-            row = await self.database.fetchrow(_FIND, subject)
+            row = await self.database.lookup(_FIND, subject)
         else:
-            row = await self.database.fetchrow(_SPEND_AND_FIND, spend.key, subject)
+            row = await self.database.lookup(_SPEND_AND_FIND, spend.key, subject)
         if row is None:
             return None
         person = Person(
@@ -195,7 +181,7 @@ class PostgresCareStore:
 
     async def spend(self, spend: Spend) -> int:
         """Count a call; answers how many whole seconds too early it is."""
-        row = await self.database.fetchrow(_SPEND, spend.key)
+        row = await self.database.lookup(_SPEND, spend.key)
         return 0 if row is None else _wait_s(dict(row), spend)
 
     async def forget_spent(self) -> None:
@@ -208,18 +194,23 @@ class PostgresCareStore:
 
     async def add_person(self, claims: Claims) -> None:
         """Make an account; two first sights at once make one."""
-        await self.database.execute(
-            "INSERT INTO users (clerk_id, email, first_name, last_name, image_url) VALUES ($1, $2, $3, $4, $5)"
-            " ON CONFLICT (clerk_id) DO NOTHING",
-            claims.subject,
-            claims.email,
-            claims.first_name,
-            claims.last_name,
-            claims.image_url,
-        )
+        with viewing(at_work(Purpose.ACCOUNTS)):
+            await self.database.execute(
+                "INSERT INTO users (clerk_id, email, first_name, last_name, image_url) VALUES ($1, $2, $3, $4, $5)"
+                " ON CONFLICT (clerk_id) DO NOTHING",
+                claims.subject,
+                claims.email,
+                claims.first_name,
+                claims.last_name,
+                claims.image_url,
+            )
 
     async def settle_account(self, event: AccountEvent) -> None:
         """Take over what is told of an account: each event once, and none that is older than what is known."""
+        with viewing(at_work(Purpose.ACCOUNTS)):
+            await self._settle(event)
+
+    async def _settle(self, event: AccountEvent) -> None:
         async with self.database.transaction() as connection:
             new = await connection.fetchval(
                 "INSERT INTO account_events (id) VALUES ($1) ON CONFLICT (id) DO NOTHING RETURNING id", event.id
@@ -246,11 +237,13 @@ class PostgresCareStore:
         await self.database.execute(
             "INSERT INTO patients (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING", user_id
         )
-        return PatientId(await self.database.fetchval("SELECT id FROM patients WHERE user_id = $1", user_id))
+        made = PatientId(await self.database.fetchval("SELECT id FROM patients WHERE user_id = $1", user_id))
+        now_a_patient(made)
+        return made
 
     async def link_of_connection(self, connection_id: UUID) -> CareLink | None:
         """A connection with what access depends on, in one indexed statement."""
-        row = await self.database.fetchrow(_LINK, connection_id)
+        row = await self.database.lookup(_LINK, connection_id)
         return None if row is None else link_of(dict(row))
 
     async def find_doctor(self, doctor_id: DoctorId) -> KnownDoctor | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import asyncpg
 
 from anamnesis.db import binaries
-from anamnesis.db.migrating import durability_problems, pending, role_problems
+from anamnesis.db.migrating import durability_problems, pending, role_problems, wall_problems
 from anamnesis.settings import VARIABLES, Ai, Provider, Secret, Settings, SettingsInvalid, Variable
 
 SUMMARY: Final = "check the configuration and the environment"
@@ -171,7 +171,11 @@ async def _inspect(part: str, connection: Any) -> list[Finding]:
     findings = [Finding(part, Outcome.OK, f"PostgreSQL {version // 10000} answers")]
     if version < _OLDEST_SERVER:
         findings.append(Finding(part, Outcome.WARNING, "is older than PostgreSQL 15, which is not tested"))
-    problems = [*await durability_problems(connection), *await role_problems(connection)]
+    problems = [
+        problem
+        for problems_of in (durability_problems, role_problems, wall_problems)
+        for problem in await problems_of(connection)
+    ]
     missing = await _missing(connection)
     if missing:
         problems.append(f"{missing} migrations are missing; run `anamnesis migrate`")

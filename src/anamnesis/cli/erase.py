@@ -5,13 +5,14 @@ import sys
 from typing import Final
 
 from anamnesis.bootstrap import blobs_of
-from anamnesis.cli.operating import REFUSED, add_patient, operate, refuse
+from anamnesis.cli.operating import add_patient, operate, refuse
 from anamnesis.db.postgres import Database
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.rights.actions import delete_bytes
 from anamnesis.rights.store import PatientRecords, PostgresRightsStore
 from anamnesis.settings import Settings
 
+_BYTES_LEFT: Final = 1
 SUMMARY: Final = "erase everything of one patient for good, except the audit trail, which holds no content"
 
 
@@ -61,7 +62,7 @@ async def _delete_files(settings: Settings) -> int:
             pass
     except Unavailable:
         print("Some files could not be reached; the service deletes them as soon as they can be.", file=sys.stderr)
-        return REFUSED - 1
+        return _BYTES_LEFT
     finally:
         await database.close()
     return 0

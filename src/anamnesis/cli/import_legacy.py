@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Final
 
 import asyncpg
 
+from anamnesis.cli.operating import refuse
 from anamnesis.legacy.deciding import Tally
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import NotTheReplacedSystem, reading
@@ -36,25 +36,20 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         ours = Settings.database_from_env(os.environ).migrating_url
     except SettingsInvalid as invalid:
-        return _refuse(str(invalid))
+        return refuse(str(invalid))
     if ours is None:
-        return _refuse("DATABASE_URL: is not set. It names the database to copy into.")
+        return refuse("DATABASE_URL: is not set. It names the database to copy into.")
     try:
         return asyncio.run(_import(arguments.url, ours.reveal(), tell_all=arguments.all))
     except NotTheReplacedSystem:
-        return _refuse("The source has not the tables of the replaced system.")
+        return refuse("The source has not the tables of the replaced system.")
     except NotMigrated:
-        return _refuse("The database of DATABASE_URL is not up to date: run `anamnesis migrate` first.")
+        return refuse("The database of DATABASE_URL is not up to date: run `anamnesis migrate` first.")
     except Busy:
-        return _refuse("Another import is running.")
+        return refuse("Another import is running.")
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
         # The driver's text may hold values of a row; its name does not.
-        return _refuse(f"A database could not be used ({type(failed).__name__}). What was copied stays; run it again.")
-
-
-def _refuse(words: str) -> int:
-    print(words, file=sys.stderr)
-    return 2
+        return refuse(f"A database could not be used ({type(failed).__name__}). What was copied stays; run it again.")
 
 
 async def _import(source_url: str, our_url: str, *, tell_all: bool) -> int:

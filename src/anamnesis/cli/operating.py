@@ -1,4 +1,4 @@
-"""What the commands of an operator about one patient share: the database as its owner, and what can go wrong there."""
+"""What an operator's commands share: how they refuse, and the database as its owner for those about one patient."""
 
 import argparse
 import asyncio

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from anamnesis.cli.operating import refuse
 from anamnesis.db.postgres import Database
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.settings import Settings, SettingsInvalid
@@ -36,21 +37,16 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         url = Settings.from_env(os.environ).database.url
     except SettingsInvalid as invalid:
-        return _refuse(str(invalid))
+        return refuse(str(invalid))
     if url is None:
-        return _refuse("DATABASE_URL: is not set. It names the database with the events.")
+        return refuse("DATABASE_URL: is not set. It names the database with the events.")
     if arguments.task == "replay" and arguments.event is None and not arguments.failed:
-        return _refuse("Say which: --event ID, or --failed for all that were given up.")
+        return refuse("Say which: --event ID, or --failed for all that were given up.")
     try:
         return asyncio.run(_do(arguments, url.reveal()))
     except Unavailable:
         print("The database could not be reached.", file=sys.stderr)
         return 1
-
-
-def _refuse(words: str) -> int:
-    print(words, file=sys.stderr)
-    return 2
 
 
 async def _do(arguments: argparse.Namespace, url: str) -> int:
@@ -66,7 +62,7 @@ async def _do(arguments: argparse.Namespace, url: str) -> int:
     finally:
         await database.close()
     print(f"{sum(done)} to be told again.")
-    return 0 if all(done) else _refuse("There is no such event.")
+    return 0 if all(done) else refuse("There is no such event.")
 
 
 def _line(row: Mapping[str, Any]) -> str:

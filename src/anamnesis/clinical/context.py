@@ -18,6 +18,7 @@ _LIST_REACH: Final = 30  # tokens a "no" reaches along a list
 _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
+_RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
 _LONGEST_SENTENCE: Final = 90
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
@@ -49,8 +50,10 @@ _OF_PEOPLE: Final = frozenset(
 _DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
 _SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
 _GOES_ON_TODAY: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
+_RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
 _RECENT: Final = frozenset({"yesterday", "last", "since"})
 _THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
+_PEOPLE: Final = (_FIRST_PERSON | _OF_PEOPLE | _THIRD_PERSON | {"baby"}) - {"it"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,10 @@ class Scene:
         self._denied: dict[tuple[int, int], bool] = {}
         self._negations = self._cues.covers["negation"] - self._quiet
         self._short_negations = self._cues.covers["negation_short"] - self._quiet
+        self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls()
-        self._denying = [place for place in sorted(self._negations) if read.words[place] in _DENIES]
+        self._denying = frozenset(place for place in self._negations if read.words[place] in _DENIES)
+        self._relations = _covered(self._cues.spans["relation"])
 
     # -- parts of the message --------------------------------------------------------------------------------
 
@@ -187,21 +192,21 @@ class Scene:
 
     def _is_on_a_denied_list(self, mention: Match) -> bool:
         """Whether "denies" stands before it in its sentence, with no contrast and no new subject between."""
-        contrasts = self._cues.covers["terminator"] - self._quiet
-        for place in self._denying:
-            between = range(place + 1, mention.first)
-            if len(between) > _LIST_REACH or self._sentence[place] != self._sentence[mention.first]:
-                continue
-            if contrasts.isdisjoint(between) and _SUBJECTS.isdisjoint(self._read.words[place + 1 : mention.first]):
-                return place < mention.first
+        if not self._denying:
+            return False
+        sentence = self._sentence[mention.first]
+        for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
+            if place in self._denying:
+                return self._sentence[place] == sentence
+            if place in self._contrasts or self._read.words[place] in _SUBJECTS:
+                return False
         return False
 
     def _negation_walls(self) -> frozenset[int]:
         """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
-        contrasts = self._cues.covers["terminator"] - self._quiet
         thinking = self._cues.covers["thinking"]
         subjects = (each for each in self._cues.covers["subject"] if not thinking.intersection(range(each - 3, each)))
-        return contrasts.union(set(subjects) - (self._quiet & self._cues.covers["terminator"]))
+        return self._contrasts.union(set(subjects) - (self._quiet & self._cues.covers["terminator"]))
 
     def _is_affirmed_item(self, mention: Match) -> bool:
         """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""
@@ -322,9 +327,9 @@ class Scene:
         segment = self._segment[mention.first]
         if self._segment[owner.first] == segment:
             return False
-        words = set(self._read.words[owner.last + 1 : mention.last + 1])
-        people = {self._read.words[each.first] for each in self._cues.spans.get("relation", ())}
-        return bool((_FIRST_PERSON | _OF_PEOPLE | _THIRD_PERSON - {"it", "its"} | people | {"baby"}) & words)
+        between = range(owner.last + 1, mention.last + 1)
+        is_named = not self._relations.isdisjoint(between)
+        return is_named or not _PEOPLE.isdisjoint(self._read.words[owner.last + 1 : mention.last + 1])
 
     def _relation_before(self, mention: Match) -> Match | None:
         """The last person named before the mention in its sentence, unless the speaker comes between."""
@@ -361,9 +366,14 @@ class Scene:
     def _is_hypothetical(self, mention: Match) -> bool:
         sentence = self._sentence[mention.first]
         cues = self._by_sentence[sentence]
-        if cues["unreal"] or self._in_segment("general", self._segment[mention.first]):
+        if self._is_unreal(mention, cues["unreal"]) or self._in_segment("general", self._segment[mention.first]):
             return True
         return self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)
+
+    def _is_unreal(self, mention: Match, cues: Sequence[Match]) -> bool:
+        """Whether a story holds the mention, and no later clause comes back to the day: "a film, then suddenly I …"."""
+        is_today = bool(self._by_segment[self._segment[mention.first]]["acute"])
+        return any(not is_today or self._contrasts.isdisjoint(range(cue.last + 1, mention.first)) for cue in cues)
 
     def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
         return any(
@@ -407,7 +417,7 @@ class Scene:
 
     def _is_past(self, mention: Match) -> bool:
         segment = self._segment[mention.first]
-        if self._in_segment("reopening", segment):
+        if any(each.last not in self._cues.covers["resolved"] for each in self._in_segment("reopening", segment)):
             return False
         if self._in_segment("past", segment):
             return True
@@ -435,10 +445,17 @@ class Scene:
         stop = min(mention.last + 1 + _RESOLVED_REACH, len(self._read))
         for place in range(mention.last + 1, stop):
             if self._cues.at("resolved", place) and place not in self._quiet:
-                return True
+                return not self._comes_back(place)
             if self._cues.at("terminator", place):
                 return False
         return False
+
+    def _comes_back(self, ended: int) -> bool:
+        """Whether what ended began anew: "had stopped but has started again"."""
+        later = range(ended + 1, min(ended + 1 + _RELAPSE_REACH, len(self._read)))
+        return any(
+            self._read.words[place] in _RELAPSING and self._cues.at("reopening", place) for place in later
+        ) and not self._cues.covers["terminator"].isdisjoint(later)
 
 
 def _gather(matches: Iterable[Match]) -> _Cues:

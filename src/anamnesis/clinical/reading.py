@@ -12,7 +12,7 @@ from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical import answers, told
 from anamnesis.clinical.agenda import Agenda, Question, Sign
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
-from anamnesis.clinical.sharing import pieces_of, share_out
+from anamnesis.clinical.sharing import onset_of, pieces_of, share_out
 from anamnesis.clinical.signs import read_signs
 from anamnesis.clinical.terms import Age, Evidence
 from anamnesis.clinical.told import Told
@@ -258,7 +258,7 @@ def read_answer(
         case "list" if len(open_slots) == 1:
             return _read_list(record, words, open_slots[0], facts, agenda.vocabulary)
         case _:
-            return _read_parts(record, words, question, open_slots, facts)
+            return _read_parts(record, words, open_slots, facts)
 
 
 def _each(record: ClinicalRecord, slots: Sequence[str], answer: Answer) -> ClinicalRecord:
@@ -327,18 +327,15 @@ def _without(text: str, quotes: Sequence[str]) -> list[str]:
     return [piece for piece in kept if not answers.is_filler(piece)]
 
 
-def _read_parts(
-    record: ClinicalRecord, words: Words, question: Question, slots: Sequence[str], facts: Sequence[Fact]
-) -> ClinicalRecord:
+def _read_parts(record: ClinicalRecord, words: Words, slots: Sequence[str], facts: Sequence[Fact]) -> ClinicalRecord:
     text = words.text
     if answers.is_none(text):
         needs_words = {"site", "character", "severity", "onset", "chief_complaint"}
         needs_words |= {"social_history", "timing"} if len(slots) > 1 else set()
         takes_none = [slot for slot in slots if slot not in needs_words]
         return _each(record, takes_none, NoneReported(words.whole))
-    if question.id == "chief_complaint":
-        is_substance = not answers.is_vague(text) or record.asked.count("chief_complaint") > 1
-        return record.with_answer("chief_complaint", Reported(text, words.whole)) if is_substance else record
+    if "chief_complaint" in slots:
+        return _read_complaint_asked(record, words, slots)
     if not _without(text, [fact.told.quote for fact in facts]):
         return record
     if len(slots) == 1 and slots[0] != "severity":
@@ -352,6 +349,18 @@ def _read_parts(
         value = _value(share.slot, "; ".join(share.quotes))
         told_so = NoneReported(evidence) if share.is_none else Reported(value, evidence, more=tuple(more))
         record = record.with_answer(share.slot, told_so)
+    return record
+
+
+def _read_complaint_asked(record: ClinicalRecord, words: Words, slots: Sequence[str]) -> ClinicalRecord:
+    """The complaint in all the patient's words, and those of them that say when it began."""
+    if answers.is_vague(words.text) and record.asked.count("chief_complaint") == 1:
+        return record
+    record = record.with_answer("chief_complaint", Reported(words.text, words.whole))
+    began = told.read_onset(words.text) or told.read_lasting(words.text)
+    quote = began.quote if began is not None else onset_of(words.text)
+    if "onset" in slots and quote is not None:
+        record = record.with_answer("onset", Reported(quote, words.quoting(quote)))
     return record
 
 

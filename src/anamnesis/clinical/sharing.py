@@ -12,7 +12,7 @@ from typing import Final
 
 from anamnesis.clinical.answers import begins_with_yes, is_none, is_unknown
 from anamnesis.clinical.findings import fold
-from anamnesis.clinical.told import read_severity
+from anamnesis.clinical.told import is_span, read_severity
 
 _CUT: Final = re.compile(
     r"[,;\n]+|[.!?]+(?=\s|$)|\s+\bbut\b\s+|\s+\band\b\s+(?=(?:it|i|he|she|we|no|nothing|rest\w*|lying|my|they|the|does)\b)"
@@ -78,6 +78,14 @@ def share_out(text: str, slots: Sequence[str]) -> tuple[Share, ...]:
         owners.append(_owners(text[start:end], slots, taken, later, owners))
     owners = _in_order(text, pieces, owners, slots)
     return tuple(share for slot in slots if (share := _share(text, pieces, owners, slot)) is not None)
+
+
+def onset_of(text: str) -> str | None:
+    """What a complaint's own message says of its beginning, verbatim: after the first piece, which says what it is."""
+    for start, end in pieces_of(text)[1:]:
+        if _speaks_of("onset", text[start:end]) or is_span(text[start:end]):
+            return text[start:end].strip()
+    return None
 
 
 def pieces_of(text: str) -> list[tuple[int, int]]:

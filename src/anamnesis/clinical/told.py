@@ -178,8 +178,37 @@ _ONSET_OF_IT: Final = re.compile(r"\b(?:it|this|the pain|the \w+) (?:all )?(?:st
 
 def read_onset(text: str) -> Told[str] | None:
     """When a complaint began or how long it has lasted, in the patient's words."""
-    found = _ONSET.search(fold(text))
+    return _first(_ONSET, text)
+
+
+def _first(pattern: re.Pattern[str], text: str) -> Told[str] | None:
+    """The first words of the text that are of this form, as they stand there."""
+    found = pattern.search(fold(text))
     return Told(text[found.start() : found.end()], text[found.start() : found.end()]) if found else None
+
+
+_SPAN: Final = (
+    r"(?:\d+|an?|half an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|twenty|thirty|many|few|"
+    r"several|some) (?:few )?(?:minutes?|mins?|hours?|hrs?|days?|nights?|weeks?|wks?|fortnights?|months?|years?|yrs?)"
+)
+_LASTING: Final = re.compile(
+    rf"\b(?:(?:the |these )?(?:last|past) {_SPAN}|(?:going on|it(?: has|'s| is) been|been|coming to) (?:(?:for|about|around|nearly|almost|over|close to) )*{_SPAN}|"
+    rf"from (?:about |around )?(?:\w+ )?(?:morning|night|evening|afternoon|week|month|year|easter|christmas|eid|january|february|march|april|may|june|july|"
+    rf"august|september|october|november|december|\w+day))\b"
+)
+_SPAN_ALONE: Final = re.compile(
+    rf"\b{_SPAN}\b|\b(?:little by little|bit by bit|out of the blue|overnight|in a flash)\b"
+)
+
+
+def read_lasting(text: str) -> Told[str] | None:
+    """How long it has lasted or from when, told together with a complaint to the question for both."""
+    return _first(_LASTING, text)
+
+
+def is_span(text: str) -> bool:
+    """Whether a piece of an answer names a length of time, or how something came on."""
+    return _SPAN_ALONE.search(fold(text)) is not None
 
 
 def is_about_onset(text: str) -> bool:

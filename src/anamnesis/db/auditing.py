@@ -29,7 +29,7 @@ def carrying(query: str, arguments: tuple[object, ...]) -> tuple[str, tuple[obje
     trail = present()
     if trail is None or not trail.take():
         return query, arguments
-    written = _WRITE % (len(arguments) + 1) + (_WITHOUT_WAITING if trail.is_reading else "")
+    written = written_by(trail, len(arguments) + 1)
     rest, is_with = _WITH.subn("", query, count=1) if _WITH.match(query) else (query, 0)
     return f"WITH audited AS ({written}){',' if is_with else ''} {rest}", (*arguments, trail.line())
 
@@ -41,9 +41,9 @@ async def write_due(connection: Any) -> None:
         await connection.execute(written_by(trail), trail.line())
 
 
-def written_by(trail: Trail) -> str:
-    """The statement that writes this call's own line, given as its only argument."""
-    return WRITE + (_WITHOUT_WAITING if trail.is_reading else "")
+def written_by(trail: Trail, place: int = 1) -> str:
+    """The statement that writes this call's own line, which is its argument at this place."""
+    return _WRITE % place + (_WITHOUT_WAITING if trail.is_reading else "")
 
 
 async def write(connection: Any, line: Line, trail: Trail | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import asyncpg
 
 from anamnesis.db.postgres import APP_ROLE
+from anamnesis.db.viewing import Purpose, at_work
 from anamnesis.kernel.errors import AnamnesisError
 
 _NAME: Final = re.compile(r"(\d{4})_[a-z_]+\.sql")
@@ -115,6 +116,15 @@ async def role_problems(connection: Any) -> tuple[str, ...]:
     return (*missing, f"{APP_ROLE} can pass every barrier") if row["mighty"] else missing
 
 
+async def wall_problems(connection: Any) -> tuple[str, ...]:
+    """The tables whose policies hold nobody, or not their owner; none is what is wanted."""
+    rows = await connection.fetch(
+        "SELECT relname FROM pg_class c WHERE EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)"
+        " AND NOT (relrowsecurity AND relforcerowsecurity) ORDER BY relname"
+    )
+    return tuple(f"row-level security is off for {row['relname']}" for row in rows)
+
+
 def _missing(wanted: Sequence[Migration], applied: dict[int, str], *, strict: bool = True) -> tuple[Migration, ...]:
     for migration in wanted:
         if strict and applied.get(migration.number, migration.checksum) != migration.checksum:
@@ -141,6 +151,8 @@ async def _apply(connection: Any, migration: Migration) -> None:
         try:
             async with connection.transaction():
                 await connection.execute("SELECT set_config('lock_timeout', $1, true)", _LOCK_TIMEOUT)
+                # An owner who is no superuser stands before the same wall as everybody.
+                await connection.execute(at_work(Purpose.MIGRATION).said)
                 await connection.execute(migration.sql)
                 await connection.execute(
                     "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",

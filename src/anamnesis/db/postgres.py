@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
@@ -13,6 +14,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from anamnesis.db.auditing import carrying, write_due, written_by
+from anamnesis.db.viewing import Viewer, viewer
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.trail import Trail, concerns, kept
 
@@ -40,8 +42,8 @@ _AWAY: Final = (
 )
 _SERVER_GIVES_UP_AT: Final = 0.9
 _SESSION: Final = """
-SELECT set_config('role', $1, $4), set_config('statement_timeout', $2, $4), set_config('lock_timeout', $3, $4),
-       set_config('idle_in_transaction_session_timeout', $2, $4), set_config('timezone', 'UTC', $4)"""
+SELECT set_config('role', $1, false), set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false),
+       set_config('idle_in_transaction_session_timeout', $2, false), set_config('timezone', 'UTC', false)"""
 _LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
@@ -71,21 +73,26 @@ class PoolSettings:
 
 @dataclass(slots=True)
 class Database:
-    """A pool of connections that all speak as the application's role.
+    """A pool of connections that all speak as the application's role, each transaction for one viewer.
 
-    Statements run outside a transaction unless asked for; nothing here holds a connection while other work is done.
+    The viewer is who the calling task speaks for, or else speaks_for; it is said in the message that begins the
+    transaction, and ends with it. Without any, statements run outside a transaction unless asked for, and row-level
+    security shows them no health data. Nothing here holds a connection while other work is done.
     """
 
     dsn: str
     settings: PoolSettings = field(default_factory=PoolSettings)
     role: str = APP_ROLE
+    speaks_for: Viewer | None = None
     _pool: "asyncpg.Pool[Any] | None" = field(default=None, repr=False)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """One connection for a short while. Raises Unavailable when none is to be had in time."""
-        if self._is_serverless:
+        if (held := _HELD.get()) is not None and held[0] is self:
+            yield held[1]
+        elif self._is_serverless or self._viewer() is not None:
             async with self.transaction() as connection:
                 yield connection
         else:
@@ -97,12 +104,54 @@ class Database:
         """One transaction: committed when the block ends, rolled back when it raises. Raises Unavailable."""
         async with self._borrowed() as connection:
             with kept():
-                async with connection.transaction():
+                try:
                     with _hung_up_when_late(connection):
-                        if self._is_serverless:
-                            await self._set(connection, until_commit=True)
+                        await self._begin(connection)
                         yield connection
                         await write_due(connection)
+                        await connection.execute("COMMIT")
+                except BaseException:
+                    if not connection.is_closed():
+                        await connection.execute("ROLLBACK")
+                    raise
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """What this task reads in the block, one thing after another, is read in one transaction."""
+        async with self.transaction() as connection:
+            token = _HELD.set((self, connection))
+            try:
+                yield
+            finally:
+                _HELD.reset(token)
+
+    async def _begin(self, connection: Connection) -> None:
+        """Begin a transaction and say for whom, in one message.
+
+        Behind a transaction pooler a session is shared, so what else holds must be said anew in each transaction.
+        """
+        speaker = self._viewer()
+        said = "" if speaker is None else speaker.said
+        try:
+            await connection.execute(f"BEGIN;{self._limits() if self._is_serverless else ''}{said}")
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as unusable:
+            # The role is not there, or was not granted to this login: `anamnesis migrate` has not run.
+            raise Unavailable from unusable
+
+    def _viewer(self) -> Viewer | None:
+        return viewer() or self.speaks_for
+
+    def _limits(self) -> str:
+        statement_ms, lock_ms = self._milliseconds()
+        return (
+            f"SET LOCAL ROLE {self.role};SET LOCAL timezone = 'UTC';SET LOCAL lock_timeout = {lock_ms};"
+            f"SET LOCAL statement_timeout = {statement_ms};"
+            f"SET LOCAL idle_in_transaction_session_timeout = {statement_ms};"
+        )
+
+    def _milliseconds(self) -> tuple[int, int]:
+        """When the server gives up a statement, and a lock."""
+        return int(self.settings.statement_s * _SERVER_GIVES_UP_AT * 1000), int(self.settings.lock_s * 1000)
 
     @asynccontextmanager
     async def _borrowed(self) -> AsyncIterator[Connection]:
@@ -118,31 +167,33 @@ class Database:
 
     async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of one statement. Raises Unavailable."""
-        with kept():
-            statement, given = carrying(query, arguments)
-            async with self.connection() as connection:
-                return list(await connection.fetch(statement, *given))
+        async with self._carrying(query, arguments) as (connection, statement, given):
+            return list(await connection.fetch(statement, *given))
 
     async def fetchrow(self, query: str, *arguments: object) -> asyncpg.Record | None:
         """The first row of one statement, or None. Raises Unavailable."""
-        with kept():
-            statement, given = carrying(query, arguments)
-            async with self.connection() as connection:
-                return await connection.fetchrow(statement, *given)
+        async with self._carrying(query, arguments) as (connection, statement, given):
+            return await connection.fetchrow(statement, *given)
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
         """The first value of one statement, or None. Raises Unavailable."""
-        with kept():
-            statement, given = carrying(query, arguments)
-            async with self.connection() as connection:
-                return await connection.fetchval(statement, *given)
+        async with self._carrying(query, arguments) as (connection, statement, given):
+            return await connection.fetchval(statement, *given)
 
     async def execute(self, query: str, *arguments: object) -> str:
         """Run one statement; answers PostgreSQL's command tag. Raises Unavailable."""
+        async with self._carrying(query, arguments) as (connection, statement, given):
+            return str(await connection.execute(statement, *given))
+
+    @asynccontextmanager
+    async def _carrying(
+        self, query: str, arguments: tuple[object, ...]
+    ) -> AsyncIterator[tuple[Connection, str, tuple[object, ...]]]:
+        """A connection, and the statement as it carries the call's audit line."""
         with kept():
             statement, given = carrying(query, arguments)
             async with self.connection() as connection:
-                return str(await connection.execute(statement, *given))
+                yield connection, statement, given
 
     async def fetch_whose(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """As fetch, for a list over patients; it is committed with the call's audit line. Raises Unavailable.
@@ -158,6 +209,16 @@ class Database:
         """Write the audit line of a call that ends without one. Raises Unavailable."""
         trail.is_written = True
         await self.execute(written_by(trail), trail.line())
+
+    async def lookup(self, query: str, *arguments: object) -> asyncpg.Record | None:
+        """The first row of a statement that needs nobody to speak for, or None. Raises Unavailable.
+
+        Such are what limits and access are decided on: no health data, so no transaction has to be begun for them, and
+        no audit line goes with them.
+        """
+        needs_transaction = self._is_serverless or _HELD.get() is not None
+        async with self.connection() if needs_transaction else self._borrowed() as connection:
+            return await connection.fetchrow(query, *arguments)
 
     async def retrying(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Run work in a transaction, again if it lost a race with another one, at most three times in all.
@@ -216,30 +277,25 @@ class Database:
             statement_cache_size=0 if self._is_serverless else 256,
             timeout=limits.connect_s,
             command_timeout=limits.statement_s,
-            init=_use_json if self._is_serverless else self._prepare,
+            init=use_json if self._is_serverless else self._prepare,
             # No session state is ever left on a connection, so the driver's clean-up round trip buys nothing.
             reset=_leave_as_it_is,
             server_settings={"application_name": "anamnesis"},
         )
 
     async def _prepare(self, connection: "asyncpg.Connection[Any]") -> None:
-        await self._set(connection, until_commit=False)
-        await _use_json(connection)
-
-    async def _set(self, connection: Connection, *, until_commit: bool) -> None:
-        """Bound the session's waits and make it speak as the application's role.
-
-        Behind a transaction pooler a session is shared, so what holds must be said anew in each transaction.
-        """
-        limits = self.settings
-        statement, lock = (
-            str(int(seconds * 1000)) for seconds in (limits.statement_s * _SERVER_GIVES_UP_AT, limits.lock_s)
-        )
+        """Bound the session's waits and make it speak as the application's role."""
+        statement_ms, lock_ms = self._milliseconds()
         try:
-            await connection.execute(_SESSION, self.role, statement, lock, until_commit)
+            await connection.execute(_SESSION, self.role, str(statement_ms), str(lock_ms))
         except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError) as unusable:
             # The role is not there, or was not granted to this login: `anamnesis migrate` has not run.
             raise Unavailable from unusable
+        await use_json(connection)
+
+
+#: The transaction that a task reads in, and whose it is.
+_HELD: Final[ContextVar["tuple[Database, Connection] | None"]] = ContextVar("held", default=None)
 
 
 @contextmanager
@@ -256,7 +312,8 @@ async def _leave_as_it_is(_: "asyncpg.Connection[Any]") -> None:
     """Nothing to clean: settings of a transaction end with it."""
 
 
-async def _use_json(connection: "asyncpg.Connection[Any]") -> None:
+async def use_json(connection: "asyncpg.Connection[Any]") -> None:
+    """Let JSON columns be plain values on this connection."""
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(
             kind, schema="pg_catalog", encoder=_json_text, decoder=msgspec.json.decode, format="text"

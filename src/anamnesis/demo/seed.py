@@ -5,6 +5,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from anamnesis.bootstrap import App
+from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.edge.calling import Caller
 from anamnesis.kernel.identity import Claims
 from anamnesis.kernel.procedures import Request
@@ -53,7 +54,10 @@ async def clinic(app: App) -> None:
     """Make the demo's people and cases, once; what is there already stays."""
     operator, doctor = _caller(app, OPERATOR), _caller(app, DOCTOR)
     await operator.call("user.getMe")
-    await app.database.execute("UPDATE users SET primary_role = 'super_admin' WHERE clerk_id = $1", OPERATOR.subject)
+    with viewing(at_work(Purpose.ACCOUNTS)):
+        await app.database.execute(
+            "UPDATE users SET primary_role = 'super_admin' WHERE clerk_id = $1", OPERATOR.subject
+        )
     me = await doctor.call("user.me")
     if me["doctor"] is not None:
         return

@@ -89,7 +89,7 @@ def _bubble(message: Wire, *, doctor: str, patient: str) -> dict[str, object]:
         "text": message["text"],
         "at": message["timestamp"],
         "images": [_picture(url) for url in message.get("images") or () if "/files/" in url],
-        "state": "",
+        "state": "stopped" if message.get("isStopped") is True else "",
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import BaseModel
 
+from anamnesis.db.viewing import viewer_of, viewing
 from anamnesis.kernel.errors import TooManyRequests
 from anamnesis.kernel.identity import Actor, Person
 from anamnesis.kernel.procedures import Bound, Context, Kind, Procedure, Request
@@ -74,8 +75,8 @@ async def enter(
         is_reading = procedure.kind is not Kind.MUTATION
         trail = trail_of(procedure.name, actor, request.request_id, arguments[-1], is_reading=is_reading)
         if procedure.kind is Kind.SUBSCRIPTION:
-            return watch.values(_accounted(result, trail, bound))
-        with following(trail):
+            return watch.values(_on_behalf(actor, result, trail, bound))
+        with viewing(viewer_of(actor)), following(trail):
             result = await result
             await _account(trail, bound)
     except BaseException as error:
@@ -99,11 +100,12 @@ async def _account(trail: Trail, bound: Bound) -> None:
         await bound.keep(trail)
 
 
-async def _accounted(source: AsyncGenerator[Any], trail: Trail, bound: Bound) -> AsyncGenerator[Any]:
-    """The source's values, with an audit line for each, whatever task asks for the next."""
+async def _on_behalf(actor: Actor, source: AsyncGenerator[Any], trail: Trail, bound: Bound) -> AsyncGenerator[Any]:
+    """The source's values, each looked for on the caller's behalf and with an audit line, whatever task asks for it."""
+    somebody = viewer_of(actor)
     async with aclosing(source):
         while True:
-            with following(trail):
+            with viewing(somebody), following(trail):
                 value = await anext(source, _DONE)
                 if value is _DONE:
                     return

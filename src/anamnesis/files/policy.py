@@ -17,9 +17,12 @@ def is_shown(file: StoredFile, access: Access) -> bool:
     return access.standing is not Standing.PATIENT or file.uploader_id == access.link.patient_user_id
 
 
-def access_file(actor: Person, file: StoredFile, link: CareLink) -> StoredFile:
-    """A file, for whoever may see it. Raises NotFound, also for what only a doctor may see, and NotPermitted."""
+def access_file(actor: Person, file: StoredFile | None, link: CareLink) -> StoredFile:
+    """A file, for whoever may see it; None is one that the database does not show them.
+
+    Raises NotFound, also for what only a doctor may see, and NotPermitted.
+    """
     access = access_connection(actor, link, writing=False, what="file", oversight=True)
-    if not is_shown(file, access):
+    if file is None or not is_shown(file, access):
         raise NotFound("There is no such file.")
     return file

@@ -34,7 +34,7 @@ class FileStore(Protocol):
     """The rows of files. One is pending until all its bytes are kept, and only a ready one is ever found."""
 
     async def link_of_session(self, session_id: UUID) -> CareLink | None: ...  # noqa: D102
-    async def link_of_file(self, file_id: UUID) -> tuple[StoredFile, CareLink] | None: ...  # noqa: D102
+    async def link_of_file(self, file_id: UUID) -> tuple[StoredFile | None, CareLink] | None: ...  # noqa: D102
     async def count(self, session_id: UUID) -> int: ...  # noqa: D102
     async def kinds(self, file_ids: Sequence[UUID]) -> dict[UUID, str]: ...  # noqa: D102
     async def twin(self, session_id: UUID, uploader_id: UUID, digest: bytes) -> StoredFile | None: ...  # noqa: D102

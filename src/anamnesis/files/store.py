@@ -1,6 +1,6 @@
 """The rows of files in PostgreSQL: all SQL of this slice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -8,32 +8,21 @@ from uuid import UUID
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of
 from anamnesis.db.postgres import Database
+from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.files.model import NewFile, StoredFile
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.identity import Person
 
-Row = Mapping[str, Any]
-
-_LINK_OF_SESSION: Final = """
-SELECT c.id AS link_id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
-       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
-       d.verification_status = 'verified' AND u.is_active AS is_there
-FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
-JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
-WHERE s.id = $1 AND s.archived_at IS NULL"""
-
-_LINK_OF_FILE: Final = """
-SELECT f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at,
-       c.id AS link_id, c.patient_id, c.doctor_id, c.status::text AS status, p.user_id AS patient_user_id,
-       d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
-       d.verification_status = 'verified' AND u.is_active AS is_there
-FROM files f JOIN intake_sessions s ON s.id = f.session_id JOIN connections c ON c.id = s.connection_id
-JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
-WHERE f.id = $1 AND f.state = 'ready' AND s.archived_at IS NULL"""
+_LINK: Final = """
+SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_verified, is_there
+"""
+_LINK_OF_SESSION: Final = _LINK + "FROM link_of_session($1)"
+_LINK_OF_FILE: Final = _LINK + "FROM link_of_session(session_of_file($1))"
 
 _FILES: Final = """
 SELECT f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at FROM files f
 """
+_ONE: Final = _FILES + "WHERE f.id = $1 AND f.state = 'ready'"
 _READY: Final = _FILES + "WHERE f.id = ANY ($1::uuid[]) AND f.state = 'ready'"
 _OF_SESSION: Final = _FILES + "WHERE f.session_id = $1 AND f.state = 'ready' ORDER BY f.created_at, f.id"
 _TWIN: Final = (
@@ -65,17 +54,21 @@ class PostgresFileStore:
 
     async def link_of_session(self, session_id: UUID) -> CareLink | None:
         """What access to the session depends on."""
-        row = await self.database.fetchrow(_LINK_OF_SESSION, session_id)
-        return None if row is None else _link(dict(row))
+        row = await self.database.lookup(_LINK_OF_SESSION, session_id)
+        return None if row is None else link_of(dict(row))
 
-    async def link_of_file(self, file_id: UUID) -> tuple[StoredFile, CareLink] | None:
-        """A ready file with what access to it depends on."""
-        row = await self.database.fetchrow(_LINK_OF_FILE, file_id)
-        return None if row is None else (_file(row), _link(dict(row)))
+    async def link_of_file(self, file_id: UUID) -> tuple[StoredFile | None, CareLink] | None:
+        """What access to a ready file depends on, with the file where the database shows it to the caller at all."""
+        link = await self.database.lookup(_LINK_OF_FILE, file_id)
+        if link is None:
+            return None
+        row = await self.database.fetchrow(_ONE, file_id)
+        return None if row is None else _file(row), link_of(dict(link))
 
     async def count(self, session_id: UUID) -> int:
         """How many files a session has, finished or not."""
-        return int(await self.database.fetchval("SELECT count(*) FROM files WHERE session_id = $1", session_id))
+        row = await self.database.lookup("SELECT files_in_session($1) AS count", session_id)
+        return 0 if row is None else int(row["count"])
 
     async def kinds(self, file_ids: Sequence[UUID]) -> dict[UUID, str]:
         """The media types of files, finished or not."""
@@ -109,11 +102,13 @@ class PostgresFileStore:
     async def forget(self, file_ids: Sequence[UUID]) -> None:
         """Delete the rows of unfinished files."""
         if file_ids:
-            await self.database.execute(_FORGET, file_ids)
+            with viewing(at_work(Purpose.UPKEEP)):
+                await self.database.execute(_FORGET, file_ids)
 
     async def abandoned(self, older_than_s: float) -> list[UUID]:
         """Unfinished files of this age and more, the oldest first."""
-        return [row["id"] for row in await self.database.fetch(_ABANDONED, older_than_s)]
+        with viewing(at_work(Purpose.UPKEEP)):
+            return [row["id"] for row in await self.database.fetch(_ABANDONED, older_than_s)]
 
     async def ready(self, file_ids: Sequence[UUID]) -> dict[UUID, StoredFile]:
         """Those of these files that can be seen."""
@@ -123,10 +118,6 @@ class PostgresFileStore:
     async def of_session(self, session_id: UUID) -> list[StoredFile]:
         """Every file of a session that can be seen, in order."""
         return [_file(row) for row in await self.database.fetch(_OF_SESSION, session_id)]
-
-
-def _link(row: Row) -> CareLink:
-    return link_of({**row, "id": row["link_id"]})
 
 
 def _file(row: Any) -> StoredFile:

@@ -29,6 +29,10 @@ JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
 LEFT JOIN worded_notes w ON w.session_id = s.id AND w.basis = note_digest(s.clinical_handover)
 WHERE s.id = $1 AND s.archived_at IS NULL"""
 
+_LINK: Final = """
+SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_verified, is_there
+FROM link_of_session($1)"""
+
 _LATEST: Final = """
 SELECT s.id, s.record, s.clinical_handover, s.doctor_thought, w.differential
 FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id AND w.basis = note_digest(s.clinical_handover)
@@ -141,8 +145,9 @@ class PostgresHandoverStore:
     async def case(self, session_id: UUID) -> tuple[Row | None, CareLink | None]:
         """A session and what access to it depends on."""
         row = await self.database.fetchrow(_CASE, session_id)
-        if row is None:
-            return None, None
+        if row is None:  # nobody's, or not the caller's to read (any more)
+            link = await self.database.lookup(_LINK, session_id)
+            return None, None if link is None else link_of(dict(link))
         return dict(row), link_of({**row, "id": row["link_id"], "status": row["connection_status"]})
 
     async def latest(self, connection_id: UUID) -> Row | None:

@@ -45,6 +45,8 @@ __all__ = [
 ]
 
 _TRIES: Final = 2
+#: Questions whose every part is asked for until it is told, once more than others.
+_NEEDED_WHOLE: Final = frozenset({"who", "chief_complaint"})
 _ACKS: Final = ("ack_1", "ack_2", "ack_3", "ack_4", "ack_5", "ack_6")
 _LONG_ANSWER_WORDS: Final = 12
 _CONFLICT: Final = "conflict:"
@@ -287,7 +289,7 @@ def _whole(inbound: Inbound) -> Evidence:
 
 def _is_rest_left(record: ClinicalRecord, asked: Question, inbound: Inbound) -> bool:
     """Whether the parts of a question that a long answer, or a second one, leaves out are left alone."""
-    if asked.id == "who":
+    if asked.id in _NEEDED_WHOLE:
         return False
     return len(inbound.text.split()) > _LONG_ANSWER_WORDS or record.asked.count(asked.id) >= _TRIES
 
@@ -302,7 +304,7 @@ def _why_again(record: ClinicalRecord, inbound: Inbound, asked: Question, conten
         return _say(record, content, "hello")
     if asked.kind == "signs" and answers.is_yes(inbound.text):
         return _say(record, content, "which_signs")
-    if asked.id == "chief_complaint" and answers.is_vague(inbound.text):
+    if asked.id == "chief_complaint" and not record.is_covered("chief_complaint") and answers.is_vague(inbound.text):
         return _say(record, content, "tell_more")
     return _say(record, content, "ask_again")
 
@@ -317,9 +319,10 @@ def _again(
     is_answerless = not answers.is_greeting(inbound.text) and not answers.is_yes(inbound.text)
     if is_answerless and not any(inbound.text == each.quote for each in record.also_told):
         record = record if _is_quoted(record, inbound) else record.with_told(_whole(inbound))
-    tries = _TRIES + 1 if question.id == "who" else _TRIES
+    tries = _TRIES + 1 if question.id in _NEEDED_WHOLE else _TRIES
     if record.asked.count(question.id) < tries:
-        return _ask(record, question, content, [lead])
+        record, leads = _advised(record, content, [lead])
+        return _ask(record, question, content, leads)
     record = _left(record, _asked_slots(record, question, content), Declined(_NOT_UNDERSTOOD, _whole(inbound)))
     return _ask_next(record, content, [_say(record, content, "ack_skip")])
 
@@ -356,9 +359,14 @@ def _ack(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -> 
     return _say(record, content, _ACKS[inbound.seq % len(_ACKS)])
 
 
+def _advised(record: ClinicalRecord, content: ClinicalContent, leads: list[str]) -> tuple[ClinicalRecord, list[str]]:
+    """The leads behind the advice that is due, and the record with it given."""
+    advice = [_say(record, content, key) for key in record.advice_due]
+    return replace(record, advice_due=()), [*advice, *leads]
+
+
 def _ask_next(record: ClinicalRecord, content: ClinicalContent, leads: list[str]) -> TurnPlan:
-    leads = [*(_say(record, content, key) for key in record.advice_due), *leads]
-    record = replace(record, advice_due=())
+    record, leads = _advised(record, content, leads)
     open_conflicts = [slot for slot in record.conflicts if _CONFLICT + slot not in record.asked]
     if open_conflicts and record.acuity is not Acuity.EMERGENCY:
         return _ask_which(record, open_conflicts[0], content, leads)

@@ -23,12 +23,8 @@ from anamnesis.kernel.trail import concerns
 Row = Mapping[str, Any]
 
 _LINK: Final = """
-SELECT s.id AS session_id, s.status::text AS session_status, c.id, c.patient_id, c.doctor_id, c.status::text AS status,
-       p.user_id AS patient_user_id, d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified,
-       d.verification_status = 'verified' AND u.is_active AS is_there
-FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
-JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id JOIN users u ON u.id = d.user_id
-WHERE s.id = $1 AND s.archived_at IS NULL"""
+SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_verified, is_there
+FROM link_of_session($1)"""
 
 _SESSION: Final = """
 SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.epoch, s.version, s.name, s.next_seq,
@@ -39,7 +35,7 @@ _LOCK: Final = _SESSION + " FOR UPDATE"
 #: One statement, so one moment: the session, the message whose turn it is, and how many wait with it.
 _TURN: Final = """
 SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.epoch, s.version, s.name, s.next_seq,
-       s.medical_data, m.id AS waiting_id, m.seq, m.role, m.content, m.created_at,
+       s.medical_data, m.id AS waiting_id, m.seq, m.role, m.content, m.created_at, m.reply_so_far,
        (SELECT count(*) FROM chat_messages WHERE session_id = $1 AND turn_state = 'waiting') AS waiting
 FROM intake_sessions s JOIN chat_messages m ON m.session_id = s.id
 WHERE s.id = $1 AND m.turn_state = 'waiting' ORDER BY m.seq LIMIT 1"""
@@ -53,8 +49,19 @@ SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, 
 FROM chat_messages WHERE session_id = $1 AND sender_id = $2 ORDER BY seq DESC LIMIT 1"""
 
 _REPLY_OF: Final = """
-SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to
+SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, is_stopped
 FROM chat_messages WHERE reply_to = $1 AND superseded_at IS NULL"""
+
+#: As far as a reply may be shown, while its message waits for it; listeners of the session are woken.
+_SHOW: Final = """
+WITH shown AS (
+    UPDATE chat_messages SET reply_so_far = nullif($2, '') WHERE id = $1 AND turn_state = 'waiting'
+    RETURNING session_id)
+SELECT pg_notify($3, 'session:' || session_id) FROM shown"""
+
+_SO_FAR: Final = """
+SELECT id, reply_so_far FROM chat_messages
+WHERE session_id = $1 AND turn_state = 'waiting' ORDER BY seq LIMIT 1"""
 
 #: The patient's words and what they change, both or neither: a client id that is known already changes nothing.
 _KEEP: Final = """
@@ -88,10 +95,11 @@ WITH moved AS (
         next_seq = next_seq + 1, version = version + 1, updated_at = clock_timestamp()
     WHERE id = $1 AND version = $2
     RETURNING id, epoch, next_seq - 1 AS seq),
-marked AS (UPDATE chat_messages m SET turn_state = $11 FROM moved WHERE m.id = $10)
-INSERT INTO chat_messages (session_id, epoch, seq, role, content, active_agent, choices, is_emergency, reply_to)
-SELECT moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10 FROM moved
-RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
+marked AS (UPDATE chat_messages m SET turn_state = $11, reply_so_far = NULL FROM moved WHERE m.id = $10)
+INSERT INTO chat_messages (session_id, epoch, seq, role, content, active_agent, choices, is_emergency, reply_to,
+                           is_stopped)
+SELECT moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10, $19 FROM moved
+RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, is_stopped,
           (SELECT count(pg_notify($16, topic)) FROM unnest($17::text[]) AS topic)"""
 
 #: The patient's last message of the present conversation with its reply, and whether the reply named was replaced.
@@ -183,7 +191,8 @@ _FULL_OF_DOCTOR: Final = (
 
 #: Lines of a session's present conversation; a restarted one has a new epoch.
 _LINES: Final = """
-SELECT m.id, m.seq, m.role, m.content, m.created_at, m.active_agent, m.choices, m.is_emergency, m.reply_to, m.images
+SELECT m.id, m.seq, m.role, m.content, m.created_at, m.active_agent, m.choices, m.is_emergency, m.reply_to, m.images,
+       m.is_stopped
 FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id AND s.epoch = m.epoch
 WHERE m.superseded_at IS NULL
 """
@@ -281,7 +290,7 @@ class IntakeTransaction:
         row = await self.connection.fetchrow(
             _ANSWER, session.id, session.version, new.status.value, record_to_json(record), int(record.acuity),
             record.completeness, record.stage.value, new.name, new.handover, to, reply.state, reply.text, reply.agent,
-            choices, reply.is_emergency, outbox.CHANNEL, new.topics, new.has_model_failed,
+            choices, reply.is_emergency, outbox.CHANNEL, new.topics, new.has_model_failed, reply.is_stopped,
         )  # fmt: skip
         return None if row is None else _message(row)
 
@@ -368,7 +377,7 @@ class PostgresIntakeStore:
 
     async def link_of_session(self, session_id: UUID) -> CareLink | None:
         """What access to the session depends on, in one statement."""
-        row = await self.database.fetchrow(_LINK, session_id)
+        row = await self.database.lookup(_LINK, session_id)
         return None if row is None else link_of(dict(row))
 
     async def peek(self, session_id: UUID) -> Session:
@@ -386,6 +395,15 @@ class PostgresIntakeStore:
         """The current reply to a message."""
         row = await self.database.fetchrow(_REPLY_OF, message_id)
         return None if row is None else _message(row)
+
+    async def show(self, message_id: UUID, text: str) -> None:
+        """Keep how far the reply to a waiting message is; "" takes back what was shown. Raises Unavailable."""
+        await self.database.fetchval(_SHOW, message_id, text, outbox.CHANNEL)
+
+    async def so_far(self, session_id: UUID) -> tuple[UUID, str] | None:
+        """The message that is being answered and what has been shown of its reply; None when nothing has."""
+        row = await self.database.fetchrow(_SO_FAR, session_id)
+        return None if row is None or row["reply_so_far"] is None else (row["id"], row["reply_so_far"])
 
     async def claim_turn(self, session_id: UUID) -> Job | None:
         """Take the session's turn job, if it is open and nobody is at it."""
@@ -417,6 +435,13 @@ class PostgresIntakeStore:
         """A session with both people, for a view."""
         row = await self.database.fetchrow(_FULL_BY_ID, session_id)
         return None if row is None else dict(row)
+
+    async def full_and_link(self, session_id: UUID) -> tuple[Row | None, CareLink | None]:
+        """A session for a view with what access to it depends on; the session only where the caller may read it."""
+        row = await self.full(session_id)
+        if row is None:
+            return None, await self.link_of_session(session_id)
+        return row, link_of({**row, "id": row["connection_id"], "status": row["connection_status"]})
 
     async def full_of_patient(self, patient_id: UUID, connection_id: UUID | None, status: str, limit: int) -> list[Row]:
         """A patient's sessions, newest change first."""
@@ -523,7 +548,7 @@ def _session(row: Any) -> Session:
 
 def _turn(row: Any) -> Turn:
     waiting = Message(row["waiting_id"], row["seq"], row["role"], row["content"], row["created_at"])
-    return Turn(_session(row), waiting, has_more=row["waiting"] > 1)
+    return Turn(_session(row), waiting, has_more=row["waiting"] > 1, so_far=row["reply_so_far"] or "")
 
 
 def _exchange(row: Any) -> Exchange:
@@ -550,4 +575,5 @@ def _message(row: Any) -> Message:
         row["is_emergency"],
         row["reply_to"],
         tuple(row.get("images") or ()),
+        bool(row.get("is_stopped")),
     )

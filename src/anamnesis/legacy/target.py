@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from anamnesis.db.viewing import Purpose
 from anamnesis.legacy.deciding import Entry
 from anamnesis.legacy.mapping import Parties, Values, fingerprint
 
@@ -232,7 +233,9 @@ class Target:
             if await self.connection.fetchval("SELECT to_regclass($1)", name) is None:
                 await self.connection.execute(
                     f"CREATE TABLE {name} (key text PRIMARY KEY, row jsonb NOT NULL,"
-                    " copied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+                    " copied_at timestamptz NOT NULL DEFAULT clock_timestamp());"
+                    f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+                    f"CREATE POLICY imported ON {name} USING ((SELECT viewer_works()))"
                 )
             self._made.add(name)
         return name
@@ -252,7 +255,8 @@ async def writing(url: str) -> AsyncIterator[Target]:
     """Our database, for one import at a time. Raises Busy and NotMigrated."""
     connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
     try:
-        await connection.execute("SET timezone = 'UTC'")
+        # This connection is ours alone, so what holds for the whole import is said once.
+        await connection.execute(f"SET timezone = 'UTC'; SET anamnesis.purpose = '{Purpose.IMPORT.value}'")
         if await connection.fetchval("SELECT to_regclass('imported_rows')") is None:
             raise NotMigrated
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):

@@ -39,7 +39,7 @@ SCHEMA: Final[dict[str, Any]] = {
     },
 }
 
-_LONGEST_TEXT: Final = 64 * 1024
+LONGEST_TEXT: Final = 64 * 1024
 _LONGEST_REPLY: Final = 1200
 _LONGEST_REASONING: Final = 4000
 _LONGEST_VALUE: Final = 200
@@ -93,17 +93,26 @@ def read_draft(prompt: Prompt, completion: Completion) -> Draft:
         raise ModelBroken("schema")
     facts, dropped = _facts(prompt, proposed)
     foreign = tuple("foreign" for key in raw if key not in SCHEMA["properties"])
-    text = restored(clean(reply).strip(), prompt)
-    fault = next(_faults(text, prompt), None)
-    if fault is not None:
-        raise ReplyRefused(fault)
+    text = sayable(prompt, reply)
     private = restored(clean(reasoning).strip(), prompt)[:_LONGEST_REASONING]
     return Draft(text, facts, private, (*dropped, *foreign))
 
 
+def sayable(prompt: Prompt, reply: str, *, is_whole: bool = True) -> str:
+    """The reply as the patient may read it. Raises ReplyRefused.
+
+    One that is not whole ends with a sentence; whether it asks what it must cannot be said of it yet.
+    """
+    text = restored(clean(reply).strip(), prompt)
+    fault = next(_faults(text, prompt, is_whole=is_whole), None)
+    if fault is not None:
+        raise ReplyRefused(fault)
+    return text
+
+
 def object_of(text: str) -> dict[str, Any]:
     """The one JSON object a text is. Raises ModelBroken for anything else."""
-    if len(text) > _LONGEST_TEXT:
+    if len(text) > LONGEST_TEXT:
         raise ModelBroken("too_long")
     try:
         found = json.loads(text, object_pairs_hook=_once, parse_constant=_never)
@@ -186,7 +195,7 @@ def restored(text: str, prompt: Prompt) -> str:
     return text
 
 
-def _faults(text: str, prompt: Prompt) -> Iterator[str]:
+def _faults(text: str, prompt: Prompt, *, is_whole: bool) -> Iterator[str]:
     """Why the reply may not be sent; the first is enough."""
     if not 0 < len(text) <= _LONGEST_REPLY:
         yield "length"
@@ -194,19 +203,27 @@ def _faults(text: str, prompt: Prompt) -> Iterator[str]:
         yield "token"
     if _MARKUP.search(text) or _ODD.search(text):
         yield "markup"
-    is_asking = text.endswith("?") or ("?" in text and not prompt.question.endswith("?"))
-    if not is_asking or text.count("?") > _MOST_QUESTIONS:
+    if (is_whole and not _is_asking(text, prompt.question)) or text.count("?") > _MOST_QUESTIONS:
         yield "no_question"
     verdict = check_reply(text, after_flag=prompt.is_flagged, language=prompt.language, told=prompt.told)
     if isinstance(verdict, Refused):
         yield verdict.reason
-    if not _still_asks(text, prompt.question):
+    if is_whole and not _still_asks(text, prompt.question):
         yield "off_topic"
     own = "\n".join((prompt.question, *prompt.told))
     if terms(text) - terms(own):
         yield "foreign_term"
     if not all(_topics(claim) <= _topics(own) | _CLAIMING for claim in _CLAIMED.findall(fold(text))):
         yield "not_told"
+
+
+def asks(text: str, question: str) -> bool:
+    """Whether a text, whole or not, has asked the question, so that what follows may be read as its answer."""
+    return _is_asking(text, question) and _still_asks(text, question)
+
+
+def _is_asking(text: str, question: str) -> bool:
+    return text.endswith("?") or ("?" in text and not question.endswith("?"))
 
 
 def _still_asks(text: str, question: str) -> bool:

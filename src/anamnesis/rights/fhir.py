@@ -6,7 +6,7 @@ made of ours, so the same fact has the same id in every document.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
 from typing import Any, Final
@@ -22,7 +22,7 @@ from anamnesis.clinical.record import (
 )
 from anamnesis.clinical.sbar import HEADINGS, HISTORY, HPI, UNITS, describe
 from anamnesis.clinical.terms import Acuity, Evidence
-from anamnesis.rights.model import Interview, PatientFile
+from anamnesis.rights.model import Interview, PatientFile, Row
 
 Json = dict[str, Any]
 
@@ -150,6 +150,10 @@ class _Part:
     patient_id: UUID
     interview: Interview
     for_patient: bool = False
+    _said: Mapping[str, Row] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._said = {str(message["id"]): message for message in self.interview.messages}
 
     def resources(self) -> Iterator[Json]:
         """The encounter, what was answered, each fact, and where each fact comes from."""
@@ -174,12 +178,11 @@ class _Part:
 
     def _resting(self, evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
         """Those quotes that stand in a message of this interview, each once."""
-        said = {str(message["id"]): message["content"] for message in self.interview.messages}
-        return tuple(
-            dict.fromkeys(
-                each for each in evidence if each.quote.strip() and each.quote in said.get(each.message_id, "")
-            )
-        )
+        return tuple(dict.fromkeys(each for each in evidence if self._is_said(each)))
+
+    def _is_said(self, evidence: Evidence) -> bool:
+        message = self._said.get(evidence.message_id)
+        return message is not None and bool(evidence.quote.strip()) and evidence.quote in message["content"]
 
     def _of(self, answer: Answer) -> tuple[Evidence, ...]:
         match answer:
@@ -192,8 +195,8 @@ class _Part:
 
     def _when(self, evidence: Sequence[Evidence]) -> str:
         """When it was said."""
-        times = {str(message["id"]): message["created_at"] for message in self.interview.messages}
-        moment = times.get(evidence[0].message_id, self.interview.began_at) if evidence else self.interview.began_at
+        message = self._said.get(evidence[0].message_id) if evidence else None
+        moment = self.interview.began_at if message is None else message["created_at"]
         return str(moment.isoformat())
 
     # -- resources
@@ -302,7 +305,7 @@ class _Part:
         absent = {"dataAbsentReason": _coded(f"{_TERMS}/data-absent-reason", (("unknown", "Unknown"),))}
         components = [
             {"code": _coded(_LOINC, codes),
-             **({"valueQuantity": {**_quantity("systolic_mmhg", getattr(vitals, name))}} if told.get(name) else absent)}
+             **({"valueQuantity": _quantity("systolic_mmhg", getattr(vitals, name))} if told.get(name) else absent)}
             for name, codes in _PRESSURES.items()
         ]  # fmt: skip
         evidence = tuple(dict.fromkeys(each for found in told.values() for each in found))

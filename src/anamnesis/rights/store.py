@@ -11,11 +11,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from anamnesis.care.store import audit
 from anamnesis.clinical.record import record_from_json
-from anamnesis.db.postgres import Database
+from anamnesis.db.postgres import Database, use_json
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Person
 from anamnesis.rights.model import Interview, PatientFile, Row
@@ -197,14 +196,7 @@ async def operating(url: str) -> AsyncIterator[PatientRecords]:
         await connection.execute("SET timezone = 'UTC'; SET anamnesis.purpose = 'jobs'")
         if await connection.fetchval("SELECT to_regclass('legal_holds')") is None:
             raise NotMigrated
-        for kind in ("json", "jsonb"):
-            await connection.set_type_codec(
-                kind,
-                schema="pg_catalog",
-                encoder=lambda value: msgspec.json.encode(value).decode(),
-                decoder=msgspec.json.decode,
-                format="text",
-            )
+        await use_json(connection)
         yield PatientRecords(connection)
     finally:
         await connection.close()

@@ -44,18 +44,21 @@ CREATE FUNCTION audit_field(value text) RETURNS text LANGUAGE sql IMMUTABLE PARA
     $$ SELECT coalesce(octet_length(value) || ':' || value, '-') || ',' $$;
 
 -- Put what waits into the chain, in one transaction: no row when somebody else is sealing, else how many lines were
--- sealed and where the chain ends. anamnesis.purpose is said for row-level security, which holds for owners too.
+-- sealed and where the chain ends. anamnesis.purpose is said for row-level security, which holds for owners too; in the
+-- body, for only a superuser may say a setting of ours in a function's head.
 CREATE FUNCTION seal_audit(most integer) RETURNS TABLE (sealed integer, head_seq bigint, head_hash text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET anamnesis.purpose = 'jobs' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     head_row audit_head;
     line record;
+    asked_for text := current_setting('anamnesis.purpose', true);
 BEGIN
     SELECT * INTO head_row FROM audit_head FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN;
     END IF;
     sealed := 0;
+    PERFORM set_config('anamnesis.purpose', 'jobs', true);
     FOR line IN
         SELECT a.id, audit_field('1') || audit_field(a.id::text) || audit_field(a.user_id::text)
                || audit_field(a.actor_role) || audit_field(a.action) || audit_field(a.procedure)
@@ -70,6 +73,7 @@ BEGIN
         DELETE FROM audit_unsealed WHERE entry_id = line.id;
         sealed := sealed + 1;
     END LOOP;
+    PERFORM set_config('anamnesis.purpose', coalesce(asked_for, ''), true);
     IF sealed > 0 THEN
         UPDATE audit_head SET seq = head_row.seq, hash = head_row.hash, sealed_at = clock_timestamp();
     END IF;

@@ -128,9 +128,9 @@ BEGIN
 END $$;
 
 -- Everything of a patient. The audit trail stays: it says who did what to which id, and holds no content. An account
--- that is somebody else as well, a doctor or an operator, is kept without its patient.
-CREATE FUNCTION erase_patient(wanted uuid) RETURNS boolean
-LANGUAGE plpgsql SET anamnesis.purpose = 'jobs' AS $$
+-- that is somebody else as well, a doctor or an operator, is kept without its patient. Who calls it speaks for the
+-- service's own work (anamnesis.purpose), or finds no such patient.
+CREATE FUNCTION erase_patient(wanted uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     person    users%ROWTYPE;
     links     uuid[];
@@ -208,8 +208,9 @@ END $$;
 -- The end of keeping: what nobody has touched for so many days, a piece at a time, the oldest first. Answers how many
 -- pieces went. Nobody can use it to reach what is younger than a month, nor what is held.
 CREATE FUNCTION purge_expired(days integer, most integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET anamnesis.purpose = 'jobs' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
+    asked_for text := current_setting('anamnesis.purpose', true);
     before   timestamptz := clock_timestamp() - make_interval(days => days);
     gone     uuid[];
     idle     uuid;
@@ -219,6 +220,7 @@ BEGIN
     IF days < 30 THEN
         RAISE EXCEPTION 'records are kept for a month at least' USING ERRCODE = 'check_violation';
     END IF;
+    PERFORM set_config('anamnesis.purpose', 'jobs', true);
     gone := ARRAY(
         SELECT s.id FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
         WHERE greatest(s.updated_at, s.last_patient_at, s.seen_at, s.reviewed_at) < before
@@ -270,6 +272,7 @@ BEGIN
         PERFORM erase_patient(idle);
         counted := counted + 1;
     END LOOP;
+    PERFORM set_config('anamnesis.purpose', coalesce(asked_for, ''), true);
     RETURN counted;
 END $$;
 
