@@ -123,6 +123,11 @@ _NAMES: Final = tuple(
     for procedure in procedures
 )
 
+#: What a job about a note may take beside the time of its model, in seconds.
+_BESIDE_A_MODEL_S: Final = 20.0
+#: A note that is being tidied when the service stops is given back: whoever takes it asks anew.
+_FAREWELL_S: Final = 0.5
+
 
 @dataclass(slots=True)
 class App:
@@ -137,6 +142,7 @@ class App:
     keys: KeySource | None
     request_of: RequestOf
     worker: Worker
+    writer: Worker | None
     book: PostgresCallBook
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
@@ -262,12 +268,16 @@ class App:
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
+        writing = asyncio.create_task(self.writer.run(), name="writer") if works and self.writer else None
         self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
         self._tasks.append(asyncio.create_task(Sealer(self.database).run(), name="sealing"))
         try:
             yield
         finally:
             self.worker.stop()
+            if self.writer is not None and writing is not None:
+                self.writer.stop()
+                await writing
             if working is not None:
                 await working
             for task in self._tasks:
@@ -355,6 +365,8 @@ def build(
 
     hook_store = PostgresHookStore(database)
     handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, _hooks(settings, hook_store))}
+    if relay is None:
+        handlers[JobKind.WORD_NOTE] = _leave_note
     worker = Worker(database, {kind: _at_work(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
     drain = Drain()
     others = _other_probes(worker, keys, book, settings.ai.outside)
@@ -374,6 +386,7 @@ def build(
         keys=keys,
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
         worker=worker,
+        writer=None if relay is None else _writer(settings, relay, measures, intake_store, handover_store),
         book=book,
         intake_store=intake_store,
         filing=filing,
@@ -394,6 +407,33 @@ def build(
         extra_roads=extra_roads,
         relay=relay,
     )
+
+
+def _writer(
+    settings: Settings, relay: "Relay", measures: Measures, intake: PostgresIntakeStore, handover: PostgresHandoverStore
+) -> Worker:
+    """Has notes tidied: a worker of its own, so that no alert and no turn waits behind a slow model."""
+    from anamnesis.content.prompts import load_writer  # noqa: PLC0415 - as for vendors
+    from anamnesis.handover.actions import NoteWriter, word_note  # noqa: PLC0415 - same
+
+    may_leave = None if settings.consent_recorded_elsewhere else intake.may_leave
+    by = NoteWriter(relay, load_writer(), measures, may_leave, settings.ai.timeout_s)
+
+    async def word(job: Job) -> None:
+        await word_note(job.subject, store=handover, by=by)
+
+    return Worker(
+        handover.database,
+        {JobKind.WORD_NOTE: _at_work(word)},
+        concurrency=2,
+        longest_s=settings.ai.timeout_s + _BESIDE_A_MODEL_S,
+        drain_s=_FAREWELL_S,
+        observe=measures.job,
+    )
+
+
+async def _leave_note(_: Job) -> None:
+    """No model is set any more, so the note stays as code wrote it."""
 
 
 def _at_work(run: Run) -> Run:

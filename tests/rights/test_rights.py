@@ -445,6 +445,23 @@ async def test_the_copy_holds_everything_and_the_patients_own_nothing_of_the_doc
     assert again.returncode == 2  # nothing is written over
 
 
+async def test_what_a_model_made_of_a_note_is_in_the_copy_not_in_the_patients_and_erased_with_the_case(
+    app, owner, clinic, folder_of_files, records, tmp_path
+):
+    patient_id, *_ = await a_life(app)
+    await owner.execute(
+        "INSERT INTO worded_notes (session_id, basis, note, differential, prompt_version, reworded, dropped)"
+        """ SELECT id, sha256('x'), '{}', '[{"name": "Migraine"}]', 'v1', 0, 0 FROM intake_sessions"""
+    )
+    for name, more in (("whole", ()), ("own", ("--for-patient",))):
+        folder = tmp_path / name
+        done = command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(folder), *more)
+        assert done.returncode == 0
+        assert ("Migraine" in (folder / "export.json").read_text()) == (name == "whole")
+    await records.erase(patient_id)
+    assert await owner.fetchval("SELECT count(*) FROM worded_notes") == 0
+
+
 async def test_that_a_copy_was_made_is_audited_without_content(app, owner, records):
     patient_id, *_ = await a_life(app)
     await records.whole(patient_id)

@@ -8,10 +8,12 @@ from uuid import UUID
 
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of
-from anamnesis.clinical.record import ClinicalRecord, record_to_json
+from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
+from anamnesis.clinical.sbar import sbar_from_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.db.bus import notify
 from anamnesis.db.postgres import Database
+from anamnesis.handover.model import WordedNote, Written
 from anamnesis.kernel.errors import Conflict
 from anamnesis.kernel.identity import Person
 
@@ -19,11 +21,12 @@ Row = Mapping[str, Any]
 
 _CASE: Final = """
 SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.version, s.clinical_handover, s.lowered_at,
-       s.lowered_reason, c.id AS link_id,
+       s.lowered_reason, w.note AS worded, w.differential, c.id AS link_id,
        c.patient_id, c.doctor_id, c.status::text AS connection_status, p.user_id AS patient_user_id,
        d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+LEFT JOIN worded_notes w ON w.session_id = s.id AND w.basis = note_digest(s.clinical_handover)
 WHERE s.id = $1 AND s.archived_at IS NULL"""
 
 _LINK: Final = """
@@ -31,8 +34,30 @@ SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_ve
 FROM link_of_session($1)"""
 
 _LATEST: Final = """
-SELECT id, record, clinical_handover, doctor_thought FROM intake_sessions
-WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
+SELECT s.id, s.record, s.clinical_handover, s.doctor_thought, w.differential
+FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id AND w.basis = note_digest(s.clinical_handover)
+WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at DESC, s.id LIMIT 1"""
+
+# A note that was reviewed has been read: it is not tidied any more.
+_WRITTEN: Final = """
+SELECT s.record, s.clinical_handover, note_digest(s.clinical_handover) AS basis, u.first_name, u.last_name,
+       coalesce(w.basis = note_digest(s.clinical_handover), false) AS is_worded
+FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
+JOIN users u ON u.id = p.user_id LEFT JOIN worded_notes w ON w.session_id = s.id
+WHERE s.id = $1 AND s.archived_at IS NULL AND s.status = 'ready'"""
+
+_TOLD: Final = "SELECT id, content FROM chat_messages WHERE session_id = $1 AND role = 'user'"
+
+# Beside the very note it was made from, or not at all.
+_KEEP_WORDED: Final = """
+INSERT INTO worded_notes AS known (session_id, basis, note, differential, prompt_version, reworded, dropped)
+SELECT id, $2, $3, $4, $5, $6, $7 FROM intake_sessions
+WHERE id = $1 AND archived_at IS NULL AND note_digest(clinical_handover) = $2
+ON CONFLICT (session_id) DO UPDATE SET
+    basis = excluded.basis, note = excluded.note, differential = excluded.differential,
+    prompt_version = excluded.prompt_version, reworded = excluded.reworded, dropped = excluded.dropped,
+    worded_at = clock_timestamp()
+WHERE known.basis <> excluded.basis"""
 
 _INBOX: Final = """
 SELECT s.id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name,
@@ -129,6 +154,27 @@ class PostgresHandoverStore:
         """The connection's newest session."""
         row = await self.database.fetchrow(_LATEST, connection_id)
         return None if row is None else dict(row)
+
+    async def written(self, session_id: UUID) -> Written | None:
+        """A hand-over that waits for its review, with what it rests on; None when there is none."""
+        row = await self.database.fetchrow(_WRITTEN, session_id)
+        if row is None:
+            return None
+        told = await self.database.fetch(_TOLD, session_id)
+        return Written(
+            sbar_from_json(row["clinical_handover"]),
+            record_from_json(row["record"]),
+            {str(each["id"]): each["content"] for each in told},
+            tuple(name for name in (row["first_name"], row["last_name"]) if name),
+            row["basis"],
+            row["is_worded"],
+        )
+
+    async def keep_worded(self, session_id: UUID, worded: WordedNote) -> bool:
+        """Keep what a model made of a note; False when that note is no longer the session's, or has its wording."""
+        arguments = (worded.basis, worded.note, worded.differential, worded.prompt_version)
+        done = await self.database.execute(_KEEP_WORDED, session_id, *arguments, worded.reworded, worded.dropped)
+        return str(done) == "INSERT 0 1"
 
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
         """A doctor's cases: what waits first, the most urgent, then the longest waiting."""

@@ -168,12 +168,12 @@ async def _keep(
     if screened.new_flags and screened.record.acuity is Acuity.EMERGENCY:
         await tx.enqueue(NewJob(JobKind.ALERT_CLINICIAN, session.id, request_id))
     if session.status.is_closed:
-        return Received(kept.message, await _answer_after_ready(tx, kept, screened, interviewer))
+        return Received(kept.message, await _answer_after_ready(tx, kept, screened, interviewer, request_id))
     if screened.emergency_text is not None:
         plan, words = _after_emergency(screened.record, screened.emergency_text, inbound, content, is_next=kept.is_next)
         reply, new = _reply(kept.session, plan, words, "answered_fixed", interviewer, is_emergency=True)
         answered = await _answer(tx, kept.session, kept.message.id, reply, new)
-        await _announce_ready(tx, session.id, plan, request_id)
+        await _announce_ready(tx, session.id, plan, request_id, interviewer)
         return Received(kept.message, answered)
     job = await tx.enqueue_claimed(NewJob(JobKind.TAKE_TURN, session.id, request_id))
     turn = Turn(kept.session, kept.message, has_more=False) if kept.is_next else None
@@ -181,13 +181,15 @@ async def _keep(
 
 
 async def _answer_after_ready(
-    tx: IntakeTransaction, kept: Kept, screened: Screened, interviewer: Interviewer
+    tx: IntakeTransaction, kept: Kept, screened: Screened, interviewer: Interviewer, request_id: str
 ) -> Answered:
     """The fixed answer to what is told after the hand-over, which an unread note must not lack if it is a danger."""
     session = kept.session
     reply = _with_emergency(_after_ready(screened.record, interviewer), screened.emergency_text)
     is_outdated = bool(screened.new_flags) and session.status is Status.READY
     note = _note(screened.record, interviewer) if is_outdated else None
+    if is_outdated:
+        await _have_worded(tx, session.id, request_id, interviewer)
     new = NewState(replace(screened.record, advice_due=()), session.status, handover=note)
     return await _answer(tx, session, kept.message.id, reply, new)
 
@@ -432,7 +434,7 @@ async def _write(
     if appended is None:
         return None
     await tx.settle(job, has_more=turn.has_more)
-    await _announce_ready(tx, session.id, plan, job.request_id)
+    await _announce_ready(tx, session.id, plan, job.request_id, interviewer)
     return Answered(appended, session.with_line(new.record, new.status))
 
 
@@ -467,9 +469,18 @@ def _note(record: ClinicalRecord, interviewer: Interviewer) -> dict[str, Any]:
     return sbar_to_json(note)
 
 
-async def _announce_ready(tx: IntakeTransaction, session_id: UUID, plan: TurnPlan, request_id: str) -> None:
+async def _announce_ready(
+    tx: IntakeTransaction, session_id: UUID, plan: TurnPlan, request_id: str, interviewer: Interviewer
+) -> None:
     if plan.is_ready:
         await tx.enqueue(NewJob(JobKind.ANNOUNCE_HANDOVER, session_id, request_id))
+        await _have_worded(tx, session_id, request_id, interviewer)
+
+
+async def _have_worded(tx: IntakeTransaction, session_id: UUID, request_id: str, interviewer: Interviewer) -> None:
+    """Leave it to a worker to have the note tidied, where there is a model; nobody waits for that."""
+    if interviewer.briefing is not None:
+        await tx.enqueue(NewJob(JobKind.WORD_NOTE, session_id, request_id))
 
 
 async def stop_reply(

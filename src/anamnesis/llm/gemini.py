@@ -10,9 +10,10 @@ import msgspec
 from google import genai
 from google.genai import errors, types
 
-from anamnesis.llm.drafts import SCHEMA
+from anamnesis.llm.forms import SHAPES
 from anamnesis.llm.port import (
     Completion,
+    Form,
     Hear,
     ModelBroken,
     ModelBusy,
@@ -24,7 +25,6 @@ from anamnesis.llm.port import (
     Usage,
 )
 from anamnesis.llm.wire import (
-    MOST_TOKENS,
     SDK_FAULTS,
     bounded_client,
     failure_of,
@@ -101,8 +101,8 @@ class Gemini:
             ),
         )
         # The SDK builds its shapes when they are first used; better now than while patients wait.
-        _config("")
-        _config("", is_growing=True)
+        _config("", Form.TURN)
+        _config("", Form.TURN, is_growing=True)
         _said("")
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
@@ -112,7 +112,7 @@ class Gemini:
                 answer = await self._client.aio.models.generate_content(
                     model=self.model,
                     contents=_said(prompt.user_text),
-                    config=_config(prompt.instructions),
+                    config=_config(prompt.instructions, prompt.form),
                 )
         raw = answer.sdk_http_response
         return _completion(_decoded((raw and raw.body) or ""))
@@ -124,7 +124,7 @@ class Gemini:
                 pieces = await self._client.aio.models.generate_content_stream(
                     model=self.model,
                     contents=_said(prompt.user_text),
-                    config=_config(prompt.instructions, is_growing=True),
+                    config=_config(prompt.instructions, prompt.form, is_growing=True),
                 )
                 with in_its_protocol():
                     return _completion(await _gathered(pieces, hear))
@@ -147,13 +147,13 @@ def _failing() -> Iterator[None]:
         raise unreachable(lost) from None
 
 
-def _config(instructions: str, *, is_growing: bool = False) -> types.GenerateContentConfig:
+def _config(instructions: str, form: Form, *, is_growing: bool = False) -> types.GenerateContentConfig:
     """What is asked for beside the words. The SDK would go on asking by itself after an answer that breaks off."""
     return types.GenerateContentConfig(
         system_instruction=instructions,
         response_mime_type="application/json",
-        response_json_schema=SCHEMA,
-        max_output_tokens=MOST_TOKENS,
+        response_json_schema=SHAPES[form].schema,
+        max_output_tokens=SHAPES[form].most_tokens,
         candidate_count=1,
         should_return_http_response=not is_growing,
         automatic_continuation=False,

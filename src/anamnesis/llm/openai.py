@@ -8,12 +8,15 @@ from typing import Any, Final
 import msgspec
 import openai
 
-from anamnesis.llm.drafts import SCHEMA
-from anamnesis.llm.port import Completion, Hear, ModelBroken, ModelRefused, ModelTimedOut, Prompt, Usage
-from anamnesis.llm.wire import MOST_TOKENS, SDK_FAULTS, bounded_client, failure_of, in_its_protocol, paced, unreachable
+from anamnesis.llm.forms import SHAPES
+from anamnesis.llm.port import Completion, Form, Hear, ModelBroken, ModelRefused, ModelTimedOut, Prompt, Usage
+from anamnesis.llm.wire import SDK_FAULTS, bounded_client, failure_of, in_its_protocol, paced, unreachable
 
 _BASE_URL: Final = "https://api.openai.com/v1"
-_FORMAT: Final = {"type": "json_schema", "json_schema": {"name": "turn", "strict": True, "schema": SCHEMA}}
+_FORMATS: Final[dict[Form, dict[str, Any]]] = {
+    form: {"type": "json_schema", "json_schema": {"name": form.value, "strict": True, "schema": shape.schema}}
+    for form, shape in SHAPES.items()
+}
 _ENDS: Final = {"stop": "stop", "length": "length", "content_filter": "refused"}
 
 
@@ -70,7 +73,7 @@ class OpenAi:
         self.model = model
         self._http = bounded_client(timeout_s=timeout_s, is_outside_forbidden=is_outside_forbidden)
         # Newer models of OpenAI know only the one name of the limit, most compatible servers only the other.
-        self._limit: dict[str, Any] = {"max_tokens" if base_url else "max_completion_tokens": MOST_TOKENS}
+        self._limit = "max_tokens" if base_url else "max_completion_tokens"
         self._client = openai.AsyncOpenAI(
             api_key=key, base_url=base_url or _BASE_URL, max_retries=0, http_client=self._http
         )
@@ -100,8 +103,8 @@ class OpenAi:
                 {"role": "system", "content": prompt.instructions},
                 {"role": "user", "content": prompt.user_text},
             ],
-            "response_format": _FORMAT,
-            **self._limit,
+            "response_format": _FORMATS[prompt.form],
+            self._limit: SHAPES[prompt.form].most_tokens,
         }
 
     async def aclose(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, Final, Protocol, runtime_checkable
 from uuid import UUID
 
@@ -13,6 +14,13 @@ FIELDS: Final = (
     "onset", "site", "character", "radiation", "timing", "details", "severity", "exacerbating", "relieving",
     "records", "medicines", "allergies", "past_history", "family_history", "social_history",
 )  # fmt: skip
+
+
+class Form(StrEnum):
+    """What a model is asked for: the wording of one turn, or a proposal about a written note."""
+
+    TURN = "turn"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Prompt:
     is_flagged: bool = False
     hidden: tuple[tuple[str, str], ...] = ()
     mending: str = ""
+    form: Form = Form.TURN
 
     @property
     def user_text(self) -> str:

@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol, assert_never
 from anamnesis.journal import log
 from anamnesis.kernel.calls import Admission, CallBook, ModelCall, Sign
 from anamnesis.kernel.errors import Unavailable
-from anamnesis.llm.drafts import Draft, read_draft
+from anamnesis.llm.drafts import Draft
+from anamnesis.llm.forms import read_answer
 from anamnesis.llm.port import (
     ChatModel,
     Completion,
@@ -262,7 +263,7 @@ class Relay:
         try:
             async with asyncio.timeout(max(0.0, within_s)):
                 said = await _said(provider.model, prompt, within_s, releasing)
-            draft, failed = read_draft(prompt, said), None
+            draft, failed = read_answer(prompt, said), None
         except TimeoutError:
             failed = ModelTimedOut("timed_out")
             raise failed from None

@@ -52,6 +52,10 @@ _LOWERINGS: Final = (
     "SELECT session_id, lowered_by, lowered_at, reason FROM lowerings WHERE session_id = ANY ($1::uuid[]) ORDER BY id"
 )
 
+_WORDED: Final = """
+SELECT session_id, note, differential, prompt_version, worded_at FROM worded_notes
+WHERE session_id = ANY ($1::uuid[]) ORDER BY session_id"""
+
 _FILES: Final = """
 SELECT f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at
 FROM files f WHERE f.session_id = ANY ($1::uuid[]) AND f.state = 'ready' ORDER BY f.session_id, f.created_at, f.id"""
@@ -134,7 +138,7 @@ class PatientRecords:
     async def _interviews(self, patient_id: UUID) -> tuple[Interview, ...]:
         sessions = await self._rows(_SESSIONS, patient_id)
         ids = [row["id"] for row in sessions]
-        queries = (_MESSAGES, _NOTES, _FILES, _LOWERINGS)
+        queries = (_MESSAGES, _NOTES, _FILES, _LOWERINGS, _WORDED)
         parts = [await self._by_session(query, ids) for query in queries]
         return tuple(
             Interview(row, record_from_json(row["record"]), *(part.get(row["id"], ()) for part in parts))
