@@ -52,7 +52,10 @@ class Exchange:
 
 @dataclass
 class FaultServer:
+    """elsewhere answers what is no turn of an interview, beside the script; without it the script answers that too."""
+
     script: list = field(default_factory=list)
+    elsewhere: object = None
     calls: list = field(default_factory=list)
     tls: ssl.SSLContext | None = None
     _server: asyncio.Server | None = None
@@ -96,6 +99,8 @@ class FaultServer:
         path = urlsplit(line.split(" ")[1]).path
         vendor = OPENAI if "chat/completions" in path else GEMINI
         exchange = Exchange(vendor, path, headers, json.loads(body), reader, writer, time.monotonic())
+        if self.elsewhere is not None and "question" not in exchange.case:
+            return await self.elsewhere(exchange)
         self.calls.append(exchange)
         fault = self.script[min(len(self.calls), len(self.script)) - 1]
         return await fault(exchange)
