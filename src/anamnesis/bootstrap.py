@@ -27,6 +27,7 @@ from anamnesis.clinical.record import Stage
 from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
+from anamnesis.db.chain import unsealed
 from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.db.purging import purge_finished_jobs
@@ -201,12 +202,14 @@ class App:
         return GoodManners(Measuring(LastResort(guarded), self.measures), is_https=proxies.is_https)
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The instruments, with the queue as it is now; without a database the last known queue stands."""
+        """The instruments, with what waits as it is now; without a database what was last known stands."""
         with suppress(Unavailable):
             depth = await outbox.depth(self.database)
             self.measures.queue(
                 queued=depth.queued, running=depth.running, dead=depth.dead, oldest_s=float(depth.oldest_s)
             )
+            waiting = await unsealed(self.database)
+            self.measures.unsealed(lines=waiting.lines, oldest_s=waiting.oldest_s)
         await metrics_endpoint(self.collectors)(scope, receive, send)
 
     def site(self) -> Site:
@@ -228,12 +231,13 @@ class App:
         )
 
     async def _queue(self) -> list[tuple[str, str]]:
-        depth = await outbox.depth(self.database)
+        depth, waiting = await outbox.depth(self.database), await unsealed(self.database)
         return [
             ("Waiting", str(depth.queued)),
             ("Running", str(depth.running)),
             ("Given up", str(depth.dead)),
             ("Oldest, seconds", f"{depth.oldest_s:.0f}"),
+            ("Audit lines not sealed, oldest in seconds", f"{waiting.lines}, {waiting.oldest_s:.0f}"),
             ("Connections in use", f"{self.database.in_use} of {self.database.size}"),
             *([] if self.relay is None else await self.book.lately()),
         ]

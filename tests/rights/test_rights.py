@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from anamnesis.db.embedded import OWNER
+from anamnesis.db.sealing import Sealer
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.procedures import Part
@@ -145,6 +146,19 @@ async def test_an_erased_patient_is_in_no_row_of_any_table_and_in_no_file(app, o
     assert await owner.fetchval("SELECT count(*) FROM erased_files") == 0
     assert await owner.fetchval("SELECT count(*) FROM audit_logs") == audited + 2
     assert await owner.fetchval("SELECT count(*) FROM doctors") == 2
+
+
+async def test_the_sealed_trail_is_whole_after_an_erasure_and_holds_no_word(app, owner, clinic, folder_of_files):
+    patient_id, _, _ = await a_life(app)
+    await Sealer(app.database).seal()
+    assert command(clinic, folder_of_files, "erase", "--patient", str(patient_id), "--confirm", str(patient_id)).stdout
+    await Sealer(app.database).seal()
+    verified = command(clinic, folder_of_files, "audit", "verify")
+    assert (verified.returncode, verified.stderr) == (0, "")
+    sealed = await owner.fetchval("SELECT count(*) FROM audit_chain")
+    assert sealed == await owner.fetchval("SELECT count(*) FROM audit_logs") > 10
+    assert f"{sealed} lines are as they were sealed" in verified.stdout
+    assert "audit_logs" not in await found_in(owner, CANARY)
 
 
 async def test_a_table_nobody_thought_of_is_erased_too(app, owner, records):
