@@ -29,7 +29,7 @@ PROMISED = {
     "I20": "Danger is seen by code, before and without a model",
     "I21": "What a model says changes nothing but allowed fields, and no state, role or id",
     "I22": "A model that fails takes nothing away from what is known",
-    "I23": "What a model is told holds no note, hand-over, other session or secret",
+    "I23": "What a model is told of a turn holds no note, hand-over, other session or secret",
     "I24": "A turn is two calls at most, as many are in flight as may be, and a wait that was asked for is kept",
     "I25": "A call that is given up closes its socket within a second, and a late answer is dropped",
     "I26": "Who is no party neither reads nor writes, and cannot tell what is forbidden from what does not exist",

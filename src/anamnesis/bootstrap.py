@@ -27,6 +27,7 @@ from anamnesis.clinical.record import Stage
 from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
+from anamnesis.db.chain import unsealed
 from anamnesis.db.encryption import keyring_of
 from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
@@ -124,6 +125,11 @@ _NAMES: Final = tuple(
     for procedure in procedures
 )
 
+#: What a job about a note may take beside the time of its model, in seconds.
+_BESIDE_A_MODEL_S: Final = 20.0
+#: A note that is being tidied when the service stops is given back: whoever takes it asks anew.
+_FAREWELL_S: Final = 0.5
+
 
 @dataclass(slots=True)
 class App:
@@ -138,6 +144,7 @@ class App:
     keys: KeySource | None
     request_of: RequestOf
     worker: Worker
+    writer: Worker | None
     book: PostgresCallBook
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
@@ -196,12 +203,14 @@ class App:
         return GoodManners(Measuring(LastResort(guarded), self.measures), is_https=proxies.is_https)
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The instruments, with the queue as it is now; without a database the last known queue stands."""
+        """The instruments, with what waits as it is now; without a database what was last known stands."""
         with suppress(Unavailable):
             depth = await outbox.depth(self.database)
             self.measures.queue(
                 queued=depth.queued, running=depth.running, dead=depth.dead, oldest_s=float(depth.oldest_s)
             )
+            waiting = await unsealed(self.database)
+            self.measures.unsealed(lines=waiting.lines, oldest_s=waiting.oldest_s)
         await metrics_endpoint(self.collectors)(scope, receive, send)
 
     def site(self) -> Site:
@@ -223,12 +232,13 @@ class App:
         )
 
     async def _queue(self) -> list[tuple[str, str]]:
-        depth = await outbox.depth(self.database)
+        depth, waiting = await outbox.depth(self.database), await unsealed(self.database)
         return [
             ("Waiting", str(depth.queued)),
             ("Running", str(depth.running)),
             ("Given up", str(depth.dead)),
             ("Oldest, seconds", f"{depth.oldest_s:.0f}"),
+            ("Audit lines not sealed, oldest in seconds", f"{waiting.lines}, {waiting.oldest_s:.0f}"),
             ("Connections in use", f"{self.database.in_use} of {self.database.size}"),
             *([] if self.relay is None else await self.book.lately()),
         ]
@@ -263,12 +273,16 @@ class App:
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
+        writing = asyncio.create_task(self.writer.run(), name="writer") if works and self.writer else None
         self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
         self._tasks.append(asyncio.create_task(Sealer(self.database).run(), name="sealing"))
         try:
             yield
         finally:
             self.worker.stop()
+            if self.writer is not None and writing is not None:
+                self.writer.stop()
+                await writing
             if working is not None:
                 await working
             for task in self._tasks:
@@ -317,6 +331,7 @@ def build(
         is_builtin=chosen is None,
         briefing=None if relay is None else _briefing(needs_consent=not settings.consent_recorded_elsewhere),
         observer=measures,
+        listener=bus if settings.ai.is_streaming else None,
     )
 
     def hear(text: str) -> Heard:
@@ -355,6 +370,8 @@ def build(
 
     hook_store = PostgresHookStore(database)
     handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, _hooks(settings, hook_store))}
+    if relay is None:
+        handlers[JobKind.WORD_NOTE] = _leave_note
     worker = Worker(database, {kind: _at_work(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
     drain = Drain()
     others = _other_probes(worker, keys, book, settings.ai.outside)
@@ -374,6 +391,7 @@ def build(
         keys=keys,
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
         worker=worker,
+        writer=None if relay is None else _writer(settings, relay, measures, intake_store, handover_store),
         book=book,
         intake_store=intake_store,
         filing=filing,
@@ -394,6 +412,33 @@ def build(
         extra_roads=extra_roads,
         relay=relay,
     )
+
+
+def _writer(
+    settings: Settings, relay: "Relay", measures: Measures, intake: PostgresIntakeStore, handover: PostgresHandoverStore
+) -> Worker:
+    """Has notes tidied: a worker of its own, so that no alert and no turn waits behind a slow model."""
+    from anamnesis.content.prompts import load_writer  # noqa: PLC0415 - as for vendors
+    from anamnesis.handover.actions import NoteWriter, word_note  # noqa: PLC0415 - same
+
+    may_leave = None if settings.consent_recorded_elsewhere else intake.may_leave
+    by = NoteWriter(relay, load_writer(), measures, may_leave, settings.ai.timeout_s)
+
+    async def word(job: Job) -> None:
+        await word_note(job.subject, store=handover, by=by)
+
+    return Worker(
+        handover.database,
+        {JobKind.WORD_NOTE: _at_work(word)},
+        concurrency=2,
+        longest_s=settings.ai.timeout_s + _BESIDE_A_MODEL_S,
+        drain_s=_FAREWELL_S,
+        observe=measures.job,
+    )
+
+
+async def _leave_note(_: Job) -> None:
+    """No model is set any more, so the note stays as code wrote it."""
 
 
 def _at_work(run: Run) -> Run:

@@ -1,5 +1,7 @@
 """The demo clinic in real Chromium: an intake with scripts, one without, and the doctor's side of both."""
 
+import asyncio
+import json
 import os
 import re
 import shutil
@@ -7,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +19,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from build import WHOLE_INTAKE
+from llm.fault_server import FaultServer, grows, hang, reply_to, says
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,9 +39,9 @@ def free_port():
 
 
 @contextmanager
-def demo_in(folder):
+def demo_in(folder, **settings):
     """A demo clinic of its own while the block runs: its sign-in links by who they are for."""
-    environment = {**os.environ, "PORT": str(free_port())}
+    environment = {**os.environ, "PORT": str(free_port()), **settings}
     log = (folder / "log").open("w")
     process = subprocess.Popen([ANAMNESIS, "demo", "--data", folder / "data"], stdout=log, stderr=log, env=environment)
     deadline = time.monotonic() + 40
@@ -229,4 +233,112 @@ def test_a_photo_is_sent_with_scripts_off(demo, browser, problems, tmp_path):
     page.get_by_role("button", name="Send").click()
     assert page.locator(".bubble.user .picture img").count() == before + 1
     page.screenshot(path=os.environ.get("SCREENSHOTS", str(tmp_path)) + "/plain.png", full_page=True)
+    assert problems == []
+
+
+# -- a reply that is shown while a model words it -----------------------------------------------------------------
+
+
+LEAD = "Thank you for telling me that. "
+QUESTION = "What is your name, how old are you, and are you male or female?"
+
+
+def told(exchange):
+    """What the model says: a sentence of its own, and the question it was given."""
+    return reply_to(exchange, lead=LEAD)
+
+
+#: The cases that stand in the clinic from the beginning have notes, and a model is asked about them.
+NO_PROPOSAL = json.dumps({"order": [], "wordings": [], "differential": []})
+
+
+@contextmanager
+def a_model():
+    """A provider on a thread of its own: where it is, and what gives it another script."""
+    loop, begun, over, found = asyncio.new_event_loop(), threading.Event(), asyncio.Event(), []
+
+    async def serve():
+        async with FaultServer(elsewhere=says(lambda _: NO_PROPOSAL)) as server:
+            server.will(says(told))
+            found.append(server)
+            begun.set()
+            await over.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert begun.wait(10)
+    yield found[0].url, lambda *script: loop.call_soon_threadsafe(found[0].will, *script)
+    loop.call_soon_threadsafe(over.set)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture
+def speaking(tmp_path):
+    """A clinic whose model tells its replies as a script says, and what changes the script."""
+    with a_model() as (url, will):
+        model = {"AI_PROVIDER": "openai", "OPENAI_API_KEY": "k-Q8fj20dj", "OPENAI_BASE_URL": f"{url}/v1"}
+        with demo_in(tmp_path, **model, CONSENT_RECORDED_ELSEWHERE="true") as links:
+            yield links, will
+
+
+#: Keeps every text the growing reply ever had.
+WATCH = """() => {
+  window.seen = [];
+  new MutationObserver(() => {
+    const item = document.querySelector(".bubble.growing .text");
+    if (item && window.seen.at(-1) !== item.textContent) window.seen.push(item.textContent);
+  }).observe(document.querySelector(".log"), { childList: true, subtree: true, characterData: true });
+}"""
+
+
+def begin(page, link):
+    page.goto(link)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".bubble.model")
+    page.evaluate(WATCH)
+    page.fill("#content", "It is about me")
+    page.press("#content", "Enter")
+
+
+def test_a_reply_appears_word_by_word_and_stays_as_it_was_shown(speaking, browser, problems):
+    page, (links, will) = page_of(browser, problems), speaking
+    will(grows(told, pause_s=0.05))
+    begin(page, links["New patient"])
+    page.locator(".bubble.growing").wait_for(timeout=5000)
+    assert page.get_by_role("button", name="Stop").is_visible()
+    page.locator(".bubble.model:not(.growing)").nth(1).wait_for(timeout=8000)
+    page.get_by_text(LEAD + QUESTION, exact=True).wait_for(timeout=5000)
+    seen = [text for text in page.evaluate("window.seen") if text]
+    assert len(seen) >= 6
+    assert seen == sorted(seen, key=len)
+    assert all((LEAD + QUESTION).startswith(text) for text in seen)
+    assert page.locator(".bubble.model .text").last.inner_text() == LEAD + QUESTION
+    assert page.get_by_role("button", name="Stop").is_hidden()
+    page.reload()
+    assert page.locator(".bubble.model .text").last.inner_text() == LEAD + QUESTION
+    assert problems == []
+
+
+def test_stop_keeps_the_part_that_was_shown_also_on_another_device_and_after_a_reload(speaking, browser, problems):
+    page, (links, will) = page_of(browser, problems), speaking
+    will(grows(told, until=LEAD, then=hang), grows(told))
+    begin(page, links["New patient"])
+    part = LEAD.strip()
+    page.get_by_text(part, exact=True).wait_for(timeout=5000)
+    second = page.context.new_page()
+    second.goto(page.url)
+    second.locator(".bubble.growing").get_by_text(part, exact=True).wait_for(timeout=5000)
+    page.reload()
+    page.locator(".bubble.growing").get_by_text(part, exact=True).wait_for(timeout=5000)
+    page.get_by_role("button", name="Stop").click()
+    for each in (page, second):
+        each.locator(".bubble.model:not(.growing)").get_by_text("stopped", exact=True).wait_for(timeout=5000)
+        assert each.locator(".bubble.model .text").last.inner_text() == part
+        assert each.get_by_role("button", name="Stop").is_hidden()
+    page.reload()
+    assert page.locator(".bubble.model").last.get_by_text("stopped", exact=True).is_visible()
+    page.fill("#content", "No")
+    page.press("#content", "Enter")
+    page.get_by_text(QUESTION).wait_for(timeout=5000)
     assert problems == []

@@ -7,7 +7,7 @@ import pytest
 
 from anamnesis.clinical.rendering import render_html, render_printable, render_text, sections, soap
 from anamnesis.clinical.rubric import passes, score
-from anamnesis.clinical.sbar import Sbar, Statement, draft_sbar, first_words, shortened
+from anamnesis.clinical.sbar import PROPOSED, Sbar, Statement, draft_sbar, first_words, shortened
 from anamnesis.clinical.terms import Evidence
 from anamnesis.content import load_content
 from anamnesis.intake.interview import Inbound, new_record, opening, plan_turn, screen
@@ -62,6 +62,8 @@ def changed(section, begins, **new):
         (changed("background", "Site", evidence=(Evidence("m4", "on the left"),)), 19),
         (changed("assessment", "NEWS2", text="NEWS2 3 (temperature 3)"), 16),
         (changed("assessment", "Differential", text="Differential: migraine"), 17),
+        (changed("assessment", "Differential", text=f"{PROPOSED}Migraine."), 17),
+        (changed("assessment", "Differential", text=f"{PROPOSED}Migraine.", evidence=(Evidence("m4", "green"),)), 19),
         (replace(NOTE, for_patient="You have migraine."), 22),
         (replace(NOTE, background=(*NOTE.background, Statement("word " * 400))), 24),
     ],

@@ -74,3 +74,15 @@ async def test_a_step_runs_under_a_lock_timeout_of_two_seconds(clinic, owner):
     told = "CREATE TABLE told AS SELECT current_setting('lock_timeout') AS patience"
     await run(clinic, Migration(9001, "9001_told.sql", told))
     assert await owner.fetchval("SELECT patience FROM told") == "2s"
+
+
+async def test_who_agreed_to_earlier_words_about_models_is_asked_again(owner):
+    step = next(each for each in migrations() if each.number == 76)
+    await owner.execute("INSERT INTO users (clerk_id) VALUES ('chat'), ('client')")
+    await owner.execute(
+        "INSERT INTO consents (user_id, purpose, version)"
+        " SELECT id, 'outside_model', CASE clerk_id WHEN 'chat' THEN '2026-11-25' ELSE '1' END FROM users"
+    )
+    await owner.execute(step.sql)
+    standing = await owner.fetch("SELECT version FROM consents WHERE withdrawn_at IS NULL")
+    assert [row["version"] for row in standing] == ["1"]

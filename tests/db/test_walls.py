@@ -143,6 +143,11 @@ async def tenant(app, owner, patient, doctor, canary):
         "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, $3)", UUID(session), user, canary
     )
     await owner.execute(
+        "INSERT INTO worded_notes (session_id, basis, note, prompt_version, reworded, dropped)"
+        " VALUES ($1, sha256('x'), jsonb_build_object('planted', $2::text), 'x', 1, 0)",
+        UUID(session), canary,
+    )  # fmt: skip
+    await owner.execute(
         "INSERT INTO legal_holds (patient_id, reason) SELECT id, $2 FROM patients WHERE user_id = $1", user, canary
     )
     await me.call("patient.requestErasure")
@@ -258,6 +263,8 @@ async def shown(database, somebody, text):
         return str(refused)
 
 
+FORGED_WORDING = """
+INSERT INTO worded_notes (session_id, basis, prompt_version, reworded, dropped) VALUES ($1, sha256('x'), 'x', 0, 0)"""
 FORGED_FILE = """
 INSERT INTO files (id, session_id, uploader_id, file_name, file_type, file_size, digest)
 VALUES (gen_random_uuid(), $1, $2, 'x', 'application/pdf', 1, sha256('x'))"""
@@ -315,6 +322,7 @@ async def test_whoever_it_concerns_sees_it_and_each_only_their_part(scene, owner
     without_words = {"erasure_requests", "emergency_accesses"}
     assert {table for table, words in patient.items() if CANARY not in words} - without_words == {
         "clinician_notes",
+        "worded_notes",
         "lowerings",
     }
     assert {table for table, words in doctor.items() if CANARY not in words} - without_words == {
@@ -332,7 +340,15 @@ async def test_whoever_it_concerns_sees_it_and_each_only_their_part(scene, owner
 async def test_a_former_doctor_finds_the_connection_and_nothing_behind_it_and_the_patient_still_reads(scene, owner):
     former = await everything(scene.database, viewer_of(await person(scene.app, "former")), await walled(owner))
     assert former["connections"].count("<Record") == 1
-    for table in ("intake_sessions", "chat_messages", "direct_messages", "patients", "files", "clinician_notes"):
+    for table in (
+        "intake_sessions",
+        "chat_messages",
+        "direct_messages",
+        "patients",
+        "files",
+        "clinician_notes",
+        "worded_notes",
+    ):
         assert former[table] == "[]"
     with viewing(viewer_of(await person(scene.app, "patient"))):
         assert (
@@ -343,7 +359,7 @@ async def test_a_former_doctor_finds_the_connection_and_nothing_behind_it_and_th
 @pytest.mark.proves("I30")
 async def test_with_no_context_every_table_answers_no_row_and_takes_none(scene, owner, clinic):
     tables = await walled(owner)
-    assert len(tables) == 15
+    assert len(tables) == 16
     app = await asyncpg.connect(clinic.app_dsn)
     for table in tables:
         row = json.loads(await owner.fetchval(f"SELECT to_jsonb(t) FROM {table} t LIMIT 1"))
@@ -358,7 +374,7 @@ async def test_with_no_context_every_table_answers_no_row_and_takes_none(scene, 
                 assert (await app.execute(statement)).endswith(" 0")
             except asyncpg.InsufficientPrivilegeError:
                 pass  # not granted at all
-        key = "id" if "id" in row else "patient_id"
+        key = next(name for name in ("id", "patient_id", "session_id") if name in row)
         row[key] = 10**9 if isinstance(row[key], int) else str(uuid4())
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await app.execute(
@@ -383,6 +399,7 @@ async def test_nobody_writes_into_another_tenants_record(scene, owner):
                 "INSERT INTO chat_messages (session_id, seq, role, content) VALUES ($1, 9000, 'model', 'x')",
                 "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')",
                 "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, 'x')",
+                FORGED_WORDING,
                 FORGED_FILE,
             ):
                 given = (session, somebody.user_id)[: 2 if "$2" in forged else 1]
@@ -443,6 +460,7 @@ SELECT md5(string_agg(t, '|' ORDER BY t)) FROM (
     UNION ALL SELECT f::text FROM files f JOIN intake_sessions s ON s.id = f.session_id WHERE connection_id = $1
     UNION ALL SELECT d::text FROM direct_messages d WHERE connection_id = $1
     UNION ALL SELECT l::text FROM lowerings l JOIN intake_sessions s ON s.id = l.session_id WHERE connection_id = $1
+    UNION ALL SELECT w::text FROM worded_notes w JOIN intake_sessions s ON s.id = w.session_id WHERE connection_id = $1
     UNION ALL SELECT e::text FROM emergency_accesses e WHERE connection_id = $1
     UNION ALL SELECT w::text FROM erasure_requests w JOIN connections c USING (patient_id) WHERE c.id = $1
     UNION ALL SELECT c::text FROM connections c WHERE id = $1
@@ -455,7 +473,9 @@ SELECT md5(string_agg(t, '|' ORDER BY t)) FROM (
               JOIN connections c ON c.patient_id = p.id WHERE c.id = $1) all_of_it"""
 
 
-OF_A_CASE = {"users", "patients", "connections", "intake_sessions", "chat_messages", "clinician_notes", "files"}
+OF_A_CASE = {
+    "users", "patients", "connections", "intake_sessions", "chat_messages", "clinician_notes", "worded_notes", "files"
+}  # fmt: skip
 
 
 async def opened(scene, owner):
@@ -510,6 +530,7 @@ async def test_a_broken_glass_lets_nobody_write(scene, owner):
             "INSERT INTO chat_messages (session_id, seq, role, content) VALUES ($1, 9000, 'model', 'x')",
             "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')",
             "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, 'x')",
+            FORGED_WORDING,
             FORGED_FILE,
         ):
             given = (session, somebody.user_id)[: 2 if "$2" in forged else 1]

@@ -163,6 +163,9 @@ def test_turns_jobs_fallbacks_flags_pool_and_queue_are_shown(registry, measures)
     assert (value(registry, "anamnesis_pool_in_use"), value(registry, "anamnesis_pool_size")) == (3, 10)
     assert value(registry, "anamnesis_queue_jobs", state="dead") == 2
     assert value(registry, "anamnesis_queue_oldest_seconds") == 7.5
+    measures.unsealed(lines=3, oldest_s=2.5)
+    assert value(registry, "anamnesis_audit_unsealed_lines") == 3
+    assert value(registry, "anamnesis_audit_unsealed_oldest_seconds") == 2.5
 
 
 async def test_the_readings_are_served_in_prometheus_own_format(registry, measures):

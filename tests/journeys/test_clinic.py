@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from uuid import uuid4
 
 import pytest
@@ -240,6 +241,7 @@ async def test_health_says_which_part_and_metrics_name_no_caller(app):
     status, _, text = await http(asgi, "GET", "/metrics")
     assert 'anamnesis_procedures_total{outcome="' in text or "anamnesis_procedures_total" in text
     assert "patient@" not in text
+    assert re.search(r"^anamnesis_audit_unsealed_lines [1-9]", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

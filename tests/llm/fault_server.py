@@ -40,6 +40,11 @@ class Exchange:
         return self.body["systemInstruction"]["parts"][0]["text"]
 
     @property
+    def is_growing(self):
+        """Whether the answer was asked for as it grows."""
+        return self.path.endswith(":streamGenerateContent") or self.body.get("stream") is True
+
+    @property
     def case(self):
         """The case as data, without what follows it."""
         return json.JSONDecoder().raw_decode(self.user_text)[0]
@@ -47,7 +52,10 @@ class Exchange:
 
 @dataclass
 class FaultServer:
+    """elsewhere answers what is no turn of an interview, beside the script; without it the script answers that too."""
+
     script: list = field(default_factory=list)
+    elsewhere: object = None
     calls: list = field(default_factory=list)
     tls: ssl.SSLContext | None = None
     _server: asyncio.Server | None = None
@@ -91,6 +99,8 @@ class FaultServer:
         path = urlsplit(line.split(" ")[1]).path
         vendor = OPENAI if "chat/completions" in path else GEMINI
         exchange = Exchange(vendor, path, headers, json.loads(body), reader, writer, time.monotonic())
+        if self.elsewhere is not None and "question" not in exchange.case:
+            return await self.elsewhere(exchange)
         self.calls.append(exchange)
         fault = self.script[min(len(self.calls), len(self.script)) - 1]
         return await fault(exchange)
@@ -115,6 +125,22 @@ def envelope(vendor, content, *, finish="stop", usage=True):
     return {"candidates": [candidate], "modelVersion": "served-gemini"} | ({"usageMetadata": tokens} if usage else {})
 
 
+def pieces(vendor, content, *, finish="stop", usage=True, size=9):
+    """The same as the vendor tells it while it grows, a few letters at a time; very much of it in larger pieces."""
+    size = max(size, len(content) // 6000)
+    parts = [content[place : place + size] for place in range(0, len(content), size)] or [""]
+    last = len(parts) - 1
+    if vendor == GEMINI:
+        return [
+            envelope(vendor, part, finish=finish if n == last else None, usage=usage) for n, part in enumerate(parts)
+        ]
+    common = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "served-openai"}
+    told = [common | {"choices": [{"index": 0, "delta": {"content": part}, "finish_reason": None}]} for part in parts]
+    ended = common | {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
+    bill = common | {"choices": [], "usage": envelope(vendor, "")["usage"]}
+    return [*told, *([ended] if finish else []), *([bill] if usage else [])]
+
+
 def reply_to(exchange, *, lead="Thank you. ", facts=(), **more):
     """What a well-behaved model says: the question it was given, after a word of thanks."""
     return json.dumps({"reply": lead + exchange.case["question"], "facts": list(facts), "reasoning": "", **more})
@@ -134,10 +160,41 @@ def raw(body, *, status=200, headers=(), length=None, kind="application/json"):
     return fault
 
 
-def says(content, **envelope_options):
-    """The model's message, whole and as given; a function of the exchange may make it."""
+def told(*bodies):
+    """These events and no other."""
+    return raw("".join(f"data: {json.dumps(body)}\n\n" for body in bodies), kind="text/event-stream")
+
+
+def grows(content, *, pause_s=0.0, until=None, then=None, **options):
+    """The model's message as events, pause_s between them; after the piece that ends with until, then has its way."""
 
     async def fault(exchange):
+        text = content(exchange) if callable(content) else content
+        kept = text if until is None else text[: text.index(until) + len(until)]
+        told = pieces(exchange.vendor, kept, **({"finish": None, "usage": False} if then else {}), **options)
+        exchange.writer.write(
+            b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        events = [f"data: {json.dumps(each)}\n\n" for each in told]
+        events += ["data: [DONE]\n\n"] if exchange.vendor == OPENAI and then is None else []
+        for event in events:
+            exchange.writer.write(f"{len(event.encode()):x}\r\n{event}\r\n".encode())
+            await exchange.writer.drain()
+            await asyncio.sleep(pause_s)
+        if then is not None:
+            return await then(exchange)
+        exchange.writer.write(b"0\r\n\r\n")
+        return True
+
+    return fault
+
+
+def says(content, **envelope_options):
+    """The model's message, whole or as it grows, and as given; a function of the exchange may make it."""
+
+    async def fault(exchange):
+        if exchange.is_growing:
+            return await grows(content, **envelope_options)(exchange)
         text = content(exchange) if callable(content) else content
         return await raw(json.dumps(envelope(exchange.vendor, text, **envelope_options)))(exchange)
 
@@ -169,6 +226,12 @@ async def _until_closed(exchange):
         pass
     exchange.closed_at = time.monotonic()
     return False
+
+
+async def ends(exchange):
+    """Closed in good order, in the middle of what was being told."""
+    exchange.writer.write(b"0\r\n\r\n")
+    return True
 
 
 async def hang(exchange):

@@ -23,7 +23,9 @@ from fault_server import (
     cut_body,
     drip,
     endless,
+    ends,
     good,
+    grows,
     hang,
     hang_after_headers,
     hang_in_body,
@@ -46,7 +48,11 @@ QUESTION = "What is your name, how old are you, and are you male or female?"
 AI, SCRIPTED = "answered_ai", "answered_fallback"
 
 
-def settings_for(first, url, *, then=None, then_url=None, deadline_s=DEADLINE_S):
+#: How an answer is asked for: when it is whole, or as it grows.
+WHOLE, GROWING = "whole", "growing"
+
+
+def settings_for(first, url, *, then=None, then_url=None, deadline_s=DEADLINE_S, way=GROWING):
     key, urls = Secret("k-Q8fj20dj"), {first: url, then: then_url}
     providers = tuple(Provider(each) for each in (first, then) if each)
     openai_url = urls.get(OPENAI)
@@ -58,6 +64,7 @@ def settings_for(first, url, *, then=None, then_url=None, deadline_s=DEADLINE_S)
             gemini_base_url=urls.get(GEMINI),
             openai_base_url=openai_url and f"{openai_url}/v1",
             timeout_s=deadline_s,
+            is_streaming=way == GROWING,
         ),
         consent_recorded_elsewhere=True,
         limits=Limits(factor=1000),
@@ -141,6 +148,12 @@ CELLS = {
     "P14 diagnosis": (reply("You have malaria. {}"), SCRIPTED),
     "P15 swahili": (reply("Asante. Jina lako ni nani?"), SCRIPTED),
     "P15 asked before": (reply("Who is this about: you, or somebody you care for?"), SCRIPTED),
+    "P2 hang after a sentence": (grows(reply_to, until="Thank you.", then=hang), SCRIPTED),
+    "P2 hang after the reply": (grows(reply_to, until='", "facts"', then=hang), SCRIPTED),
+    "P10 reset after a sentence": (grows(reply_to, until="Thank you.", then=reset), SCRIPTED),
+    "P10 end after a sentence": (grows(reply_to, until="Thank you.", then=ends), SCRIPTED),
+    "P10 end after the reply": (grows(reply_to, until='", "facts"', then=ends), SCRIPTED),
+    "P14 dose after a sentence": (reply("Thank you. Take two tablets of paracetamol. {}"), SCRIPTED),
     "P18 late": (late(DEADLINE_S + 0.3), SCRIPTED),
     "well": (good(), AI),
 }  # fmt: skip
@@ -154,12 +167,15 @@ QUICK = (
     "P9 no finish reason",
     "P13 status",
     "P14 dose",
+    "P10 end after the reply",
+    "P14 dose after a sentence",
     "well",
 )
 
 
-def quickly(vendor, row):
-    return pytest.param(vendor, row, id=f"{vendor} {row}", marks=[] if row in QUICK else [pytest.mark.slow])
+def quickly(vendor, row, *more):
+    marks = [] if row in QUICK else [pytest.mark.slow]
+    return pytest.param(vendor, row, *more, id=" ".join((vendor, row, *more)), marks=marks)
 
 
 @asynccontextmanager
@@ -187,7 +203,7 @@ async def in_time(awaitable, within_s):
     return answer
 
 
-CASES = [quickly(vendor, row) for vendor in VENDORS for row in CELLS]
+CASES = [quickly(vendor, row, way) for vendor in VENDORS for row in CELLS for way in (WHOLE, GROWING)]
 ONE_QUICKLY = [VENDORS[0], pytest.param(VENDORS[1], marks=pytest.mark.slow)]
 
 
@@ -201,14 +217,16 @@ def figures():
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
-@pytest.mark.parametrize(("vendor", "row"), CASES)
+@pytest.mark.parametrize(("vendor", "row", "way"), CASES)
 @pytest.mark.proves("I18", "I24")
-async def test_however_a_provider_fails_the_patient_gets_the_next_question_in_time(clinic, owner, figures, vendor, row):
+async def test_however_a_provider_fails_the_patient_gets_the_next_question_in_time(
+    clinic, owner, figures, vendor, row, way
+):
     fault, ending = CELLS[row]
     async with (
         FaultServer() as server,
         served(server, fault) as url,
-        a_clinic(clinic, settings_for(vendor, url)) as app,
+        a_clinic(clinic, settings_for(vendor, url, way=way)) as app,
     ):
         _, session_id = await a_session(app)
         started = time.monotonic()
@@ -218,6 +236,8 @@ async def test_however_a_provider_fails_the_patient_gets_the_next_question_in_ti
         state = await owner.fetchval("SELECT turn_state FROM chat_messages WHERE role = 'user'")
         assert state == ending
         assert len(server.calls) <= 2
+        assert all(call.is_growing == (way == GROWING) for call in server.calls)
+        assert await owner.fetchval("SELECT count(*) FROM chat_messages WHERE reply_so_far IS NOT NULL") == 0
         await app.relay.written()
         assert app.database.in_use == 0
         ledger = await owner.fetch("SELECT outcome, detail, guard FROM model_calls ORDER BY id")
@@ -225,7 +245,8 @@ async def test_however_a_provider_fails_the_patient_gets_the_next_question_in_ti
         session = await owner.fetchrow("SELECT status::text, acuity FROM intake_sessions")
         assert (session["status"], session["acuity"]) == ("in_progress", 0)
         assert await broken(owner) == []
-    figures.append({"cell": row, "vendor": vendor, "seconds": round(seconds, 3), "calls": len(ledger), "state": state})
+    found = {"seconds": round(seconds, 3), "calls": len(ledger), "state": state}
+    figures.append({"cell": row, "vendor": vendor, "way": way, **found})
 
 
 @pytest.mark.parametrize("vendor", ONE_QUICKLY)

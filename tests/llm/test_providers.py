@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from fault_server import (
@@ -19,27 +20,36 @@ from fault_server import (
     cut_body,
     drip,
     endless,
+    ends,
     envelope,
     good,
+    grows,
     hang,
     hang_after_headers,
     hang_in_body,
     raw,
+    reply_to,
     reset,
     reset_in_body,
     says,
     status,
+    told,
 )
 
 from anamnesis.bootstrap import vendor_of
+from anamnesis.llm.forms import SHAPES, read_answer
+from anamnesis.llm.notes import proposal_of
 from anamnesis.llm.port import (
+    Form,
     ModelBroken,
     ModelBusy,
+    ModelFailed,
     ModelMisconfigured,
     ModelRefused,
     ModelTimedOut,
     ModelUnavailable,
     Prompt,
+    ReplyRefused,
     Usage,
 )
 from anamnesis.settings import Ai, Provider, Secret
@@ -48,7 +58,24 @@ CASE = json.dumps({"question": "How old are you?"})
 PROMPT = Prompt("who", "How old are you?", "VitalsTriageAgent", "en", instructions="Be brief.", case=CASE)
 
 
-def vendor_at(url, vendor):
+class Speaking:
+    """A vendor's model asked in the other way, with what was heard meanwhile."""
+
+    def __init__(self, inner):
+        self.inner, self.heard = inner, []
+
+    async def complete(self, prompt, *, deadline_s):
+        self.heard.clear()
+        return await self.inner.speak(prompt, deadline_s=deadline_s, hear=self.heard.append)
+
+    async def aclose(self):
+        await self.inner.aclose()
+
+
+WHOLE, GROWING = "whole", "growing"
+
+
+def vendor_at(url, vendor, way=WHOLE):
     key = Secret("k-Q8fj20dj")
     ai = Ai(
         gemini_key=key,
@@ -58,7 +85,8 @@ def vendor_at(url, vendor):
         gemini_model="g-1",
         openai_model="o-1",
     )
-    return vendor_of(Provider(vendor), ai)
+    model = vendor_of(Provider(vendor), ai)
+    return model if way == WHOLE else Speaking(model)
 
 
 @pytest.fixture
@@ -67,10 +95,10 @@ async def server():
         yield server
 
 
-@pytest.fixture(params=VENDORS)
+@pytest.fixture(params=[(vendor, way) for vendor in VENDORS for way in (WHOLE, GROWING)], ids=" ".join)
 async def model(request, server):
-    model = vendor_at(server.url, request.param)
-    model.vendor = request.param
+    model = vendor_at(server.url, *request.param)
+    model.vendor, model.way = request.param
     yield model
     await model.aclose()
 
@@ -102,7 +130,21 @@ async def test_the_request_names_the_model_the_schema_and_only_roles_the_api_tak
     else:
         assert [each["role"] for each in asked.body["contents"]] == ["user"]
         assert asked.body["generationConfig"]["responseJsonSchema"]["required"] == ["reply", "facts", "reasoning"]
-        assert (asked.path, asked.headers["x-goog-api-key"]) == ("/v1beta/models/g-1:generateContent", "k-Q8fj20dj")
+        verb = "generateContent" if model.way == WHOLE else "streamGenerateContent"
+        assert (asked.path, asked.headers["x-goog-api-key"]) == (f"/v1beta/models/g-1:{verb}", "k-Q8fj20dj")
+    assert asked.is_growing is (model.way == GROWING)
+
+
+async def test_a_note_is_asked_for_in_its_own_form_with_more_room(server, model):
+    server.will(good())
+    await model.complete(replace(PROMPT, form=Form.NOTE), deadline_s=2)
+    body = server.calls[0].body
+    if model.vendor == OPENAI:
+        schema, most = body["response_format"]["json_schema"]["schema"], body["max_tokens"]
+    else:
+        schema, most = body["generationConfig"]["responseJsonSchema"], body["generationConfig"]["maxOutputTokens"]
+    assert schema["required"] == ["order", "wordings", "differential"]
+    assert most == SHAPES[Form.NOTE].most_tokens > SHAPES[Form.TURN].most_tokens
 
 
 async def test_what_is_to_be_mended_is_told_after_the_case(server, model):
@@ -221,7 +263,10 @@ async def test_a_refusal_is_a_refusal(server, model):
     assert isinstance(await failure(model), ModelRefused)
     blocked = {"promptFeedback": {"blockReason": "SAFETY"}}
     refused = {"choices": [{"message": {"refusal": "I cannot", "content": None}, "finish_reason": "stop"}]}
-    server.will(raw(json.dumps(blocked if model.vendor == GEMINI else refused)))
+    if model.way == GROWING:
+        refused["choices"][0]["delta"] = refused["choices"][0].pop("message")
+    body = blocked if model.vendor == GEMINI else refused
+    server.will(raw(json.dumps(body)) if model.way == WHOLE else told(body))
     assert isinstance(await failure(model), ModelRefused)
 
 
@@ -341,23 +386,142 @@ async def test_a_certificate_nobody_vouches_for_is_an_alarm_and_nothing_is_sent(
         await model.aclose()
 
 
+# -- an answer heard as it grows ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=VENDORS)
+async def speaker(request, server):
+    model = vendor_at(server.url, request.param)
+    yield model
+    await model.aclose()
+
+
+async def heard(model, *, deadline_s=2.0):
+    """What was heard, and when, in seconds from the beginning; the failure, if it ended in one."""
+    pieces, started = [], time.monotonic()
+    try:
+        await model.speak(
+            PROMPT, deadline_s=deadline_s, hear=lambda piece: pieces.append((piece, time.monotonic() - started))
+        )
+    except ModelFailed as failed:
+        return pieces, failed
+    return pieces, None
+
+
+async def test_an_answer_is_heard_piece_by_piece_as_it_comes(server, speaker):
+    server.will(grows(reply_to, pause_s=0.03))
+    pieces, failed = await heard(speaker)
+    assert failed is None
+    assert json.loads("".join(piece for piece, _ in pieces))["reply"] == "Thank you. How old are you?"
+    assert len(pieces) > 5
+    assert pieces[-1][1] - pieces[0][1] > 0.1
+
+
+FIRST = "Thank you."
+BROKEN_OFF = {
+    "hang": (hang, ModelTimedOut),
+    "reset": (reset, ModelUnavailable),
+    "end": (ends, ModelBroken),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_OFF)
+async def test_an_answer_that_breaks_off_is_a_failure_after_what_was_heard(server, speaker, name):
+    then, kind = BROKEN_OFF[name]
+    server.will(grows(reply_to, until=FIRST, then=then))
+    pieces, failed = await heard(speaker, deadline_s=0.4)
+    assert "".join(piece for piece, _ in pieces).endswith(FIRST)
+    assert isinstance(failed, kind)
+
+
+async def test_an_answer_without_a_finish_is_a_failure(server, speaker):
+    server.will(says(reply_to, finish=None))
+    _, failed = await heard(speaker)
+    assert (type(failed), failed.detail) == (ModelBroken, "no_finish_reason")
+
+
+async def test_who_hears_may_end_the_call_and_its_socket_is_closed_within_a_second(server, speaker):
+    server.will(grows(lambda _: "x" * 3000, pause_s=0.02, until="x" * 2900, then=hang))
+    started = time.monotonic()
+
+    def refuse(_):
+        raise ReplyRefused("diagnosis")
+
+    with pytest.raises(ReplyRefused):
+        await speaker.speak(PROMPT, deadline_s=5, hear=refuse)
+    assert time.monotonic() - started < 1
+    await asyncio.sleep(0.6)
+    sent = server.calls[0]
+    assert sent.reader.at_eof() or sent.writer.transport.is_closing()
+
+
+@pytest.mark.proves("I25")
+async def test_a_cancelled_growing_call_closes_its_socket_within_a_second(server, speaker):
+    server.will(grows(reply_to, until=FIRST, then=hang))
+    task = asyncio.create_task(heard(speaker, deadline_s=20))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    left = time.monotonic()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.sleep(0.3)
+    assert server.calls[0].closed_at - left < 1
+
+
+ERRORS = {
+    "in words": ({"error": {"message": "SECRETOSIS overloaded", "code": None}}, ModelUnavailable | ModelBroken),
+    "with a status": ({"error": {"code": 503, "message": "SECRETOSIS", "status": "UNAVAILABLE"}}, ModelUnavailable),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+async def test_an_error_in_the_middle_of_an_answer_is_a_failure(server, speaker, name):
+    body, kind = ERRORS[name]
+    server.will(told(body))
+    _, failed = await heard(speaker)
+    assert isinstance(failed, kind)
+    assert "SECRETOSIS" not in repr(failed)
+
+
+async def test_a_stream_without_end_is_cut_off(server, speaker):
+    server.will(grows(lambda _: "[" * 4_000_000, size=60_000))
+    _, failed = await heard(speaker, deadline_s=5)
+    assert isinstance(failed, ModelUnavailable | ModelBroken)
+
+
+async def test_a_flood_of_pieces_is_cut_off_and_others_get_their_turn(server, speaker):
+    server.will(says(lambda _: "x" * 12_000, size=2))
+    call, waits = asyncio.create_task(heard(speaker, deadline_s=8)), []
+    while not call.done():
+        asked = time.thread_time()  # the work of others is waited for, not that of another process on a busy machine
+        await asyncio.sleep(0)
+        waits.append(time.thread_time() - asked)
+    parts, failed = call.result()
+    assert (type(failed), failed.detail) == (ModelBroken, "too_long")
+    assert len(parts) <= 4096
+    assert max(waits) < 0.25
+
+
 # -- the providers as somebody else plays them -------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("way", [WHOLE, GROWING])
 @pytest.mark.parametrize("vendor", VENDORS)
-async def test_llmock_is_understood_and_its_faults_are_ours(llmock, vendor):
+async def test_llmock_is_understood_and_its_faults_are_ours(llmock, vendor, way):
     base = llmock.base_url(vendor)
-    model = vendor_at(base.removesuffix("/v1"), vendor)
+    model = vendor_at(base.removesuffix("/v1"), vendor, way)
     said = await model.complete(PROMPT, deadline_s=5)
     assert {"reply", "facts", "reasoning"} <= json.loads(said.text).keys()
     assert said.finish_reason == "stop"
+    note = replace(PROMPT, form=Form.NOTE)
+    read = read_answer(note, await model.complete(note, deadline_s=5))
+    assert proposal_of(read.reply)
     llmock.rate_limit(times=1, retry_after=7)
     busy = await failure(model)
     assert isinstance(busy, ModelBusy)
     assert busy.retry_after_s == 7
     llmock.outage(status=503)
     assert isinstance(await failure(model), ModelUnavailable | ModelBusy)
-    assert len(llmock.requests) == 3
+    assert len(llmock.requests) == 4
     await model.aclose()
 
 
@@ -392,7 +556,12 @@ print((time.perf_counter() - started) * 1000, (used() - memory) / 2**20)
 
 
 def test_the_layer_itself_adds_at_most_five_milliseconds_and_a_megabyte():
-    ours = ("anamnesis.kernel.calls", "anamnesis.db.model_calls", "anamnesis.intake.prompting")
+    ours = (
+        "anamnesis.kernel.calls",
+        "anamnesis.db.model_calls",
+        "anamnesis.intake.prompting",
+        "anamnesis.handover.model",
+    )
     command = [sys.executable, "-c", _COST.format(ours=ours)]
     measured = [
         [float(number) for number in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]

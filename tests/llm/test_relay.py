@@ -319,3 +319,57 @@ async def test_what_a_provider_tells_of_itself_is_not_trusted_either(clinic, own
     assert (row["input_tokens"], row["output_tokens"]) in ((900, 60), (None, None))
     assert row["facts_dropped"] <= 1000
     await database.close()
+
+
+# -- heard as it grows -------------------------------------------------------------------------------------------
+
+
+class Speaking(Scripted):
+    """The same, its answer told in pieces of a few letters."""
+
+    async def speak(self, prompt, *, deadline_s, hear):
+        said = await self.complete(prompt, deadline_s=deadline_s)
+        for place in range(0, len(said.text), 5):
+            hear(said.text[place : place + 5])
+        return said
+
+
+async def spoken(*script, deadline_s=1.0, kind=Speaking):
+    """What was shown, in order; the reply or the failure; and the model."""
+    model, shown = kind(list(script)), []
+    relay = Relay([Provider("gemini", model, "gemini-1")], InMemoryCallBook())
+    try:
+        end = (await relay.speak(PROMPT, deadline_s=deadline_s, hear=shown.append)).text
+    except ModelFailed as failed:
+        end = failed
+    await relay.written()
+    return shown, end, model, relay.book.calls
+
+
+async def test_a_reply_is_shown_before_it_is_whole_and_is_then_the_same():
+    shown, end, *_ = await spoken(GOOD)
+    assert shown == ["Thank you.", "Thank you. How old are you?"]
+    assert end == shown[-1]
+
+
+async def test_what_is_refused_is_not_shown_and_what_was_shown_before_it_is_taken_back_before_the_mending():
+    harm = draft("Thank you. You have malaria. " + QUESTION)
+    shown, end, model, calls = await spoken(harm, GOOD)
+    assert shown == ["Thank you.", "", "Thank you.", "Thank you. How old are you?"]
+    assert end == shown[-1]
+    assert model.asked[1][0].mending == "diagnosis"
+    assert [(call.outcome, call.guard) for call in calls] == [("guarded", "diagnosis"), ("answered", "passed")]
+
+
+async def test_when_nothing_comes_of_it_nothing_stays_shown():
+    cut = Completion('{"reply": "Thank you. How old', "stop")
+    for script in ((cut, HARM), (cut, ModelUnavailable("reset")), (replace(GOOD, finish_reason="length"), HARM)):
+        shown, end, *_ = await spoken(*script)
+        assert isinstance(end, ModelFailed)
+        assert "".join(shown) == "" or shown[-1] == ""
+        assert not any("malaria" in each for each in shown)
+
+
+async def test_a_model_that_cannot_be_heard_is_asked_all_the_same():
+    shown, end, *_ = await spoken(GOOD, kind=Scripted)
+    assert (shown, end) == ([], "Thank you. How old are you?")

@@ -120,6 +120,7 @@ ROWS = {
     "file.upload": _session("any", "both write a form"),  # a form of REST; what is no form may be refused as such
     "intake.sendMessage": _session("any", "both write"),
     "intake.regenerateResponse": _session("any", "both write what may be refused"),
+    "intake.stopReply": _session("any", "patient writes"),
     "intake.updateSessionName": _session("any", "patient writes"),
     "intake.deleteSession": _session("any", "patient writes an open one"),
     "intake.resetSession": _session("any", "patient writes an open one"),

@@ -17,6 +17,7 @@ import pytest
 from anamnesis.db.aside import aside
 from anamnesis.db.embedded import OWNER
 from anamnesis.db.encryption import SEALED, Keyring
+from anamnesis.db.sealing import Sealer
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.procedures import Part
@@ -148,6 +149,19 @@ async def test_an_erased_patient_is_in_no_row_of_any_table_and_in_no_file(app, o
     assert await owner.fetchval("SELECT count(*) FROM erased_files") == 0
     assert await owner.fetchval("SELECT count(*) FROM audit_logs") == audited + 2
     assert await owner.fetchval("SELECT count(*) FROM doctors") == 2
+
+
+async def test_the_sealed_trail_is_whole_after_an_erasure_and_holds_no_word(app, owner, clinic, folder_of_files):
+    patient_id, _, _ = await a_life(app)
+    await Sealer(app.database).seal()
+    assert command(clinic, folder_of_files, "erase", "--patient", str(patient_id), "--confirm", str(patient_id)).stdout
+    await Sealer(app.database).seal()
+    verified = command(clinic, folder_of_files, "audit", "verify")
+    assert (verified.returncode, verified.stderr) == (0, "")
+    sealed = await owner.fetchval("SELECT count(*) FROM audit_chain")
+    assert sealed == await owner.fetchval("SELECT count(*) FROM audit_logs") > 10
+    assert f"{sealed} lines are as they were sealed" in verified.stdout
+    assert "audit_logs" not in await found_in(owner, CANARY)
 
 
 async def test_a_table_nobody_thought_of_is_erased_too(app, owner, records):
@@ -454,6 +468,23 @@ async def test_the_copy_holds_everything_and_the_patients_own_nothing_of_the_doc
     assert f"to you {CANARY}" in words
     again = command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(whole))
     assert again.returncode == 2  # nothing is written over
+
+
+async def test_what_a_model_made_of_a_note_is_in_the_copy_not_in_the_patients_and_erased_with_the_case(
+    app, owner, clinic, folder_of_files, records, tmp_path
+):
+    patient_id, *_ = await a_life(app)
+    await owner.execute(
+        "INSERT INTO worded_notes (session_id, basis, note, differential, prompt_version, reworded, dropped)"
+        """ SELECT id, sha256('x'), '{}', '[{"name": "Migraine"}]', 'v1', 0, 0 FROM intake_sessions"""
+    )
+    for name, more in (("whole", ()), ("own", ("--for-patient",))):
+        folder = tmp_path / name
+        done = command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(folder), *more)
+        assert done.returncode == 0
+        assert ("Migraine" in (folder / "export.json").read_text()) == (name == "whole")
+    await records.erase(patient_id)
+    assert await owner.fetchval("SELECT count(*) FROM worded_notes") == 0
 
 
 async def test_that_a_copy_was_made_is_audited_without_content(app, owner, records):

@@ -24,6 +24,8 @@ NOTE = "qznoteqz"
 PEOPLE = {f"{tenant} {who}": tenant for tenant in MARKS for who in ("doctor", "patient", "second patient")}
 _LEFT_OUT = ("admin.", "handover.breakGlass", "doctor.createProfile", "doctor.updateProfile", "patient.createProfile")
 PROCEDURES = [name for name, row in ROWS.items() if row.rule != "not built" and not name.startswith(_LEFT_OUT)]
+#: Nor the pages that do the same: whoever opens a case in an emergency is meant to read it.
+_WALKED_PAGES = [page for page, asked in PAGES.items() if "/ops" not in page[1] and "handover.breakGlass" not in asked]
 _SPEECH = (
     "{} pain since Monday", "No", "6, light makes it worse {}", "It is about me", "{}, 34, female", "bp 120/80 {}",
     "I have {} and chest pain, sweating", "No, but I am allergic to {}", "Yes, this is right", "I take {} 5 mg",
@@ -128,7 +130,7 @@ class Walk:
             self.notifications = (self.notifications + re.findall(r'"id":"([0-9a-f-]{36})"', answer.text))[-40:]
 
     async def _page(self, who):
-        page = self.random.choice([each for each in PAGES if "/ops" not in each[1]])
+        page = self.random.choice(_WALKED_PAGES)
         own = PEOPLE[who]
         tenant = self.random.choice((own, own, *MARKS))
         if page == ("POST", "/connect/{slug}"):

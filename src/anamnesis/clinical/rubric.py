@@ -10,14 +10,13 @@ from typing import Final
 
 from anamnesis.clinical.guardrails import Approved, check_reply
 from anamnesis.clinical.record import ClinicalRecord, Declined, NoneReported, NotAsked, Reported
-from anamnesis.clinical.sbar import HISTORY, HPI, WITHHELD, Sbar, Statement, describe
+from anamnesis.clinical.sbar import HISTORY, HPI, PROPOSED, STATES, WITHHELD, Sbar, Statement, describe
 from anamnesis.clinical.scores import news2
 from anamnesis.clinical.terms import Speaker
 
 PASS_POINTS: Final = 21
 _MOST_WORDS: Final = 450
 _FIRST_SCREEN_WORDS: Final = 90
-_STATES: Final = ("none reported", "not obtained", "not asked", "not applicable")
 _PROFILE: Final = "profile"
 
 
@@ -103,7 +102,8 @@ def _rest(sbar: Sbar, record: ClinicalRecord, messages: Mapping[str, str]) -> It
     units = all(each.evidence and "plausible" in each.text and re.search(r"\d", each.text) for each in readings)
     yield "each vital with unit, source, mark", False, units and bool(readings) == bool(record.readings)
     yield "scores recompute", True, _recomputes(assessed, record)
-    yield "differential, or withheld", False, WITHHELD in assessed
+    proposed = any(each.text.startswith(PROPOSED) and each.evidence for each in sbar.assessment)
+    yield "differential, or withheld", False, proposed != (WITHHELD in assessed)
     yield "must not miss when a flag fired", False, not record.flags or "Must not be missed" in assessed
     yield "no finding without its message", True, all(_is_supported(each, messages) for each in _statements(sbar))
     yield "no contradiction with the record", True, _agrees(everything, record)
@@ -145,7 +145,7 @@ def _agrees(text: str, record: ClinicalRecord) -> bool:
         line = re.search(rf"^[^:\n]*\b{re.escape(label)}\b[^:\n]*: (.*)$", text, re.MULTILINE)
         if line is None:
             return False
-        state = next((state for state in _STATES if line.group(1).startswith(state)), None)
+        state = next((state for state in STATES if line.group(1).startswith(state)), None)
         expected = {NoneReported: "none reported", Declined: "not obtained"}.get(type(answer))
         if isinstance(answer, NotAsked):
             expected = "not applicable" if slot in record.not_applicable else "not asked"

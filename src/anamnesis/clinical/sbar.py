@@ -16,6 +16,10 @@ HEADINGS: Final = ("situation", "background", "assessment", "recommendation")
 #: How the interview goes about it, as the replaced system names that to clinicians.
 STRATEGY: Final = "Built-in interview"
 WITHHELD: Final = "Differential diagnosis: withheld, insufficient data."
+#: Begins the line that stands in its place when a model's proposal held.
+PROPOSED: Final = "Differential diagnosis, proposed by a language model and not confirmed: "
+#: What a line says of a topic about which nothing was told.
+STATES: Final = ("none reported", "not obtained", "not asked", "not applicable")
 _QUOTE_WORDS: Final = 20
 _FLAG_QUOTE_WORDS: Final = 6
 _VALUE_WORDS: Final = 24

@@ -1,4 +1,4 @@
-"""Load what a model is told: a text for all stages and one for each, written by people, versioned by content."""
+"""Load what a model is told: a text for all stages and one for each, one for the note, each versioned by content."""
 
 import hashlib
 import tomllib
@@ -11,13 +11,16 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from anamnesis.clinical.findings import fold
 from anamnesis.clinical.record import Stage
-from anamnesis.content.schema import Status, Strict
+from anamnesis.content.schema import Status, Strict, Text
 
-#: The hand-over asks nothing, so no model words it.
+#: The hand-over asks nothing; the one who tidies its note has a text of its own.
 SPEAKING: Final = tuple(stage for stage in Stage if stage is not Stage.HANDOVER)
 _FENCE: Final = "+++\n"
 _COMMON: Final = "common.md"
+_WRITER: Final = "handover.md"
+_NAMES: Final = "conditions.toml"
 
 
 class Header(Strict):
@@ -37,6 +40,22 @@ class Agent:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What a model is told about a note, and the only names an illness may have in what it proposes."""
+
+    agent: Agent
+    conditions: tuple[str, ...]
+
+
+class Conditions(Strict):
+    """The names of illnesses, by where they are."""
+
+    status: Status
+    version: int
+    names: dict[str, list[Text]]
+
+
 class AgentsInvalid(Exception):
     """The texts do not fit together; each problem names its file or stage."""
 
@@ -51,11 +70,43 @@ def load_agents() -> Mapping[Stage, Agent]:
     return read_agents(files("anamnesis.content") / "agents")
 
 
+@cache
+def load_writer() -> Writer:
+    """Who tidies the hand-over. Raises AgentsInvalid naming every problem."""
+    folder = files("anamnesis.content")
+    return read_writer(folder / "agents" / _WRITER, folder / _NAMES)
+
+
+def read_writer(text: Traversable, names: Traversable) -> Writer:
+    """The text and the names of these files. Raises AgentsInvalid."""
+    problems: list[str] = []
+    read, conditions = _read(text, problems), _conditions(names, problems)
+    if read is None or read[0].stage != Stage.HANDOVER.value:
+        problems.append(f"{text.name}: it is for the stage {Stage.HANDOVER.value}")
+    if read is None or problems:
+        raise AgentsInvalid(tuple(problems))
+    header, words = read
+    return Writer(_agent(Stage.HANDOVER, header, words.replace("{conditions}", "; ".join(conditions))), conditions)
+
+
+def _conditions(path: Traversable, problems: list[str]) -> tuple[str, ...]:
+    try:
+        groups = Conditions.model_validate(tomllib.loads(path.read_text())).names
+    except (ValidationError, ValueError) as error:
+        problems.append(f"{path.name}: {str(error).splitlines()[0]}")
+        return ()
+    names = [name for group in groups.values() for name in group]
+    folded = [fold(name) for name in names]
+    problems += [f"{path.name}: {name} stands twice" for name in names if folded.count(fold(name)) > 1]
+    return tuple(names)
+
+
 def read_agents(folder: Traversable) -> Mapping[Stage, Agent]:
     """The agents of a folder. Raises AgentsInvalid."""
     problems: list[str] = []
     common, found = "", dict[Stage, tuple[Header, str]]()
-    for path in sorted((path for path in folder.iterdir() if path.name.endswith(".md")), key=lambda path: path.name):
+    texts = (path for path in folder.iterdir() if path.name.endswith(".md") and path.name != _WRITER)
+    for path in sorted(texts, key=lambda path: path.name):
         read = _read(path, problems)
         if read is None:
             continue

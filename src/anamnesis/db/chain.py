@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from anamnesis.db.postgres import Database
+
 _VERSION: Final = "1"
 _AT_ONCE: Final = 5000
 #: A sealer that works is a second behind, and five at most; later than this nobody seals.
@@ -100,6 +102,20 @@ def _field(value: str | None) -> str:
     if value is None:
         return "-,"
     return f"{len(value) if value.isascii() else len(value.encode())}:{value},"
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """How many committed lines wait to be sealed, and how long the oldest has, in seconds; 0 when none does."""
+
+    lines: int
+    oldest_s: float
+
+
+async def unsealed(database: Database) -> Unsealed:
+    """What waits at this moment. Raises Unavailable."""
+    row = await database.fetchrow(_WAITING)
+    return Unsealed(0, 0.0) if row is None else Unsealed(row["lines"], row["oldest_s"])
 
 
 async def verify(connection: Any, expected: Mapping[int, str] | None = None) -> Verdict:

@@ -26,8 +26,8 @@ SEALED: Final = "enc1:"
 LITERAL: Final = "enc0:"
 _LOOKS_SEALED: Final = re.compile(r"enc[0-9]:")
 _NONCE_BYTES: Final = 12
-#: What is longer is packed before it is sealed, for the database cannot pack an envelope. The mark in front of it begins
-#: no text in UTF-8.
+#: What is longer is packed before it is sealed, for the database cannot pack an envelope. The mark in front of it
+#: begins no text in UTF-8.
 _WORTH_PACKING_BYTES: Final = 1000
 _PACKED: Final = b"\xff"
 
@@ -51,7 +51,7 @@ class SealedTable:
         return (*self.texts, *self.documents)
 
 
-CHAT: Final = SealedTable("chat_messages", "session_id", ("content",), ("choices", "images"))
+CHAT: Final = SealedTable("chat_messages", "session_id", ("content", "reply_so_far"), ("choices", "images"))
 NOTES: Final = SealedTable("clinician_notes", "session_id", ("content",), ("metadata", "images"))
 DIRECT: Final = SealedTable("direct_messages", "connection_id", ("content",))
 SESSIONS: Final = SealedTable(
@@ -60,13 +60,14 @@ SESSIONS: Final = SealedTable(
     ("name", "termination_reason", "lowered_reason"),
     ("record", "medical_data", "clinical_handover", "doctor_thought"),
 )
+WORDED: Final = SealedTable("worded_notes", "session_id", documents=("note", "differential"), key="session_id")
 LOWERINGS: Final = SealedTable("lowerings", "session_id", ("reason",))
 EMERGENCIES: Final = SealedTable("emergency_accesses", "connection_id", ("reason",))
 HOLDS: Final = SealedTable("legal_holds", "patient_id", ("reason", "lifted_reason"))
 FILES: Final = SealedTable("files", "session_id", ("file_name",))
 
 #: Everything that is sealed. A column that is added later is added here, or a test says that it stands in the clear.
-TABLES: Final = (CHAT, NOTES, DIRECT, SESSIONS, LOWERINGS, EMERGENCIES, HOLDS, FILES)
+TABLES: Final = (CHAT, NOTES, DIRECT, SESSIONS, WORDED, LOWERINGS, EMERGENCIES, HOLDS, FILES)
 
 
 class _Key(NamedTuple):

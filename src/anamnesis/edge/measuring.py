@@ -103,6 +103,10 @@ class Measures:
         self._pool_size = Gauge("anamnesis_pool_size", "Database connections open.", registry=registry)
         self._queue = Gauge("anamnesis_queue_jobs", "Jobs by state.", ("state",), registry=registry)
         self._queue_age = Gauge("anamnesis_queue_oldest_seconds", "Age of the oldest open job.", registry=registry)
+        self._unsealed = Gauge("anamnesis_audit_unsealed_lines", "Audit lines not sealed yet.", registry=registry)
+        self._unsealed_age = Gauge(
+            "anamnesis_audit_unsealed_oldest_seconds", "Age of the oldest of them; 5 is too old.", registry=registry
+        )
         ProcessCollector(registry=registry)
 
     def request(self, method: str, path: str, status: int, seconds: float) -> None:
@@ -158,6 +162,11 @@ class Measures:
         for state, number in {"queued": queued, "running": running, "dead": dead}.items():
             self._child(self._queue, state).set(number)
         self._queue_age.set(oldest_s)
+
+    def unsealed(self, *, lines: int, oldest_s: float) -> None:
+        """Show how far the sealing of the audit trail is behind, as somebody has just read it."""
+        self._unsealed.set(lines)
+        self._unsealed_age.set(oldest_s)
 
     def _child(self, metric: Any, *labels: object) -> Any:
         # The library validates and locks on every .labels(); every combination here comes from closed lists, so

@@ -64,7 +64,7 @@ class Site:
 
 
 #: Names the words of chat.html that a patient agrees to; new words need a new consent.
-_CONSENT_VERSION: Final = "2026-11-25"
+_CONSENT_VERSION: Final = "2026-11-26"
 
 
 def pages_app(site: Site) -> Starlette:

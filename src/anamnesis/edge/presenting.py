@@ -89,7 +89,7 @@ def _bubble(message: Wire, *, doctor: str, patient: str) -> dict[str, object]:
         "text": message["text"],
         "at": message["timestamp"],
         "images": [_picture(url) for url in message.get("images") or () if "/files/" in url],
-        "state": "",
+        "state": "stopped" if message.get("isStopped") is True else "",
     }
 
 
@@ -171,6 +171,8 @@ def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
         "strip": [(item["label"], item["words"]) for item in case["strip"]],
         "flags": case["flags"],
         "sections": [(section["heading"], section["statements"]) for section in case["sections"]],
+        "is_worded_by_model": case["isWordedByModel"],
+        "differential": case["differential"],
         "footer": case["footer"],
         "can_review": found["session"]["status"] == "ready",
         "notes": case["notes"],

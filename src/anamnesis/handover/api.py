@@ -53,7 +53,7 @@ class SbarAnswer(Output):
 
 
 class Reasoning(Output):
-    """What the interview still misses; a differential when a later release has one."""
+    """What the interview still misses, and the differential a model proposed or the replaced system had stored."""
 
     differential_diagnosis: list[dict[str, str]]
     missing_information: list[str]
@@ -118,8 +118,23 @@ class Decision(Output):
     at: datetime
 
 
+class Ground(Output):
+    """What speaks for or against an illness: a line of the note, and the patient's words under it."""
+
+    fact: str
+    evidence: EvidenceItem
+
+
+class Considered(Output):
+    """An illness a model proposed, with what holds of its grounds; nobody has confirmed it."""
+
+    condition: str
+    supports: list[Ground]
+    against: list[Ground]
+
+
 class CaseView(Output):
-    """One case for its doctor."""
+    """One case for its doctor. With is_worded_by_model a model tidied the background or proposed the differential."""
 
     session_id: UUID
     colour: str
@@ -127,6 +142,8 @@ class CaseView(Output):
     strip: list[Fact]
     flags: list[Flag]
     sections: list[Section]
+    is_worded_by_model: bool
+    differential: list[Considered]
     footer: str
     for_patient: str
     acuity: str
@@ -228,12 +245,24 @@ async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
         return ReasoningAnswer(clinical_reasoning=None)
     found = reasoning_of(record_from_json(row["record"]), row["doctor_thought"])
     reasoning = Reasoning(
-        differential_diagnosis=[dict(each) for each in found.differential],
+        differential_diagnosis=[
+            *(dict(each) for each in found.differential),
+            *(_on_the_wire(each) for each in row["differential"] or ()),
+        ],
         missing_information=list(found.missing),
         strategy=found.strategy,
         next_move=found.next_move,
     )
     return ReasoningAnswer(clinical_reasoning=reasoning)
+
+
+def _on_the_wire(item: Mapping[str, Any]) -> dict[str, str]:
+    """A proposed illness as the replaced system named its own; how likely it is nobody says."""
+    supports, against = (
+        ", ".join(f"“{ground['evidence']['quote']}”" for ground in item[side]) for side in ("supports", "against")
+    )
+    reasoning = f"Proposed by a model, not confirmed. For: {supports}. Against: {against or 'nothing told'}."
+    return {"condition": item["name"], "probability": "", "reasoning": reasoning}
 
 
 @procedures.query("handover.getInbox", allow=Allow.DOCTOR, output=Inbox, rest=Rest("GET", "/doctor/inbox"))
@@ -289,10 +318,14 @@ def _about(record: ClinicalRecord) -> str:
     rest=Rest("GET", "/doctor/cases/{sessionId}"),
 )
 async def get_case(call: Call, body: SessionRef) -> CaseView:
-    """One case for its doctor: the note line by line with its evidence, the red flags, the notes."""
+    """One case for its doctor: the note line by line with its evidence, the red flags, the notes.
+
+    Where a model tidied the note its wording is shown, marked and with its own footer; urgency, flags and scores are
+    code's in either.
+    """
     row = await case_of(call, body.session_id)
     record = record_from_json(row["record"])
-    note = row["clinical_handover"]
+    note = row["worded"] or row["clinical_handover"]
     notes = await call.services.store.notes(body.session_id)
     return CaseView(
         session_id=row["id"],
@@ -309,6 +342,8 @@ async def get_case(call: Call, body: SessionRef) -> CaseView:
             for flag in record.flags
         ],
         sections=[_section(heading, note[heading]) for heading in HEADINGS] if note else [],
+        is_worded_by_model=row["worded"] is not None,
+        differential=[_considered(each) for each in row["differential"] or ()],
         footer=note["footer"] if note else "",
         for_patient=note.get("for_patient", "") if note else "",
         acuity=record.acuity.name.lower(),
@@ -323,6 +358,14 @@ def _section(heading: str, statements: list[dict[str, Any]]) -> Section:
         for each in statements
     ]
     return Section(heading=heading.capitalize(), statements=views)
+
+
+def _considered(item: Mapping[str, Any]) -> Considered:
+    supports, against = (
+        [Ground(fact=ground["fact"], evidence=EvidenceItem(**ground["evidence"])) for ground in item[side]]
+        for side in ("supports", "against")
+    )
+    return Considered(condition=item["name"], supports=supports, against=against)
 
 
 def _item(evidence: Any) -> EvidenceItem:

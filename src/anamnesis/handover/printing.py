@@ -41,9 +41,10 @@ class Document(Output):
 async def get_document(call: Call, body: WantedDocument) -> Document:
     """A written note as a document. NOT_FOUND while the interview is not complete."""
     row = await case_of(call, body.session_id)
-    if not row["clinical_handover"]:
+    note = row["worded"] or row["clinical_handover"]
+    if not note:
         raise NotFound("There is no note yet: it is written when the interview is complete.")
-    content = _rendered(sbar_from_json(row["clinical_handover"]), body.format, is_soap=body.order == "soap")
+    content = _rendered(sbar_from_json(note), body.format, is_soap=body.order == "soap")
     return Document(session_id=row["id"], media_type=_MEDIA[body.format], content=content)
 
 

@@ -1,18 +1,23 @@
 """What the doctor's side reads and writes in PostgreSQL."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import msgspec
+
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of
-from anamnesis.clinical.record import ClinicalRecord, record_to_json
+from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
+from anamnesis.clinical.sbar import sbar_from_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.db.bus import notify
-from anamnesis.db.encryption import EMERGENCIES, LOWERINGS, NOTES, SESSIONS, Keyring
+from anamnesis.db.encryption import CHAT, EMERGENCIES, LOWERINGS, NOTES, SESSIONS, WORDED, Keyring
 from anamnesis.db.postgres import Database
+from anamnesis.handover.model import WordedNote, Written
 from anamnesis.kernel.errors import Conflict
 from anamnesis.kernel.identity import Person
 
@@ -20,11 +25,12 @@ Row = Mapping[str, Any]
 
 _CASE: Final = """
 SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.version, s.clinical_handover, s.lowered_at,
-       s.lowered_reason, c.id AS link_id,
+       s.lowered_reason, w.basis, w.note AS worded, w.differential, c.id AS link_id,
        c.patient_id, c.doctor_id, c.status::text AS connection_status, p.user_id AS patient_user_id,
        d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
+LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.id = $1 AND s.archived_at IS NULL"""
 
 _LINK: Final = """
@@ -32,8 +38,30 @@ SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_ve
 FROM link_of_session($1)"""
 
 _LATEST: Final = """
-SELECT id, connection_id, record, clinical_handover, doctor_thought FROM intake_sessions
-WHERE connection_id = $1 AND archived_at IS NULL ORDER BY created_at DESC, id LIMIT 1"""
+SELECT s.id, s.connection_id, s.record, s.clinical_handover, s.doctor_thought, w.basis, w.differential
+FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id
+WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at DESC, s.id LIMIT 1"""
+
+# A note that was reviewed has been read: it is not tidied any more.
+_WRITTEN: Final = """
+SELECT s.id, s.connection_id, s.record, s.clinical_handover, w.basis, u.first_name, u.last_name
+FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
+JOIN users u ON u.id = p.user_id LEFT JOIN worded_notes w ON w.session_id = s.id
+WHERE s.id = $1 AND s.archived_at IS NULL AND s.status = 'ready'"""
+
+_TOLD: Final = "SELECT id, session_id, content FROM chat_messages WHERE session_id = $1 AND role = 'user'"
+
+# Beside the very note it was made from, or not at all: the note is held while it is looked at.
+_NOTE_NOW: Final = """
+SELECT id, connection_id, clinical_handover FROM intake_sessions WHERE id = $1 AND archived_at IS NULL FOR UPDATE"""
+_KEEP_WORDED: Final = """
+INSERT INTO worded_notes AS known (session_id, basis, note, differential, prompt_version, reworded, dropped)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (session_id) DO UPDATE SET
+    basis = excluded.basis, note = excluded.note, differential = excluded.differential,
+    prompt_version = excluded.prompt_version, reworded = excluded.reworded, dropped = excluded.dropped,
+    worded_at = clock_timestamp()
+WHERE known.basis <> excluded.basis"""
 
 _INBOX: Final = """
 SELECT s.id, s.connection_id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at,
@@ -128,13 +156,42 @@ class PostgresHandoverStore:
         if row is None:  # nobody's, or not the caller's to read (any more)
             link = await self.database.lookup(_LINK, session_id)
             return None, None if link is None else link_of(dict(link))
-        found = self._keyring.opened(SESSIONS, row)
-        return found, link_of({**row, "id": row["link_id"], "status": row["connection_status"]})
+        return self._with_wording(row), link_of({**row, "id": row["link_id"], "status": row["connection_status"]})
 
     async def latest(self, connection_id: UUID) -> Row | None:
         """The connection's newest session."""
         row = await self.database.fetchrow(_LATEST, connection_id)
-        return None if row is None else self._keyring.opened(SESSIONS, row)
+        return None if row is None else self._with_wording(row)
+
+    async def written(self, session_id: UUID) -> Written | None:
+        """A hand-over that waits for its review, with what it rests on; None when there is none."""
+        row = await self.database.fetchrow(_WRITTEN, session_id)
+        if row is None:
+            return None
+        case = self._keyring.opened(SESSIONS, row)
+        told = self._keyring.all_opened(CHAT, await self.database.fetch(_TOLD, session_id))
+        basis = _digest(case["clinical_handover"])
+        return Written(
+            sbar_from_json(case["clinical_handover"]),
+            record_from_json(case["record"]),
+            {str(each["id"]): each["content"] for each in told},
+            tuple(name for name in (row["first_name"], row["last_name"]) if name),
+            basis,
+            row["basis"] == basis,
+        )
+
+    async def keep_worded(self, session_id: UUID, worded: WordedNote) -> bool:
+        """Keep what a model made of a note; False when that note is no longer the session's, or has its wording."""
+        place = self._keyring.at(WORDED, session_id, session_id)
+        async with self.database.transaction() as connection:
+            row = await connection.fetchrow(_NOTE_NOW, session_id)
+            if row is None or _digest(self._keyring.opened(SESSIONS, row)["clinical_handover"]) != worded.basis:
+                return False
+            done = await connection.execute(
+                _KEEP_WORDED, session_id, worded.basis, place.seal("note", worded.note),
+                place.seal("differential", worded.differential), worded.prompt_version, worded.reworded, worded.dropped,
+            )  # fmt: skip
+            return str(done) == "INSERT 0 1"
 
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
         """A doctor's cases: what waits first, the most urgent, then the longest waiting."""
@@ -223,6 +280,19 @@ class PostgresHandoverStore:
             await notify(connection, f"inbox:{doctor_id}")
             return doctor_id is not None
 
+    def _with_wording(self, row: Any) -> dict[str, Any]:
+        """A case with what a model made of its note, where that is of the very note that stands there."""
+        case, place = self._keyring.opened(SESSIONS, row), self._keyring.at(WORDED, row["id"], row["id"])
+        if row["basis"] != _digest(case["clinical_handover"]):
+            return {**case, "worded": None, "differential": None}
+        note, differential = place.open("note", row.get("worded")), place.open("differential", row["differential"])
+        return {**case, "worded": note, "differential": differential}
+
     @property
     def _keyring(self) -> Keyring:
         return self.database.keyring
+
+
+def _digest(note: Mapping[str, Any] | None) -> bytes:
+    """What tells one note from another, however it is stored."""
+    return hashlib.sha256(msgspec.json.encode(note, order="sorted")).digest()

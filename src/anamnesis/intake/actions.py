@@ -33,11 +33,14 @@ from anamnesis.intake.model import (
 )
 from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs
 from anamnesis.intake.prompting import LAST_LINES, Briefing, compose_prompt, with_facts
+from anamnesis.intake.speaking import Stopped, spoken, topic_of
 from anamnesis.kernel.errors import BadInput, Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
+from anamnesis.kernel.listening import Listener
 from anamnesis.kernel.text import clean
-from anamnesis.llm.port import ChatModel, Completion, ModelFailed, Prompt
+from anamnesis.llm.drafts import asks
+from anamnesis.llm.port import ChatModel, Completion, ModelFailed, Prompt, Speaker
 
 _NAME_LENGTH: Final = 255
 _POLL_S: Final = 0.05
@@ -81,7 +84,7 @@ class Unobserved:
 
 @dataclass(frozen=True, slots=True)
 class Interviewer:
-    """What a turn needs besides the store."""
+    """What a turn needs besides the store. With a listener a model that can be heard is shown while it speaks."""
 
     content: ClinicalContent
     model: ChatModel
@@ -89,6 +92,7 @@ class Interviewer:
     is_builtin: bool = True
     briefing: Briefing | None = None
     observer: Observer = field(default_factory=Unobserved)
+    listener: Listener | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +168,12 @@ async def _keep(
     if screened.new_flags and screened.record.acuity is Acuity.EMERGENCY:
         await tx.enqueue(NewJob(JobKind.ALERT_CLINICIAN, session.id, request_id))
     if session.status.is_closed:
-        return Received(kept.message, await _answer_after_ready(tx, kept, screened, interviewer))
+        return Received(kept.message, await _answer_after_ready(tx, kept, screened, interviewer, request_id))
     if screened.emergency_text is not None:
         plan, words = _after_emergency(screened.record, screened.emergency_text, inbound, content, is_next=kept.is_next)
         reply, new = _reply(kept.session, plan, words, "answered_fixed", interviewer, is_emergency=True)
         answered = await _answer(tx, kept.session, kept.message.id, reply, new)
-        await _announce_ready(tx, session.id, plan, request_id)
+        await _announce_ready(tx, session.id, plan, request_id, interviewer)
         return Received(kept.message, answered)
     job = await tx.enqueue_claimed(NewJob(JobKind.TAKE_TURN, session.id, request_id))
     turn = Turn(kept.session, kept.message, has_more=False) if kept.is_next else None
@@ -177,13 +181,15 @@ async def _keep(
 
 
 async def _answer_after_ready(
-    tx: IntakeTransaction, kept: Kept, screened: Screened, interviewer: Interviewer
+    tx: IntakeTransaction, kept: Kept, screened: Screened, interviewer: Interviewer, request_id: str
 ) -> Answered:
     """The fixed answer to what is told after the hand-over, which an unread note must not lack if it is a danger."""
     session = kept.session
     reply = _with_emergency(_after_ready(screened.record, interviewer), screened.emergency_text)
     is_outdated = bool(screened.new_flags) and session.status is Status.READY
     note = _note(screened.record, interviewer) if is_outdated else None
+    if is_outdated:
+        await _have_worded(tx, session.id, request_id, interviewer)
     new = NewState(replace(screened.record, advice_due=()), session.status, handover=note)
     return await _answer(tx, session, kept.message.id, reply, new)
 
@@ -283,12 +289,12 @@ async def take_turn(
     if turn is None:
         await _let_go(job, store)
         return None
-    plan, is_fixed = _plan(turn, job, interviewer)
+    plan, is_fixed = _plan(turn, job.attempt, interviewer)
     deadline_s = interviewer.deadline_s if within_s is None else min(within_s, interviewer.deadline_s)
     is_ours = is_fixed or plan.question_id in _OUR_WORDS_ONLY or bool(turn.session.record.advice_due)
     found = Worded(plan, plan.reply, _state(is_fixed))
     if not is_ours and await _may_be_worded(turn, plan, store, interviewer):
-        found = await _find_words(turn, plan, deadline_s, store=store, interviewer=interviewer)
+        found = await _find_words(turn, plan, deadline_s, store=store, interviewer=interviewer, is_shown=True)
     state = found.state
     try:
         async with store.begin() as tx:
@@ -313,7 +319,7 @@ async def _answer_under_lock(job: Job, store: IntakeStore, interviewer: Intervie
         if turn is None:
             await tx.settle(job)
             return None, ""
-        plan, is_fixed = _plan(turn, job, interviewer)
+        plan, is_fixed = _plan(turn, job.attempt, interviewer)
         found = Worded(plan, plan.reply, _state(is_fixed))
         return await _write(tx, job, turn, found, interviewer), found.state
 
@@ -325,10 +331,10 @@ async def _let_go(job: Job, store: IntakeStore) -> None:
             await tx.settle(job)
 
 
-def _plan(turn: Turn, job: Job, interviewer: Interviewer) -> tuple[TurnPlan, bool]:
+def _plan(turn: Turn, attempt: int, interviewer: Interviewer) -> tuple[TurnPlan, bool]:
     """The next reply, and whether it is the fixed one: the interview is over, or this turn fails again and again."""
     session, waiting = turn.session, turn.waiting
-    if not session.status.is_closed and job.attempt < _HOPELESS_ATTEMPT:
+    if not session.status.is_closed and attempt < _HOPELESS_ATTEMPT:
         inbound = Inbound(str(waiting.id), waiting.text, waiting.seq)
         return interview.plan_turn(session.record, inbound, interviewer.content), False
     record, text = session.record, _after_ready(session.record, interviewer).text
@@ -352,18 +358,28 @@ async def _may_be_worded(turn: Turn, plan: TurnPlan, store: IntakeStore, intervi
 
 
 async def _find_words(
-    turn: Turn, plan: TurnPlan, deadline_s: float, *, store: IntakeStore, interviewer: Interviewer
+    turn: Turn,
+    plan: TurnPlan,
+    deadline_s: float,
+    *,
+    store: IntakeStore,
+    interviewer: Interviewer,
+    is_shown: bool = False,
 ) -> Worded:
     """A model's wording of what code decided, or the scripted words when it fails or says what it may not.
 
-    The plan comes back with what the model read besides; a reply that is not sent brings no facts with it either.
+    With is_shown it is shown as it grows, and stopped words are left for who stopped them to write. The plan comes back
+    with what the model read besides; a reply that is not sent brings no facts with it either.
     """
     end = time.monotonic() + deadline_s
     prompt = await _prompt(turn, plan, store, interviewer)
     try:
         # The deadline is ours to keep: a model that hangs does not ask for our patience.
         async with asyncio.timeout_at(asyncio.get_running_loop().time() + end - time.monotonic()):
-            completion = await interviewer.model.complete(prompt, deadline_s=end - time.monotonic())
+            left_s = end - time.monotonic()
+            completion = await _said(turn, prompt, left_s, store=store, interviewer=interviewer, is_shown=is_shown)
+    except Stopped:
+        return Worded(plan, plan.reply, "answered_fallback")
     except (ModelFailed, TimeoutError) as failed:
         interviewer.observer.fallback(failed.reason if isinstance(failed, ModelFailed) else "timed_out")
         return Worded(plan, plan.reply, "answered_fallback", has_failed=True)
@@ -374,6 +390,15 @@ async def _find_words(
     record = with_facts(plan.record, completion.facts, interviewer.content.interview.agenda)
     state = "answered_fallback" if interviewer.is_builtin else "answered_ai"
     return Worded(replace(plan, record=record), text, state, has_failed=False)
+
+
+async def _said(
+    turn: Turn, prompt: Prompt, left_s: float, *, store: IntakeStore, interviewer: Interviewer, is_shown: bool
+) -> Completion:
+    model, listener = interviewer.model, interviewer.listener
+    if listener is None or not is_shown or not isinstance(model, Speaker):
+        return await model.complete(prompt, deadline_s=left_s)
+    return await spoken(model, prompt, turn, deadline_s=left_s, store=store, listener=listener)
 
 
 async def _prompt(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: Interviewer) -> Prompt:
@@ -409,7 +434,7 @@ async def _write(
     if appended is None:
         return None
     await tx.settle(job, has_more=turn.has_more)
-    await _announce_ready(tx, session.id, plan, job.request_id)
+    await _announce_ready(tx, session.id, plan, job.request_id, interviewer)
     return Answered(appended, session.with_line(new.record, new.status))
 
 
@@ -444,9 +469,62 @@ def _note(record: ClinicalRecord, interviewer: Interviewer) -> dict[str, Any]:
     return sbar_to_json(note)
 
 
-async def _announce_ready(tx: IntakeTransaction, session_id: UUID, plan: TurnPlan, request_id: str) -> None:
+async def _announce_ready(
+    tx: IntakeTransaction, session_id: UUID, plan: TurnPlan, request_id: str, interviewer: Interviewer
+) -> None:
     if plan.is_ready:
         await tx.enqueue(NewJob(JobKind.ANNOUNCE_HANDOVER, session_id, request_id))
+        await _have_worded(tx, session_id, request_id, interviewer)
+
+
+async def _have_worded(tx: IntakeTransaction, session_id: UUID, request_id: str, interviewer: Interviewer) -> None:
+    """Leave it to a worker to have the note tidied, where there is a model; nobody waits for that."""
+    if interviewer.briefing is not None:
+        await tx.enqueue(NewJob(JobKind.WORD_NOTE, session_id, request_id))
+
+
+async def stop_reply(
+    access: Access,
+    session_id: UUID,
+    actor: Person,
+    *,
+    named: UUID | None,
+    store: IntakeStore,
+    interviewer: Interviewer,
+) -> Answered:
+    """End the reply that is on its way: what was shown of it is the reply, marked; before that, the scripted words.
+
+    A question that had not been shown whole was not asked, so nothing told next is taken for its answer. When nothing
+    is on its way, or another message than the named one is being answered, nothing changes.
+    """
+    async with store.begin() as tx:
+        await tx.lock(session_id)
+        turn = await tx.turn(session_id)
+        if turn is not None and named in (None, turn.waiting.id):
+            return await _stop(tx, turn, access, actor, interviewer)
+    return Answered(None if named is None else await store.reply_of(named), None)
+
+
+async def _stop(tx: IntakeTransaction, turn: Turn, access: Access, actor: Person, interviewer: Interviewer) -> Answered:
+    plan, is_fixed = _plan(turn, 0, interviewer)
+    words, state = plan.reply, _state(is_fixed)
+    if turn.so_far:
+        plan, words, state = _as_far_as_shown(turn, plan), turn.so_far, "answered_ai"
+    reply, new = _reply(turn.session, plan, words, state, interviewer)
+    woken = replace(new, topics=(*new.topics, topic_of(turn.waiting.id)))
+    answered = await _answer(tx, turn.session, turn.waiting.id, replace(reply, is_stopped=bool(turn.so_far)), woken)
+    told = {"connectionId": str(access.link.connection_id)}
+    await tx.audit(actor, "intake_response_stopped", turn.session.id, told)
+    return answered
+
+
+def _as_far_as_shown(turn: Turn, plan: TurnPlan) -> TurnPlan:
+    """The plan with what the patient told, and with its question only if the words that were shown ask it."""
+    if asks(turn.so_far, plan.question):
+        return plan
+    old, shown = turn.session.record, turn.so_far
+    told = replace(plan.record, asked=old.asked, danger_signs=old.danger_signs, stage=old.stage, pending=None)
+    return TurnPlan(told, shown, shown, None, (), is_ready=False)
 
 
 async def regenerate(

@@ -23,6 +23,7 @@ from anamnesis.intake.views import (
     Choice,
     DoctorsConnection,
     DoctorsSession,
+    GrowingReply,
     LayeredLine,
     ListedConnection,
     ListedSession,
@@ -89,6 +90,7 @@ class AiMessage(Output):
     grounding_metadata: Undefined | None
     choices: list[Choice]
     is_emergency: bool
+    is_stopped: bool | Undefined
 
 
 class Sent(Output):
@@ -149,6 +151,19 @@ class Regenerate(Input):
     message_id: Maybe[Uuid] = UNDEFINED
 
 
+class Stop(Input):
+    """Which session's reply to end; with the id of the message it answers, only while that one is being answered."""
+
+    session_id: Uuid
+    message_id: Maybe[Uuid] = UNDEFINED
+
+
+class StoppedReply(Output):
+    """The reply as it stands now; aiMessage is null when there was none on its way."""
+
+    ai_message: AiMessage | None
+
+
 class SendMessage(Input):
     """What to send. The same client message id means the same message."""
 
@@ -185,6 +200,7 @@ class Listen(Input):
 
     session_id: Uuid
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
+    growing: Maybe[bool] = UNDEFINED
 
 
 class ListenInbox(Input):
@@ -373,6 +389,7 @@ def _ai_message(reply: Message) -> AiMessage:
         grounding_metadata=UNDEFINED,
         choices=[Choice(value=value, label=label) for value, label in reply.choices],
         is_emergency=reply.is_emergency,
+        is_stopped=reply.is_stopped or UNDEFINED,
     )
 
 
@@ -400,6 +417,25 @@ async def regenerate_response(call: Call, body: Regenerate) -> Regenerated:
         completeness=session.record.completeness,
         is_ready=session.status.is_closed,
     )
+
+
+@procedures.mutation(
+    "intake.stopReply",
+    allow=Allow.PATIENT,
+    input=Stop,
+    output=StoppedReply,
+    rest=Rest("POST", "/intake-sessions/{sessionId}/reply/stop", 200),
+)
+async def stop_reply(call: Call, body: Stop) -> StoppedReply:
+    """End the reply that is on its way and keep what was shown of it, marked as stopped."""
+    intake = call.services
+    link = await intake.store.link_of_session(body.session_id)
+    access = access_as_patient(call.person, link, writing=True, what="session")
+    answered = await actions.stop_reply(
+        access, body.session_id, call.person, named=body.message_id or None, store=intake.store,
+        interviewer=intake.interviewer,
+    )  # fmt: skip
+    return StoppedReply(ai_message=None if answered.reply is None else _ai_message(answered.reply))
 
 
 async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) -> Sent:
@@ -475,11 +511,18 @@ async def review(call: Call, session_id: UUID) -> SessionRow:
 
 
 @procedures.subscription(
-    "intake.onSession", input=Listen, output=ChatLine, rest=Rest("GET", "/intake-sessions/{sessionId}/events")
+    "intake.onSession",
+    input=Listen,
+    output=ChatLine | GrowingReply,
+    rest=Rest("GET", "/intake-sessions/{sessionId}/events"),
 )
-async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
-    """Each new line of a session's transcript, from the given one on, for as long as the caller may see it."""
+async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | GrowingReply]:
+    """Each new line of a session's transcript, from the given one on, for as long as the caller may see it.
+
+    With growing also the reply that is on its way, whole as far as it may be shown, each time it is longer.
+    """
     store, after = call.services.store, place_of(body.last_event_id or None) or 0
+    shown: tuple[UUID, str] | None = None
     await _access(call, body.session_id, writing=False)
     async with call.services.listener.subscribe(f"session:{body.session_id}") as news:
         with closing(News(news)) as waiting:
@@ -487,6 +530,13 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked]:
                 for line in await store.transcript(body.session_id, after=after):
                     after = line["seq"]
                     yield Tracked(str(after), chat_line(line, _urls(call)))
+                    shown = None if shown and line["reply_to"] == shown[0] else shown
+                if body.growing:
+                    now = await store.so_far(body.session_id)
+                    told = now or (shown and (shown[0], ""))
+                    if told and now != shown:
+                        yield GrowingReply(reply_to=told[0], text=told[1], is_growing=True)
+                    shown = now
                 if await waiting.wait() is None:
                     return
                 await _access(call, body.session_id, writing=False)

@@ -49,7 +49,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One line of the transcript."""
+    """One line of the transcript; is_stopped marks a reply of which its reader wanted no more."""
 
     id: UUID
     seq: int
@@ -61,6 +61,7 @@ class Message:
     is_emergency: bool = False
     reply_to: UUID | None = None
     images: tuple[str, ...] = ()
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class NewReply:
     state: str
     choices: tuple[tuple[str, str], ...] = ()
     is_emergency: bool = False
+    is_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The message whose turn it is, with the session it is answered on; has_more when others wait behind it."""
+    """The message whose turn it is, with the session it is answered on; has_more when others wait behind it.
+
+    so_far is what has been shown of its reply, "" when nothing has.
+    """
 
     session: Session
     waiting: Message
     has_more: bool
+    so_far: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ clinician's note, no hand-over, no other session. Names, telephone numbers and e
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -17,7 +16,7 @@ from anamnesis.clinical.terms import Evidence, Speaker
 from anamnesis.intake.interview import TurnPlan
 from anamnesis.intake.model import Message
 from anamnesis.llm.port import FIELDS, Prompt, ProposedFact, Said
-from anamnesis.llm.privacy import EMAIL, PHONE
+from anamnesis.llm.privacy import hidden_in, names_told, tokenised
 
 if TYPE_CHECKING:
     from anamnesis.content.prompts import Agent
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 LAST_LINES: Final = 12
 _LONGEST_LINE: Final = 1000
 _LONGEST_VALUE: Final = 200
-_SHORTEST_NAME: Final = 2
 _LANGUAGES: Final = {"en": "English"}
 
 #: Lists whose question is asked all the same, for the rest of the list.
@@ -65,7 +63,7 @@ def compose_prompt(
     said = tuple(Said(str(line.id), line.text) for line in lines[-LAST_LINES:] if line.role == "user")
     fields = _open_fields(plan, agenda)
     case = _case(plan, lines[-LAST_LINES:], fields)
-    hidden = _hidden(record, case)
+    hidden = hidden_in(case, names_told(record))
     return Prompt(
         plan.question_id,
         plan.reply,
@@ -73,7 +71,7 @@ def compose_prompt(
         record.language,
         question=plan.question,
         instructions=agent.text.replace("{language}", _LANGUAGES[record.language]),
-        case=_tokenised(case, hidden),
+        case=tokenised(case, hidden),
         version=agent.version,
         session_id=session_id,
         said=said,
@@ -120,35 +118,6 @@ def _case(plan: TurnPlan, lines: Sequence[Message], fields: Sequence[str]) -> st
         "conversation": conversation,
     }
     return json.dumps(case, ensure_ascii=False, indent=1)
-
-
-# -- what is private ---------------------------------------------------------------------------------------------
-
-
-def _hidden(record: ClinicalRecord, case: str) -> dict[str, str]:
-    """What stands in the case that nobody outside needs, with the token for it; each spelling has its own."""
-    found: dict[str, str] = {}
-    for kind, pattern in (("EMAIL", EMAIL), ("PHONE", PHONE), *(("NAME", name) for name in _names(record))):
-        for match in pattern.finditer(case):
-            count = sum(token.startswith(f"[{kind}_") for token in found.values())
-            found.setdefault(match.group(), f"[{kind}_{count + 1}]")
-    return found
-
-
-def _names(record: ClinicalRecord) -> Iterator[re.Pattern[str]]:
-    answer = record.answer("name")
-    told = [record.name or "", answer.value if isinstance(answer, Reported) else ""]
-    words = {word for name in told for word in re.findall(r"[^\W\d_][\w'’-]+", name) if len(word) >= _SHORTEST_NAME}
-    for word in sorted(words, key=len, reverse=True):
-        yield re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
-
-
-def _tokenised(text: str, hidden: Mapping[str, str]) -> str:
-    if not hidden:
-        return text
-    longest_first = sorted(hidden, key=len, reverse=True)
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(each)}(?!\w)" for each in longest_first))
-    return pattern.sub(lambda match: hidden[match.group()], text)
 
 
 # -- what is proposed --------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ _LOCK: Final = _SESSION + " FOR UPDATE"
 #: One statement, so one moment: the session, the message whose turn it is, and how many wait with it.
 _TURN: Final = """
 SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.epoch, s.version, s.name, s.next_seq,
-       s.medical_data, m.id AS waiting_id, m.seq, m.role, m.content, m.created_at,
+       s.medical_data, m.id AS waiting_id, m.seq, m.role, m.content, m.created_at, m.reply_so_far,
        (SELECT count(*) FROM chat_messages WHERE session_id = $1 AND turn_state = 'waiting') AS waiting
 FROM intake_sessions s JOIN chat_messages m ON m.session_id = s.id
 WHERE s.id = $1 AND m.turn_state = 'waiting' ORDER BY m.seq LIMIT 1"""
@@ -51,8 +51,19 @@ SELECT id, session_id, seq, role, content, created_at, active_agent, choices, is
 FROM chat_messages WHERE session_id = $1 AND sender_id = $2 ORDER BY seq DESC LIMIT 1"""
 
 _REPLY_OF: Final = """
-SELECT id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to
+SELECT id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, is_stopped
 FROM chat_messages WHERE reply_to = $1 AND superseded_at IS NULL"""
+
+#: As far as a reply may be shown, while its message waits for it; listeners of the session are woken.
+_SHOW: Final = """
+WITH shown AS (
+    UPDATE chat_messages SET reply_so_far = $2 WHERE id = $1 AND turn_state = 'waiting'
+    RETURNING session_id)
+SELECT pg_notify($3, 'session:' || session_id) FROM shown"""
+
+_SO_FAR: Final = """
+SELECT id, session_id, reply_so_far FROM chat_messages
+WHERE session_id = $1 AND turn_state = 'waiting' ORDER BY seq LIMIT 1"""
 
 #: The patient's words and what they change, both or neither: a client id that is known already changes nothing.
 _KEEP: Final = """
@@ -86,10 +97,11 @@ WITH moved AS (
         next_seq = next_seq + 1, version = version + 1, updated_at = clock_timestamp()
     WHERE id = $1 AND version = $2
     RETURNING id, epoch, next_seq - 1 AS seq),
-marked AS (UPDATE chat_messages m SET turn_state = $11 FROM moved WHERE m.id = $10)
-INSERT INTO chat_messages (id, session_id, epoch, seq, role, content, active_agent, choices, is_emergency, reply_to)
-SELECT $19, moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10 FROM moved
-RETURNING id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
+marked AS (UPDATE chat_messages m SET turn_state = $11, reply_so_far = NULL FROM moved WHERE m.id = $10)
+INSERT INTO chat_messages (id, session_id, epoch, seq, role, content, active_agent, choices, is_emergency, reply_to,
+                           is_stopped)
+SELECT $20, moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10, $19 FROM moved
+RETURNING id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, is_stopped,
           (SELECT count(pg_notify($16, topic)) FROM unnest($17::text[]) AS topic)"""
 
 #: The patient's last message of the present conversation with its reply, and whether the reply named was replaced.
@@ -182,7 +194,7 @@ _FULL_OF_DOCTOR: Final = (
 #: Lines of a session's present conversation; a restarted one has a new epoch.
 _LINES: Final = """
 SELECT m.id, m.session_id, m.seq, m.role, m.content, m.created_at, m.active_agent, m.choices, m.is_emergency,
-       m.reply_to, m.images
+       m.reply_to, m.images, m.is_stopped
 FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id AND s.epoch = m.epoch
 WHERE m.superseded_at IS NULL
 """
@@ -287,7 +299,7 @@ class IntakeTransaction:
             record.stage.value, of_session.seal("name", new.name),
             of_session.seal("clinical_handover", new.handover), to, reply.state, line.seal("content", reply.text),
             reply.agent, line.seal("choices", choices), reply.is_emergency, outbox.CHANNEL, new.topics,
-            new.has_model_failed, reply_id,
+            new.has_model_failed, reply.is_stopped, reply_id,
         )  # fmt: skip
         return None if row is None else _message(self.keyring, row)
 
@@ -400,6 +412,18 @@ class PostgresIntakeStore:
         """The current reply to a message."""
         row = await self.database.fetchrow(_REPLY_OF, message_id)
         return None if row is None else _message(self._keyring, row)
+
+    async def show(self, session_id: UUID, message_id: UUID, text: str) -> None:
+        """Keep how far the reply to a waiting message is; "" takes back what was shown. Raises Unavailable."""
+        sealed = self._keyring.at(CHAT, message_id, session_id).seal("reply_so_far", text or None)
+        await self.database.fetchval(_SHOW, message_id, sealed, outbox.CHANNEL)
+
+    async def so_far(self, session_id: UUID) -> tuple[UUID, str] | None:
+        """The message that is being answered and what has been shown of its reply; None when nothing has."""
+        row = await self.database.fetchrow(_SO_FAR, session_id)
+        if row is None or row["reply_so_far"] is None:
+            return None
+        return row["id"], self._keyring.opened(CHAT, row)["reply_so_far"]
 
     async def claim_turn(self, session_id: UUID) -> Job | None:
         """Take the session's turn job, if it is open and nobody is at it."""
@@ -560,9 +584,10 @@ def _session(keyring: Keyring, row: Any) -> Session:
 
 
 def _turn(keyring: Keyring, row: Any) -> Turn:
-    said = keyring.at(CHAT, row["waiting_id"], row["id"]).open("content", row["content"])
+    line = keyring.at(CHAT, row["waiting_id"], row["id"])
+    said, so_far = line.open("content", row["content"]), line.open("reply_so_far", row["reply_so_far"])
     waiting = Message(row["waiting_id"], row["seq"], row["role"], said, row["created_at"])
-    return Turn(_session(keyring, row), waiting, has_more=row["waiting"] > 1)
+    return Turn(_session(keyring, row), waiting, has_more=row["waiting"] > 1, so_far=so_far or "")
 
 
 def _exchange(keyring: Keyring, row: Any) -> Exchange:
@@ -589,6 +614,7 @@ def _message(keyring: Keyring, row: Any) -> Message:
         row["is_emergency"],
         row["reply_to"],
         tuple(line.open("images", row.get("images")) or ()),
+        bool(row.get("is_stopped")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -98,6 +98,15 @@ class ChatLine(Output):
     active_agent: str | None
     choices: list[Choice]
     is_emergency: bool
+    is_stopped: bool | Undefined
+
+
+class GrowingReply(Output):
+    """A reply on its way, as far as it may be shown; "" takes back what was shown. Its own line follows."""
+
+    reply_to: UUID
+    text: str
+    is_growing: Literal[True]
 
 
 class LayeredLine(ChatLine):
@@ -366,6 +375,7 @@ def _line(row: Row, urls: Urls) -> dict[str, Any]:
         "active_agent": row["active_agent"],
         "choices": row["choices"] or [],
         "is_emergency": row["is_emergency"],
+        "is_stopped": row.get("is_stopped") or UNDEFINED,
     }
 
 
@@ -381,6 +391,7 @@ def note_line(note: Row, urls: Urls) -> LayeredLine:
         active_agent=None,
         choices=[],
         is_emergency=False,
+        is_stopped=UNDEFINED,
         context_layer="doctor-enhancement",
     )
 

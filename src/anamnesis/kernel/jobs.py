@@ -11,6 +11,7 @@ class JobKind(StrEnum):
     TAKE_TURN = "take_turn"
     ALERT_CLINICIAN = "alert_clinician"
     ANNOUNCE_HANDOVER = "announce_handover"
+    WORD_NOTE = "word_note"
     NOTIFY_MESSAGE = "notify_message"
     DELIVER_WEBHOOK = "deliver_webhook"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from anamnesis.clinical.clauses import OTHERS, around, is_affirmed
 from anamnesis.clinical.findings import fold
 from anamnesis.clinical.guardrails import Refused, check_reply, terms
 from anamnesis.kernel.text import clean
@@ -38,7 +39,7 @@ SCHEMA: Final[dict[str, Any]] = {
     },
 }
 
-_LONGEST_TEXT: Final = 64 * 1024
+LONGEST_TEXT: Final = 64 * 1024
 _LONGEST_REPLY: Final = 1200
 _LONGEST_REASONING: Final = 4000
 _LONGEST_VALUE: Final = 200
@@ -51,15 +52,6 @@ _TOKEN: Final = re.compile(r"\[[A-Z]{3,8}(?:_\d{1,3})?\]")
 _MARKUP: Final = re.compile(r"[<>{}|`\\]|\*\*|__|^\s*#|\]\(|&\w+;", re.MULTILINE)
 _ODD: Final = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]")
 _CLAUSE: Final = re.compile(r"[^.!?;\n]*[.!?;\n]?")
-_NEGATED: Final = re.compile(
-    r"\b(?:no|not|never|none|nothing|nobody|without|neither|nor|denies|stopped|cannot|\w+n't|dont|doesnt|didnt|"
-    r"hapana|hakuna|sina|si|nedda|tewali|sirina)\b"
-)
-_UNSURE: Final = re.compile(r"\b(?:maybe|perhaps|might|may|if|think|afraid|worried|wonder|could)\b")
-_OTHERS: Final = re.compile(
-    r"\b(?:mother|mum|mom|father|dad|brother|sister|aunt|uncle|cousin|grand\w+|husband|wife|neighbou?r|friend|"
-    r"son|daughter|family|somebody|someone|people|he|she|they|his|her|their)\b"
-)
 _TIMES: Final = re.compile(
     r"\d|\b(?:today|yesterday|ago|since|last|this|morning|night|evening|noon|minutes?|hours?|days?|weeks?|months?|"
     r"years?|mon|tues?|wed(?:nes)?|thurs?|fri|sat(?:ur)?|sun)(?:day)?\b"
@@ -95,22 +87,32 @@ def read_draft(prompt: Prompt, completion: Completion) -> Draft:
     """The draft, checked. Raises ModelBroken for what is not one, ReplyRefused for a reply that may not be said."""
     if completion.finish_reason != "stop":
         raise ModelBroken("cut_off")
-    raw = _object(completion.text)
+    raw = object_of(completion.text)
     reply, proposed, reasoning = raw.get("reply"), raw.get("facts", []), raw.get("reasoning", "")
     if not isinstance(reply, str) or not isinstance(proposed, list) or not isinstance(reasoning, str):
         raise ModelBroken("schema")
     facts, dropped = _facts(prompt, proposed)
     foreign = tuple("foreign" for key in raw if key not in SCHEMA["properties"])
-    text = _restored(clean(reply).strip(), prompt)
-    fault = next(_faults(text, prompt), None)
-    if fault is not None:
-        raise ReplyRefused(fault)
-    private = _restored(clean(reasoning).strip(), prompt)[:_LONGEST_REASONING]
+    text = sayable(prompt, reply)
+    private = restored(clean(reasoning).strip(), prompt)[:_LONGEST_REASONING]
     return Draft(text, facts, private, (*dropped, *foreign))
 
 
-def _object(text: str) -> dict[str, Any]:
-    if len(text) > _LONGEST_TEXT:
+def sayable(prompt: Prompt, reply: str, *, is_whole: bool = True) -> str:
+    """The reply as the patient may read it. Raises ReplyRefused.
+
+    One that is not whole ends with a sentence; whether it asks what it must cannot be said of it yet.
+    """
+    text = restored(clean(reply).strip(), prompt)
+    fault = next(_faults(text, prompt, is_whole=is_whole), None)
+    if fault is not None:
+        raise ReplyRefused(fault)
+    return text
+
+
+def object_of(text: str) -> dict[str, Any]:
+    """The one JSON object a text is. Raises ModelBroken for anything else."""
+    if len(text) > LONGEST_TEXT:
         raise ModelBroken("too_long")
     try:
         found = json.loads(text, object_pairs_hook=_once, parse_constant=_never)
@@ -151,7 +153,7 @@ def _fact(prompt: Prompt, raw: Any) -> ProposedFact | str:
     """The fact, or the word for why it is dropped."""
     if not isinstance(raw, dict) or not all(isinstance(raw.get(key), str) for key in ("field", "value", "quote")):
         return "schema"
-    name, value, quote = (_restored(clean(raw[key]).strip(), prompt) for key in ("field", "value", "quote"))
+    name, value, quote = (restored(clean(raw[key]).strip(), prompt) for key in ("field", "value", "quote"))
     if name not in prompt.fields or name not in FIELDS:
         return "field"
     if not 0 < len(value) <= _LONGEST_VALUE or len(quote) < _SHORTEST_QUOTE:
@@ -167,20 +169,12 @@ def _fault_of_fact(name: str, value: str, quote: str, source: Said) -> str | Non
     words = set(_WORD.findall(fold(quote)))
     if not set(_WORD.findall(fold(value))) <= words or not words:
         return "ungrounded"
-    around = _around(quote, source.text)
-    if _NEGATED.search(around) or _UNSURE.search(around) or "?" in around:
+    clauses = around(quote, source.text)
+    if not is_affirmed(clauses):
         return "not_affirmed"
-    if name != "family_history" and _OTHERS.search(around):
+    if name != "family_history" and OTHERS.search(clauses):
         return "somebody_else"
     return None if _is_of_kind(name, value) else "range"
-
-
-def _around(quote: str, text: str) -> str:
-    """The clauses the quote stands in, folded: a quote may not be cut out of a sentence that denies it."""
-    start = text.index(quote)
-    end = start + len(quote)
-    clauses = (match for match in _CLAUSE.finditer(text) if match.end() > start and match.start() < end)
-    return fold(" ".join(match.group() for match in clauses))
 
 
 def _is_of_kind(name: str, value: str) -> bool:
@@ -194,13 +188,14 @@ def _is_of_kind(name: str, value: str) -> bool:
 # -- the reply ---------------------------------------------------------------------------------------------------
 
 
-def _restored(text: str, prompt: Prompt) -> str:
+def restored(text: str, prompt: Prompt) -> str:
+    """The text with what its tokens stand for."""
     for token, meant in prompt.hidden:
         text = text.replace(token, meant)
     return text
 
 
-def _faults(text: str, prompt: Prompt) -> Iterator[str]:
+def _faults(text: str, prompt: Prompt, *, is_whole: bool) -> Iterator[str]:
     """Why the reply may not be sent; the first is enough."""
     if not 0 < len(text) <= _LONGEST_REPLY:
         yield "length"
@@ -208,19 +203,27 @@ def _faults(text: str, prompt: Prompt) -> Iterator[str]:
         yield "token"
     if _MARKUP.search(text) or _ODD.search(text):
         yield "markup"
-    is_asking = text.endswith("?") or ("?" in text and not prompt.question.endswith("?"))
-    if not is_asking or text.count("?") > _MOST_QUESTIONS:
+    if (is_whole and not _is_asking(text, prompt.question)) or text.count("?") > _MOST_QUESTIONS:
         yield "no_question"
     verdict = check_reply(text, after_flag=prompt.is_flagged, language=prompt.language, told=prompt.told)
     if isinstance(verdict, Refused):
         yield verdict.reason
-    if not _still_asks(text, prompt.question):
+    if is_whole and not _still_asks(text, prompt.question):
         yield "off_topic"
     own = "\n".join((prompt.question, *prompt.told))
     if terms(text) - terms(own):
         yield "foreign_term"
     if not all(_topics(claim) <= _topics(own) | _CLAIMING for claim in _CLAIMED.findall(fold(text))):
         yield "not_told"
+
+
+def asks(text: str, question: str) -> bool:
+    """Whether a text, whole or not, has asked the question, so that what follows may be read as its answer."""
+    return _is_asking(text, question) and _still_asks(text, question)
+
+
+def _is_asking(text: str, question: str) -> bool:
+    return text.endswith("?") or ("?" in text and not question.endswith("?"))
 
 
 def _still_asks(text: str, question: str) -> bool:

@@ -1,6 +1,8 @@
 """Gemini, through Google's own SDK."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import httpx2
@@ -8,22 +10,34 @@ import msgspec
 from google import genai
 from google.genai import errors, types
 
-from anamnesis.llm.drafts import SCHEMA
+from anamnesis.llm.forms import SHAPES
 from anamnesis.llm.port import (
     Completion,
+    Form,
+    Hear,
     ModelBroken,
     ModelBusy,
     ModelFailed,
     ModelRefused,
     ModelTimedOut,
+    ModelUnavailable,
     Prompt,
     Usage,
 )
-from anamnesis.llm.wire import MOST_TOKENS, SDK_FAULTS, bounded_client, failure_of, unreachable
+from anamnesis.llm.wire import (
+    SDK_FAULTS,
+    bounded_client,
+    failure_of,
+    in_its_protocol,
+    let_go,
+    paced,
+    unreachable,
+)
 
 _BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _API_VERSION: Final = "v1beta"  # the SDK's default, v1, has no JSON schema for answers
 _ENDS: Final = {"STOP": "stop", "MAX_TOKENS": "length"}
+_STATUSES: Final = range(300, 600)
 _BROKEN_ENDS: Final = frozenset(
     {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER", "FINISH_REASON_UNSPECIFIED", "CONTINUATION"}
 )
@@ -87,41 +101,61 @@ class Gemini:
             ),
         )
         # The SDK builds its shapes when they are first used; better now than while patients wait.
-        _config("")
+        _config("", Form.TURN)
+        _config("", Form.TURN, is_growing=True)
         _said("")
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
         """The model's answer as it came, with its finish reason. Raises ModelFailed."""
-        try:
+        with _failing():
             async with asyncio.timeout(deadline_s):
                 answer = await self._client.aio.models.generate_content(
                     model=self.model,
                     contents=_said(prompt.user_text),
-                    config=_config(prompt.instructions),
+                    config=_config(prompt.instructions, prompt.form),
                 )
-        except (TimeoutError, httpx2.TimeoutException):
-            raise ModelTimedOut("timed_out") from None
-        except errors.APIError as refused:
-            raise _failure(refused) from None
-        except SDK_FAULTS as lost:
-            raise unreachable(lost) from None
         raw = answer.sdk_http_response
-        return _completion((raw and raw.body) or "")
+        return _completion(_decoded((raw and raw.body) or ""))
+
+    async def speak(self, prompt: Prompt, *, deadline_s: float, hear: Hear) -> Completion:
+        """The same, each piece told as it comes. Raises ModelFailed, and what hear raises."""
+        with _failing():
+            async with asyncio.timeout(deadline_s), let_go():
+                pieces = await self._client.aio.models.generate_content_stream(
+                    model=self.model,
+                    contents=_said(prompt.user_text),
+                    config=_config(prompt.instructions, prompt.form, is_growing=True),
+                )
+                with in_its_protocol():
+                    return _completion(await _gathered(pieces, hear))
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._http.aclose()
 
 
-def _config(instructions: str) -> types.GenerateContentConfig:
+@contextmanager
+def _failing() -> Iterator[None]:
+    """What the SDK raises, as failures of ours."""
+    try:
+        yield
+    except (TimeoutError, httpx2.TimeoutException):
+        raise ModelTimedOut("timed_out") from None
+    except errors.APIError as refused:
+        raise _failure(refused) from None
+    except SDK_FAULTS as lost:
+        raise unreachable(lost) from None
+
+
+def _config(instructions: str, form: Form, *, is_growing: bool = False) -> types.GenerateContentConfig:
     """What is asked for beside the words. The SDK would go on asking by itself after an answer that breaks off."""
     return types.GenerateContentConfig(
         system_instruction=instructions,
         response_mime_type="application/json",
-        response_json_schema=SCHEMA,
-        max_output_tokens=MOST_TOKENS,
+        response_json_schema=SHAPES[form].schema,
+        max_output_tokens=SHAPES[form].most_tokens,
         candidate_count=1,
-        should_return_http_response=True,
+        should_return_http_response=not is_growing,
         automatic_continuation=False,
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
     )
@@ -132,9 +166,15 @@ def _said(text: str) -> list[types.Content]:
 
 
 def _failure(refused: errors.APIError) -> ModelFailed:
-    """By status. Google names the wait in the body rather than in a header."""
+    """By status. Google names the wait in the body rather than in a header.
+
+    An error told in the middle of an answer has only the status its own text claims.
+    """
+    code: object = refused.code
+    if not isinstance(code, int) or code not in _STATUSES:
+        return ModelUnavailable("error_in_answer")
     headers = getattr(refused.response, "headers", None) or {}
-    failed = failure_of(int(refused.code or 0), headers)
+    failed = failure_of(code, headers)
     if isinstance(failed, ModelBusy) and failed.retry_after_s is None:
         return ModelBusy(failed.detail, retry_after_s=_retry_delay_s(refused.details))
     return failed
@@ -148,12 +188,35 @@ def _retry_delay_s(details: Any) -> float | None:
         return None
 
 
-def _completion(body: str) -> Completion:
-    """The first candidate's text, its thoughts left out. Raises ModelBroken or ModelRefused."""
+def _decoded(body: str) -> _Answer:
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        return msgspec.json.decode(body, type=_Answer)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise ModelBroken("not_its_protocol") from None
+
+
+async def _gathered(pieces: AsyncIterator[types.GenerateContentResponse], hear: Hear) -> _Answer:
+    """The answer that the pieces make, thoughts among them, which are not told."""
+    answer, said = _Answer(), _Content([])
+    async for raw in paced(pieces):
+        told = raw.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
+        piece = msgspec.convert(told, type=_Answer)
+        answer.prompt_feedback = piece.prompt_feedback or answer.prompt_feedback
+        answer.usage_metadata = piece.usage_metadata or answer.usage_metadata
+        answer.model_version = piece.model_version or answer.model_version
+        for candidate in piece.candidates[:1]:
+            answer.candidates = answer.candidates or [_Candidate(said)]
+            answer.candidates[0].finish_reason = candidate.finish_reason or answer.candidates[0].finish_reason
+            parts = candidate.content.parts if candidate.content else []
+            said.parts.extend(parts)
+            for part in parts:
+                if part.text and not part.thought:
+                    hear(part.text)
+    return answer
+
+
+def _completion(answer: _Answer) -> Completion:
+    """The first candidate's text, its thoughts left out. Raises ModelBroken or ModelRefused."""
     if answer.prompt_feedback is not None and answer.prompt_feedback.block_reason:
         raise ModelRefused("refused")
     if not answer.candidates:

@@ -1,17 +1,22 @@
 """Any server that speaks OpenAI's chat completions, through OpenAI's own SDK."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
 import openai
 
-from anamnesis.llm.drafts import SCHEMA
-from anamnesis.llm.port import Completion, ModelBroken, ModelRefused, ModelTimedOut, Prompt, Usage
-from anamnesis.llm.wire import MOST_TOKENS, SDK_FAULTS, bounded_client, failure_of, unreachable
+from anamnesis.llm.forms import SHAPES
+from anamnesis.llm.port import Completion, Form, Hear, ModelBroken, ModelRefused, ModelTimedOut, Prompt, Usage
+from anamnesis.llm.wire import SDK_FAULTS, bounded_client, failure_of, in_its_protocol, paced, unreachable
 
 _BASE_URL: Final = "https://api.openai.com/v1"
-_FORMAT: Final = {"type": "json_schema", "json_schema": {"name": "turn", "strict": True, "schema": SCHEMA}}
+_FORMATS: Final[dict[Form, dict[str, Any]]] = {
+    form: {"type": "json_schema", "json_schema": {"name": form.value, "strict": True, "schema": shape.schema}}
+    for form, shape in SHAPES.items()
+}
 _ENDS: Final = {"stop": "stop", "length": "length", "content_filter": "refused"}
 
 
@@ -36,6 +41,22 @@ class _Answer(msgspec.Struct):
     usage: _Usage | None = None
 
 
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Growth(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Piece(msgspec.Struct):
+    choices: list[_Growth] = []
+    model: str = ""
+    usage: _Usage | None = None
+
+
 class OpenAi:
     """A ChatModel over OpenAI's API or a compatible server's."""
 
@@ -52,46 +73,84 @@ class OpenAi:
         self.model = model
         self._http = bounded_client(timeout_s=timeout_s, is_outside_forbidden=is_outside_forbidden)
         # Newer models of OpenAI know only the one name of the limit, most compatible servers only the other.
-        self._limit: dict[str, Any] = {"max_tokens" if base_url else "max_completion_tokens": MOST_TOKENS}
+        self._limit = "max_tokens" if base_url else "max_completion_tokens"
         self._client = openai.AsyncOpenAI(
             api_key=key, base_url=base_url or _BASE_URL, max_retries=0, http_client=self._http
         )
         # The SDK imports a resource when it is first touched; better now than while patients wait.
         self._create = self._client.chat.completions.with_raw_response.create
+        self._stream = self._client.chat.completions.create
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
         """The model's answer as it came, with its finish reason. Raises ModelFailed."""
-        request: dict[str, Any] = {
+        with _failing():
+            async with asyncio.timeout(deadline_s):
+                raw = await self._create(**self._request(prompt))
+        return _completion(_decoded(raw.content))
+
+    async def speak(self, prompt: Prompt, *, deadline_s: float, hear: Hear) -> Completion:
+        """The same, each piece told as it comes. Raises ModelFailed, and what hear raises."""
+        request = self._request(prompt) | {"stream": True, "stream_options": {"include_usage": True}}
+        with _failing():
+            async with asyncio.timeout(deadline_s), await self._stream(**request) as pieces:
+                with in_its_protocol():
+                    return _completion(await _gathered(pieces, hear))
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        return {
             "model": self.model,
             "messages": [
                 {"role": "system", "content": prompt.instructions},
                 {"role": "user", "content": prompt.user_text},
             ],
-            "response_format": _FORMAT,
-            **self._limit,
+            "response_format": _FORMATS[prompt.form],
+            self._limit: SHAPES[prompt.form].most_tokens,
         }
-        try:
-            async with asyncio.timeout(deadline_s):
-                raw = await self._create(**request)
-        except (TimeoutError, openai.APITimeoutError):
-            raise ModelTimedOut("timed_out") from None
-        except openai.APIStatusError as refused:
-            raise failure_of(refused.status_code, refused.response.headers) from None
-        except (openai.OpenAIError, *SDK_FAULTS) as lost:
-            raise unreachable(lost) from None
-        return _completion(raw.content)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._http.aclose()
 
 
-def _completion(body: bytes) -> Completion:
-    """The first choice. Raises ModelBroken for another shape or without a finish reason, ModelRefused for a refusal."""
+@contextmanager
+def _failing() -> Iterator[None]:
+    """What the SDK raises, as failures of ours."""
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        yield
+    except (TimeoutError, openai.APITimeoutError):
+        raise ModelTimedOut("timed_out") from None
+    except openai.APIStatusError as refused:
+        raise failure_of(refused.status_code, refused.response.headers) from None
+    except (openai.OpenAIError, *SDK_FAULTS) as lost:
+        raise unreachable(lost) from None
+
+
+def _decoded(body: bytes) -> _Answer:
+    try:
+        return msgspec.json.decode(body, type=_Answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ModelBroken("not_its_protocol") from None
+
+
+async def _gathered(pieces: AsyncIterator[Any], hear: Hear) -> _Answer:
+    """The answer that the pieces make. Only a whole stream names a finish; what stands after it is the bill."""
+    message, answer = _Message(), _Answer([])
+    async for raw in paced(pieces):
+        piece = msgspec.convert(raw.to_dict(warnings=False), type=_Piece)
+        answer.model, answer.usage = piece.model or answer.model, piece.usage or answer.usage
+        for growth in piece.choices[:1]:
+            answer.choices = answer.choices or [_Choice(message)]
+            answer.choices[0].finish_reason = growth.finish_reason or answer.choices[0].finish_reason
+            delta = growth.delta or _Delta()
+            message.refusal = delta.refusal or message.refusal
+            if delta.content:
+                message.content = (message.content or "") + delta.content
+                hear(delta.content)
+    return answer
+
+
+def _completion(answer: _Answer) -> Completion:
+    """The first choice. Raises ModelBroken without a finish reason, ModelRefused for a refusal."""
     if not answer.choices:
         raise ModelBroken("empty")
     choice, usage = answer.choices[0], answer.usage or _Usage()

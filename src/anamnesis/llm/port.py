@@ -1,7 +1,9 @@
 """A language model as we see it: it words what code decided, or it fails in one of four ways."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol
+from enum import StrEnum
+from typing import ClassVar, Final, Protocol, runtime_checkable
 from uuid import UUID
 
 from anamnesis.kernel.errors import AnamnesisError
@@ -12,6 +14,13 @@ FIELDS: Final = (
     "onset", "site", "character", "radiation", "timing", "details", "severity", "exacerbating", "relieving",
     "records", "medicines", "allergies", "past_history", "family_history", "social_history",
 )  # fmt: skip
+
+
+class Form(StrEnum):
+    """What a model is asked for: the wording of one turn, or a proposal about a written note."""
+
+    TURN = "turn"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class Prompt:
     is_flagged: bool = False
     hidden: tuple[tuple[str, str], ...] = ()
     mending: str = ""
+    form: Form = Form.TURN
 
     @property
     def user_text(self) -> str:
@@ -132,6 +142,10 @@ class ModelTimedOut(ModelUnavailable):
     reason = "timed_out"
 
 
+class ModelStopped(ModelFailed):
+    """It was speaking, and whoever listened wanted no more."""
+
+
 class ModelMisconfigured(ModelUnavailable):
     """It refuses us: a wrong key, an unknown model, a request it does not take. Asking again does not help."""
 
@@ -156,7 +170,21 @@ class ChatModel(Protocol):
         ...
 
 
-class Vendor(ChatModel, Protocol):
+#: What is told while a model still speaks: by a vendor's, the next piece of its answer as it came; by the whole layer,
+#: the reply as far as it may be shown, "" when what was shown is taken back. What it raises ends the call.
+Hear = Callable[[str], None]
+
+
+@runtime_checkable
+class Speaker(ChatModel, Protocol):
+    """A ChatModel that can be heard while it speaks."""
+
+    async def speak(self, prompt: Prompt, *, deadline_s: float, hear: Hear) -> Completion:
+        """The same as complete, heard as it grows. Raises ModelFailed, and what hear raises."""
+        ...
+
+
+class Vendor(Speaker, Protocol):
     """A ChatModel that keeps connections; model is the name it asks for."""
 
     model: str

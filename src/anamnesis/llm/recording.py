@@ -7,14 +7,14 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from anamnesis.journal import log
 from anamnesis.llm import port
-from anamnesis.llm.port import Completion, ModelFailed, ModelUnavailable, Prompt, Usage, Vendor
+from anamnesis.llm.port import Completion, Hear, ModelFailed, ModelUnavailable, Prompt, Usage, Vendor
 from anamnesis.llm.privacy import EMAIL, PHONE
 
 _KINDS: Final = {
@@ -32,8 +32,15 @@ class Recorder:
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
         """What the vendor says; it or its failure is kept. Raises ModelFailed."""
+        return await self._kept(prompt, self._inner.complete(prompt, deadline_s=deadline_s))
+
+    async def speak(self, prompt: Prompt, *, deadline_s: float, hear: Hear) -> Completion:
+        """The same, heard as it grows; it is kept whole. Raises ModelFailed, and what hear raises."""
+        return await self._kept(prompt, self._inner.speak(prompt, deadline_s=deadline_s, hear=hear))
+
+    async def _kept(self, prompt: Prompt, saying: Awaitable[Completion]) -> Completion:
         try:
-            said = await self._inner.complete(prompt, deadline_s=deadline_s)
+            said = await saying
         except ModelFailed as failed:
             await self._keep(prompt, {"failed": type(failed).__name__, "detail": failed.detail})
             raise
@@ -91,6 +98,13 @@ class Replay:
         if "failed" in answer:
             raise _KINDS[answer["failed"]](answer["detail"])
         return Completion(answer["text"], answer["finish_reason"], model=answer["model"], usage=Usage(*answer["usage"]))
+
+    async def speak(self, prompt: Prompt, *, deadline_s: float, hear: Hear) -> Completion:
+        """The same, word by word. Raises ModelFailed, and what hear raises."""
+        said = await self.complete(prompt, deadline_s=deadline_s)
+        for piece in re.findall(r"\s*\S+|\s+$", said.text):
+            hear(piece)
+        return said
 
     async def aclose(self) -> None:
         """Nothing is open."""

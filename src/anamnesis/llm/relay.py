@@ -15,10 +15,12 @@ from typing import Any, Final, Protocol, assert_never
 from anamnesis.journal import log
 from anamnesis.kernel.calls import Admission, CallBook, ModelCall, Sign
 from anamnesis.kernel.errors import Unavailable
-from anamnesis.llm.drafts import Draft, read_draft
+from anamnesis.llm.drafts import Draft
+from anamnesis.llm.forms import read_answer
 from anamnesis.llm.port import (
     ChatModel,
     Completion,
+    Hear,
     ModelBroken,
     ModelBusy,
     ModelFailed,
@@ -26,12 +28,15 @@ from anamnesis.llm.port import (
     ModelOverBudget,
     ModelRefused,
     ModelShut,
+    ModelStopped,
     ModelTimedOut,
     ModelUnavailable,
     Prompt,
     ReplyRefused,
+    Speaker,
     Usage,
 )
+from anamnesis.llm.releasing import Releasing
 
 #: Calls in one turn: the first, and one more to mend its answer, to try again, or to the next provider.
 MOST_CALLS: Final = 2
@@ -145,7 +150,7 @@ def sign_of(failed: ModelFailed | None) -> tuple[Sign, float | None]:
     match failed:
         case None:
             return Sign.GOOD, None
-        case ReplyRefused() | ModelRefused():
+        case ReplyRefused() | ModelRefused() | ModelStopped():
             return Sign.NEITHER, None
         case ModelBusy():
             wait = _WHEN_BUSY_S if failed.retry_after_s is None else failed.retry_after_s
@@ -172,11 +177,18 @@ class Relay:
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
         """A reply that passed every check, and facts that did. Raises ModelFailed within the deadline."""
+        return await self._bounded(prompt, deadline_s, None)
+
+    async def speak(self, prompt: Prompt, *, deadline_s: float, hear: Hear) -> Completion:
+        """The same. hear is told the reply as far as it passed the checks, "" when that is taken back."""
+        return await self._bounded(prompt, deadline_s, hear)
+
+    async def _bounded(self, prompt: Prompt, deadline_s: float, hear: Hear | None) -> Completion:
         if self._in_flight >= self.most_in_flight:
             raise ModelOverBudget("in_flight")
         self._in_flight += 1
         try:
-            return await self._turn(prompt, time.monotonic() + deadline_s - _MARGIN_S)
+            return await self._turn(prompt, time.monotonic() + deadline_s - _MARGIN_S, hear)
         finally:
             self._in_flight -= 1
 
@@ -192,7 +204,7 @@ class Relay:
         """Wait until every call that ended is written down."""
         await asyncio.gather(*self._writing, return_exceptions=True)
 
-    async def _turn(self, prompt: Prompt, end: float) -> Completion:
+    async def _turn(self, prompt: Prompt, end: float, hear: Hear | None) -> Completion:
         failed: ModelFailed = ModelShut()
         place, calls, longest_s = 0, 0, None
         while place < len(self.providers) and calls < MOST_CALLS:
@@ -207,7 +219,7 @@ class Relay:
             has_next = place + 1 < len(self.providers) and calls < MOST_CALLS
             within_s = min(longest_s, time_for(end - time.monotonic(), has_next=has_next))
             try:
-                return await self._ask(provider, prompt, calls, within_s)
+                return await self._ask(provider, prompt, calls, within_s, hear)
             except ModelFailed as failure:
                 failed = failure
             step = after(failed, has_next=has_next, left_s=end - time.monotonic())
@@ -239,15 +251,19 @@ class Relay:
             case _:
                 assert_never(admission)
 
-    async def _ask(self, provider: Provider, prompt: Prompt, attempt: int, within_s: float) -> Completion:
+    async def _ask(
+        self, provider: Provider, prompt: Prompt, attempt: int, within_s: float, hear: Hear | None
+    ) -> Completion:
         started = time.monotonic()
         said: Completion | None = None
         draft: Draft | None = None
-        failed: ModelFailed | None = ModelTimedOut("left")  # what stands if whoever waits for us goes away
+        left = ModelTimedOut("left")  # what stands if whoever waits for us goes away
+        failed: ModelFailed | None = left
+        releasing = None if hear is None else Releasing(prompt, hear)
         try:
             async with asyncio.timeout(max(0.0, within_s)):
-                said = await provider.model.complete(prompt, deadline_s=within_s)
-            draft, failed = read_draft(prompt, said), None
+                said = await _said(provider.model, prompt, within_s, releasing)
+            draft, failed = read_answer(prompt, said), None
         except TimeoutError:
             failed = ModelTimedOut("timed_out")
             raise failed from None
@@ -255,6 +271,10 @@ class Relay:
             failed = failure
             raise
         finally:
+            if failed is left and releasing is not None and releasing.has_begun:
+                failed = ModelStopped("left")  # it was answering: this says nothing against it
+            if failed is not None and releasing is not None:
+                releasing.take_back()
             seconds = time.monotonic() - started
             self._write_down(_call(provider, prompt, attempt, said, draft, failed, seconds))
         return replace(said, text=draft.reply, facts=draft.facts, reasoning=draft.reasoning)
@@ -275,6 +295,12 @@ class Relay:
         task = asyncio.create_task(writing, name="model ledger")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+
+
+async def _said(model: ChatModel, prompt: Prompt, within_s: float, releasing: Releasing | None) -> Completion:
+    if releasing is None or not isinstance(model, Speaker):
+        return await model.complete(prompt, deadline_s=within_s)
+    return await model.speak(prompt, deadline_s=within_s, hear=releasing.hear)
 
 
 def _call(
@@ -316,6 +342,7 @@ _OUTCOMES: Final[dict[type[ModelFailed], str]] = {
     ReplyRefused: "guarded",
     ModelTimedOut: "timed_out",
     ModelMisconfigured: "misconfigured",
+    ModelStopped: "stopped",
 }
 
 

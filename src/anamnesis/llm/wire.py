@@ -1,20 +1,29 @@
 """What every provider's adapter shares: a bounded HTTP client, the times in headers, failures by status."""
 
+import asyncio
 import email.utils
 import math
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Final, TypeVar
 
 import httpx2
+import msgspec
 
 from anamnesis.kernel.inside import is_inside
-from anamnesis.llm.port import ModelBusy, ModelFailed, ModelMisconfigured, ModelUnavailable
+from anamnesis.llm.port import ModelBroken, ModelBusy, ModelFailed, ModelMisconfigured, ModelUnavailable
 
 #: No answer to one question is longer; what is, is cut off and unusable.
 LONGEST_BODY: Final = 256 * 1024
+#: The same told as it grows, where every few letters come in an envelope of their own.
+LONGEST_STREAM: Final = 2 * 1024 * 1024
 #: The most calls one process has open at a time.
 MOST_CONNECTIONS: Final = 256
+#: The most pieces one growing answer may come in, some for every token, and how many are read in one go.
+_MOST_PIECES: Final = 4096
+_AT_ONCE: Final = 16
 #: The most tokens one answer may take, thinking included.
 MOST_TOKENS: Final = 2048
 #: What an SDK raises, on purpose or over a body it did not expect, besides errors of its own family.
@@ -25,6 +34,10 @@ _BUSY: Final = 429
 _OVERLOADED: Final = frozenset({503, 529})
 _SERVER_FAULT: Final = 500
 _REQUEST_TIMEOUT: Final = 408
+
+
+_Piece = TypeVar("_Piece")
+_begun: ContextVar[list[httpx2.Response] | None] = ContextVar("begun", default=None)
 
 
 class TooLong(httpx2.TransportError):
@@ -71,7 +84,10 @@ async def _bound(response: httpx2.Response) -> None:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise TooLong("the body is packed")
     assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _Bounded(response.stream, LONGEST_BODY)
+    if (begun := _begun.get()) is not None:
+        begun.append(response)
+    is_growing = response.headers.get("content-type", "").startswith("text/event-stream")
+    response.stream = _Bounded(response.stream, LONGEST_STREAM if is_growing else LONGEST_BODY)
 
 
 def bounded_client(*, timeout_s: float, is_outside_forbidden: bool = False) -> httpx2.AsyncClient:
@@ -105,6 +121,40 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         except (ValueError, TypeError, OverflowError):
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+@asynccontextmanager
+async def let_go() -> AsyncIterator[None]:
+    """Close every answer that was begun inside, whole or not: an SDK does so only when its generators are collected."""
+    begun: list[httpx2.Response] = []
+    token = _begun.set(begun)
+    try:
+        yield
+    finally:
+        _begun.reset(token)
+        for response in begun:
+            await response.aclose()
+
+
+async def paced(pieces: AsyncIterator[_Piece]) -> AsyncIterator[_Piece]:
+    """The pieces, others getting their turn in between however fast they come. Raises ModelBroken for too many."""
+    count = 0
+    async for piece in pieces:
+        count += 1
+        if count > _MOST_PIECES:
+            raise ModelBroken("too_long")
+        if count % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield piece
+
+
+@contextmanager
+def in_its_protocol() -> Iterator[None]:
+    """While an answer is read as it comes: whatever it trips over there is no answer. Raises ModelBroken."""
+    try:
+        yield
+    except (msgspec.ValidationError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise ModelBroken("not_its_protocol") from None
 
 
 def failure_of(status: int, headers: Mapping[str, str]) -> ModelFailed:

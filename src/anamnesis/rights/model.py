@@ -21,6 +21,7 @@ class Interview:
     notes: tuple[Row, ...]
     files: tuple[Row, ...]
     lowerings: tuple[Row, ...] = ()
+    worded_notes: tuple[Row, ...] = ()
 
     @property
     def id(self) -> UUID:

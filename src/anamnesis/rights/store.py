@@ -23,6 +23,7 @@ from anamnesis.db.encryption import (
     LOWERINGS,
     NOTES,
     SESSIONS,
+    WORDED,
     Keyring,
     SealedTable,
 )
@@ -63,6 +64,10 @@ FROM clinician_notes n WHERE n.session_id = ANY ($1::uuid[]) ORDER BY n.session_
 _LOWERINGS: Final = """
 SELECT id, session_id, lowered_by, lowered_at, reason FROM lowerings
 WHERE session_id = ANY ($1::uuid[]) ORDER BY id"""
+
+_WORDED: Final = """
+SELECT session_id, note, differential, prompt_version, worded_at FROM worded_notes
+WHERE session_id = ANY ($1::uuid[]) ORDER BY session_id"""
 
 _FILES: Final = """
 SELECT f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at
@@ -154,7 +159,13 @@ class PatientRecords:
     async def _interviews(self, patient_id: UUID) -> tuple[Interview, ...]:
         sessions = await self._opened(SESSIONS, _SESSIONS, patient_id)
         ids = [row["id"] for row in sessions]
-        queries = ((CHAT, _MESSAGES), (NOTES, _NOTES), (FILES, _FILES), (LOWERINGS, _LOWERINGS))
+        queries = (
+            (CHAT, _MESSAGES),
+            (NOTES, _NOTES),
+            (FILES, _FILES),
+            (LOWERINGS, _LOWERINGS),
+            (WORDED, _WORDED),
+        )
         parts = [await self._by_session(table, query, ids) for table, query in queries]
         return tuple(
             Interview(row, record_from_json(row["record"]), *(part.get(row["id"], ()) for part in parts))

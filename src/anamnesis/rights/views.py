@@ -44,6 +44,7 @@ def _interview(interview: Interview, file: PatientFile, *, for_patient: bool) ->
         "record": interview.row["record"],
         "clinicianNotes": _all(interview.notes),
         "lowerings": _all(interview.lowerings),
+        "wordedNotes": _all(interview.worded_notes),
     }
 
 

@@ -79,6 +79,7 @@ VARIABLES: Final = (
     ),
     Variable("AI_COUNTRIES", "PROVIDER=COUNTRY, where a provider works: patients read it when asked", "not told"),
     Variable("AI_RECORD_FOLDER", "keep what models are told and say in files, scrubbed; development only", "nothing"),
+    Variable("AI_STREAMING", "on, or off: then a model's reply is shown when it is whole", "on"),
     Variable("AI_TIMEOUT_S", "seconds a reply may take before the built-in interviewer answers", "25"),
     Variable("AI_PRICES", "MODEL=IN/OUT, US dollars for a million tokens, for the ledger", "costs are not known"),
     Variable(
@@ -167,6 +168,7 @@ class Ai:
     countries: tuple[tuple[str, str], ...] = ()
     record_folder: str | None = None
     timeout_s: float = 25.0
+    is_streaming: bool = True
     prices: tuple[tuple[str, float, float], ...] = ()
     daily_usd: float | None = None
     session_usd: float | None = None
@@ -417,6 +419,7 @@ def _ai(reader: Reader) -> Ai:
         is_outside_forbidden=reader.take("AI_OUTSIDE", reading.one_of(*_OUTSIDE), "allowed") == "forbidden",
         countries=reader.take("AI_COUNTRIES", reading.several(reading.country), ()),
         record_folder=reader.take("AI_RECORD_FOLDER", reading.text, None),
+        is_streaming=reader.take("AI_STREAMING", reading.one_of("on", "off"), "on") == "on",
         timeout_s=reader.take("AI_TIMEOUT_S", reading.number(0.1, 29), 25.0),
         prices=reader.take("AI_PRICES", reading.several(reading.price), ()),
         daily_usd=reader.take("AI_DAILY_USD", reading.number(0, 1_000_000), None),

@@ -30,7 +30,8 @@ DECLARE place record;
 BEGIN
     PERFORM set_config('anamnesis.sealing', 'on', true);
     FOR place IN SELECT * FROM (VALUES
-        ('chat_messages', 'content'), ('clinician_notes', 'content'), ('direct_messages', 'content'),
+        ('chat_messages', 'content'), ('chat_messages', 'reply_so_far'), ('clinician_notes', 'content'),
+        ('direct_messages', 'content'),
         ('intake_sessions', 'name'), ('intake_sessions', 'termination_reason'), ('intake_sessions', 'lowered_reason'),
         ('lowerings', 'reason'), ('emergency_accesses', 'reason'), ('legal_holds', 'reason'),
         ('legal_holds', 'lifted_reason'), ('files', 'file_name')) AS p (name, wording) LOOP

@@ -90,6 +90,7 @@ function receive(message) {
     return show(withPictures(named(bubble("user", "You", message.text, null), message), message.images));
   }
   const isDoctor = message.role === "doctor";
+  if (growing && !isDoctor && !message.isEmergency) return ripen(message);
   const kind = isDoctor ? "doctor" : message.isEmergency ? "emergency" : "model";
   show(named(bubble(kind, isDoctor ? root.dataset.doctor : "Assistant", message.text, null), message));
   offer(message.choices || []);
@@ -99,8 +100,77 @@ function named(item, message) {
   item.id = `m-${message.id}`;
   item.dataset.id = message.id;
   item.querySelector(".at").textContent = clock.format(new Date(message.timestamp));
+  if (message.isStopped) item.append(Object.assign(document.createElement("span"), { className: "at state", textContent: "stopped" }));
   return item;
 }
+
+// -- a reply on its way: what the server has let out of it, word by word ------------------------------------------
+
+const stop = document.querySelector("#stop");
+const isCalm = matchMedia("(prefers-reduced-motion:reduce)").matches;
+let growing = null;
+
+function grow({ replyTo, text }) {
+  if (!text) return wither();
+  if (!growing) {
+    growing = { item: bubble("model growing", "Assistant", "", null), text: "" };
+    log.setAttribute("aria-busy", "true"); // a reader of screens is told of it once, when it is whole
+    show(growing.item);
+  }
+  growing.replyTo = replyTo;
+  if (stop) stop.hidden = false;
+  say("");
+  reveal(growing, text);
+}
+
+function reveal(reply, text) {
+  const words = reply.item.querySelector(".text");
+  reply.text = text;
+  if (isCalm || !text.startsWith(words.textContent)) { words.textContent = text; return; }
+  if (reply.timer) return;
+  const next = () => {
+    const length = words.textContent.length;
+    words.textContent = reply.text.slice(0, length) + (/^\s*\S*/.exec(reply.text.slice(length))[0]);
+    reply.timer = words.textContent.length < reply.text.length ? setTimeout(next, 45) : null;
+  };
+  next();
+}
+
+// What was shown did not pass: the same question comes in other words.
+function wither() {
+  growing?.item.remove();
+  leave();
+}
+
+function ripen(message) {
+  const reply = growing;
+  leave();
+  reply.item.classList.remove("growing");
+  reveal(reply, message.text);
+  named(reply.item, message);
+  offer(message.choices || []);
+}
+
+function leave() {
+  growing = null;
+  log.removeAttribute("aria-busy");
+  if (stop) stop.hidden = true;
+}
+
+stop?.addEventListener("click", async () => {
+  stop.hidden = true;
+  try {
+    const response = await fetch("/api/trpc/intake.stopReply", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ json: { sessionId: session, messageId: growing?.replyTo } }),
+    });
+    receive((await response.json()).result.data.json.aiMessage);
+  } catch {
+    if (growing) stop.hidden = false;
+    say("It could not be stopped. Please try again.");
+  }
+});
 
 function offer(list) {
   choices.replaceChildren(...list.map(({ value, label }) => {
@@ -260,9 +330,12 @@ function takePhotos() {
 }
 
 function listen() {
-  const input = JSON.stringify({ json: { sessionId: session, lastEventId: root.dataset.resume || undefined } });
+  const input = JSON.stringify({ json: { sessionId: session, growing: true, lastEventId: root.dataset.resume || undefined } });
   const stream = new EventSource(`/api/trpc/intake.onSession?input=${encodeURIComponent(input)}`);
-  stream.addEventListener("message", (event) => receive(JSON.parse(event.data).json));
+  stream.addEventListener("message", (event) => {
+    const told = JSON.parse(event.data).json;
+    if (told.isGrowing) grow(told); else receive(told);
+  });
   stream.addEventListener("open", flush);
   stream.addEventListener("return", () => stream.close());
 }
