@@ -36,6 +36,7 @@ from build import (
     an_app,
     caller,
     closing,
+    http,
     stored,
     tell,
 )
@@ -236,6 +237,9 @@ async def test_words_put_in_another_row_are_refused_with_words_of_our_own(clinic
                 with pytest.raises(NotAsSealed) as refused:
                     await caller(app, who).call(name, **query)
                 assert CANARY not in str(refused.value)
+        status, _, body = await http(app.asgi(), "GET", f"/api/v1/intake-sessions/{session_id}", who="doctor")
+        assert (status, json.loads(body)["detail"]) == (500, str(NotAsSealed()))
+        assert CANARY not in body
     told = anamnesis(clinic.owner_dsn, "keys", "status", "--check")
     assert told.returncode == 1
     assert told.stderr.count("is not as it was sealed") == 2
