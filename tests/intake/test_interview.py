@@ -104,6 +104,17 @@ def test_what_is_not_understood_twice_is_left():
     assert isinstance(plan.record.answer("age"), Declined)
 
 
+@pytest.mark.parametrize(
+    ("said", "lead"),
+    [("This is the rash", "I have written that down for your doctor."), ("mmh", "I am sorry, I did not understand")],
+)
+def test_words_beside_the_question_are_kept_and_said_to_be(said, lead):
+    plan, replies = interview(said)
+    assert plan.question_id == "speaker"
+    assert replies[-1].startswith(lead)
+    assert said in str(plan.record)  # as an answer's evidence, or beside them
+
+
 def test_an_implausible_reading_is_asked_for_again():
     plan, replies = interview(*WHOLE[:8], "temperature 58")
     assert plan.question_id == "vitals"

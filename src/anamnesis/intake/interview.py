@@ -306,7 +306,8 @@ def _why_again(record: ClinicalRecord, inbound: Inbound, asked: Question, conten
         return _say(record, content, "which_signs")
     if asked.id == "chief_complaint" and not record.is_covered("chief_complaint") and answers.is_vague(inbound.text):
         return _say(record, content, "tell_more")
-    return _say(record, content, "ask_again")
+    # Words beside the question are kept for the doctor below; to say that they were not understood would not be true.
+    return _say(record, content, "ask_again_kept" if len(inbound.text.split()) > 1 else "ask_again")
 
 
 def _again(
