@@ -342,3 +342,25 @@ def test_stop_keeps_the_part_that_was_shown_also_on_another_device_and_after_a_r
     page.press("#content", "Enter")
     page.get_by_text(QUESTION).wait_for(timeout=5000)
     assert problems == []
+
+
+OTHER = "Tell me please: "
+
+
+def test_a_question_is_asked_in_other_words_with_and_without_scripts(speaking, browser, problems):
+    page, (links, will) = page_of(browser, problems), speaking
+    will(says(told), says(lambda exchange: reply_to(exchange, lead=OTHER)))
+    begin(page, links["New patient"])
+    page.get_by_text(LEAD + QUESTION, exact=True).wait_for(timeout=5000)
+    page.get_by_role("button", name="Ask it in other words").click()
+    page.get_by_text(OTHER + QUESTION, exact=True).wait_for(timeout=5000)
+    assert page.get_by_text(LEAD + QUESTION, exact=True).count() == 0
+    assert page.locator(".bubble.model").count() == 2
+    will(says(told))
+    plain = page_of(browser, problems, java_script_enabled=False)
+    plain.context.add_cookies(page.context.cookies())
+    plain.goto(page.url)
+    plain.get_by_role("button", name="Ask it in other words").click()
+    assert plain.locator(".bubble.model .text").last.inner_text() == LEAD + QUESTION
+    assert plain.locator(".bubble.model").count() == 2
+    assert problems == []

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from anamnesis.clinical.guardrails import Approved, Refused, check_reply
 from anamnesis.clinical.record import Declined, NoneReported, NotAsked, Reported, record_from_json, record_to_json
-from anamnesis.clinical.sbar import draft_sbar, sbar_text, sbar_to_json
+from anamnesis.clinical.sbar import background, draft_sbar, sbar_text, sbar_to_json
 from anamnesis.clinical.terms import Acuity, Sex
 from anamnesis.content import load_content
 from anamnesis.evaluation.interviews import figures, judge
@@ -102,6 +102,17 @@ def test_done_ends_early_and_names_what_is_missing():
 def test_what_is_not_understood_twice_is_left():
     plan, _ = interview("It is about me", "hmm 5000", "what 5000", "eh 5000")
     assert isinstance(plan.record.answer("age"), Declined)
+
+
+@pytest.mark.parametrize(
+    ("said", "lead"),
+    [("This is the rash", "I have written that down for your doctor."), ("mmh", "I am sorry, I did not understand")],
+)
+def test_words_beside_the_question_are_kept_and_said_to_be(said, lead):
+    plan, replies = interview(said)
+    assert plan.question_id == "speaker"
+    assert replies[-1].startswith(lead)
+    assert said in str(plan.record)  # as an answer's evidence, or beside them
 
 
 def test_an_implausible_reading_is_asked_for_again():
@@ -260,6 +271,39 @@ def test_signs_are_known_one_by_one():
     signs = plan.record.signs
     assert {name for name, each in signs.items() if isinstance(each, Reported)} == {"stiff_neck", "vomiting"}
     assert isinstance(signs["one_side_weak"], NoneReported)
+
+
+DENIED = "None of these"  # a fever is one of them
+
+
+def test_a_denied_sign_that_is_told_later_is_kept_both_ways_and_asked_about():
+    plan, _ = interview(*WHOLE[: WHOLE.index(DENIED) + 1])
+    assert isinstance(plan.record.sign("fever"), NoneReported)
+    plan, replies = interview(*WHOLE[: WHOLE.index(DENIED) + 1], "bp 120/80. And I have a fever since this morning")
+    assert plan.record.conflicts == ("sign:fever",)
+    assert plan.question_id == "conflict:sign:fever"
+    assert "“none”" in replies[-1]
+    assert "“fever”" in replies[-1]
+    texts = [line.text for line in background(plan.record)]
+    assert "Signs present: fever (conflicting, also denied)" in texts
+
+
+@pytest.mark.parametrize(
+    ("settled", "shown"),
+    [("fever", "Signs present: fever (denied before)"), ("none", "Signs told, later denied: fever")],
+)
+def test_a_contradicted_sign_is_settled_by_the_patients_word(settled, shown):
+    told_later = "bp 120/80. And I have a fever since this morning"
+    plan, _ = interview(*WHOLE[: WHOLE.index(DENIED) + 1], told_later, settled)
+    assert plan.record.conflicts == ()
+    assert plan.question_id != "conflict:sign:fever"
+    assert shown in [line.text for line in background(plan.record)]
+
+
+@pytest.mark.parametrize("said", ["Paracetamol for fever", "I had fever last year", "My mother had a fever last week"])
+def test_a_denied_sign_of_another_time_or_person_is_no_contradiction(said):
+    plan, _ = interview(*WHOLE[:10], said)
+    assert plan.record.conflicts == ()
 
 
 def test_a_sign_that_is_not_mentioned_is_not_denied():

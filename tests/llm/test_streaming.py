@@ -249,8 +249,12 @@ async def test_stop_keeps_what_was_shown_marked_and_ends_the_call_wherever_it_ru
     ]
     assert line["isStopped"] is True
     await app.relay.written()
-    ledger = await owner.fetch("SELECT outcome, detail FROM model_calls")
-    assert [tuple(row) for row in ledger] == [("stopped", "left")]
+    (call,) = await owner.fetch("SELECT outcome, detail, input_tokens, output_tokens FROM model_calls")
+    assert (call["outcome"], call["detail"]) == ("stopped", "left")
+    # The provider told no tokens, and bills what it said: a cap counts what was asked and heard.
+    asked = len(server.calls[0].instructions) + len(server.calls[0].user_text)
+    assert asked / 4 < call["input_tokens"] <= asked / 2
+    assert len(LEAD) / 4 < call["output_tokens"] <= len(LEAD)
     assert await owner.fetchval("SELECT count(*) FROM model_breakers WHERE failures > 0") == 0
     assert server.calls[0].closed_at - began < 1.5
     assert await owner.fetchval("SELECT count(*) FROM audit_logs WHERE action = 'intake_response_stopped'") == 1

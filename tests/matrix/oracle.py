@@ -231,6 +231,7 @@ PAGES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/s/{session_id}"): ("intake.getSession",),
     ("POST", "/s/{session_id}"): ("intake.sendMessage",),
     ("POST", "/s/{session_id}/consent"): ("user.giveConsent",),
+    ("POST", "/s/{session_id}/reply"): ("intake.regenerateResponse",),
     ("GET", "/doctor"): ("doctor.getMyProfile",),
     ("GET", "/doctor/case/{session_id}"): ("intake.getSession", "handover.getCase"),
     ("POST", "/doctor/case/{session_id}/reply"): ("intake.getSession", "message.send"),

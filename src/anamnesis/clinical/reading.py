@@ -14,7 +14,7 @@ from anamnesis.clinical.agenda import Agenda, Question, Sign
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.sharing import onset_of, pieces_of, share_out
 from anamnesis.clinical.signs import read_signs
-from anamnesis.clinical.terms import Age, Evidence
+from anamnesis.clinical.terms import Age, Assertion, Evidence, Finding
 from anamnesis.clinical.told import Told
 from anamnesis.clinical.vocabulary import Vocabulary
 
@@ -25,6 +25,11 @@ PERSON_SLOTS: Final = frozenset({"name", "age", "sex"})
 #: Questions in whose answers a sign that is named is no sign of today.
 _OF_BEFORE: Final = frozenset(
     {"medicines", "allergies", "past_history", "background", "anything_else", "read_back", "records", "speaker", "who"}
+)
+_OF_PAST: Final = _OF_BEFORE - {"anything_else"}
+_NOW: Final = re.compile(
+    r"\b(?:now|today|tonight|yesterday|since|still|again|(?:has|have|just) (?:started|begun|come)|"
+    r"this (?:morning|afternoon|evening|week)|sasa|leo|jana|kati|leero|jjo)\b"
 )
 _OF_NOW: Final = frozenset({"onset", "severity"})
 _LISTED: Final = frozenset({"medicines", "allergies", "past_history", "family_history", "social_history"})
@@ -223,6 +228,33 @@ def read_told_signs(record: ClinicalRecord, words: Words, agenda: Agenda, *, ask
         )
         record = record.with_sign(each.sign_id, told_so)
     return record
+
+
+def read_contradicted_signs(
+    record: ClinicalRecord, words: Words, agenda: Agenda, *, asked: Question | None
+) -> ClinicalRecord:
+    """Signs that were denied and are told now: both stand in the record, and one is asked for.
+
+    Where the past is asked for, only words that speak of now are taken for it; what the reading for danger found to be
+    somebody else's, past or only supposed is left alone.
+    """
+    if asked is not None and (asked.kind == "signs" or (asked.id in _OF_PAST and not _NOW.search(words.text.lower()))):
+        return record
+    denied = [
+        agenda.signs[name]
+        for name, answer in record.signs.items()
+        if name in agenda.signs and isinstance(answer, NoneReported) and answer.evidence.message_id != words.message_id
+    ]
+    elsewhere = [each.quote for each in record.findings if each.message_id == words.message_id and _is_not_now(each)]
+    for each in read_signs(words.text, denied, is_asked=False):
+        if each.is_present and not any(quote in each.quote or each.quote in quote for quote in elsewhere):
+            told_now = Reported(agenda.signs[each.sign_id].label, words.quoting(each.quote))
+            record = record.with_sign_conflict(each.sign_id, told_now)
+    return record
+
+
+def _is_not_now(finding: Finding) -> bool:
+    return finding.assertion is not Assertion.AFFIRMED
 
 
 # -- the answer to what was asked --------------------------------------------------------------------------------

@@ -71,6 +71,8 @@ _NOT_ASKED: Final = NotAsked()
 _MOST_FINDINGS: Final = 500
 _MOST_TOLD: Final = 60
 NONE_NOW: Final = "none now"
+#: How a sign is named among the conflicts, which else are topics.
+SIGN: Final = "sign:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +155,24 @@ class ClinicalRecord:
             merged = replace(merged, is_conflicting=True)
         return replace(self, answers={**self.answers, slot: merged}, conflicts=(*self.conflicts, slot))
 
-    def settled(self, slot: str) -> "ClinicalRecord":
-        """The record in which the topic is no longer in conflict: the latest words stand, the earlier are kept."""
-        answer = self.answer(slot)
-        answers = self.answers
-        if isinstance(answer, Reported):
-            answers = {**answers, slot: replace(answer, is_conflicting=False)}
-        return replace(self, answers=answers, conflicts=tuple(each for each in self.conflicts if each != slot))
+    def with_sign_conflict(self, sign_id: str, answer: Reported) -> "ClinicalRecord":
+        """The record with a sign that was denied before: both are kept, and it waits to be settled."""
+        merged = _merged(self.sign(sign_id), replace(answer, is_conflicting=True))
+        return replace(self, signs={**self.signs, sign_id: merged}, conflicts=(*self.conflicts, SIGN + sign_id))
+
+    def in_conflict(self, name: str) -> Answer:
+        """What was said of a topic, or of a sign, that is named among the conflicts."""
+        return self.sign(name.removeprefix(SIGN)) if name.startswith(SIGN) else self.answer(name)
+
+    def settled(self, name: str) -> "ClinicalRecord":
+        """The record in which this is no longer in conflict: the latest words stand, the earlier are kept."""
+        answer, conflicts = self.in_conflict(name), tuple(each for each in self.conflicts if each != name)
+        if not isinstance(answer, Reported):
+            return replace(self, conflicts=conflicts)
+        calm = replace(answer, is_conflicting=False)
+        if name.startswith(SIGN):
+            return replace(self, signs={**self.signs, name.removeprefix(SIGN): calm}, conflicts=conflicts)
+        return replace(self, answers={**self.answers, name: calm}, conflicts=conflicts)
 
     def sign(self, sign_id: str) -> Answer:
         """What was said of one danger sign or accompanying symptom."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
+from anamnesis.clinical.record import NONE_NOW, Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.scores import news2
 from anamnesis.clinical.terms import Acuity, Colour, Evidence, RedFlag, Sex, Speaker
 
@@ -262,18 +262,39 @@ def background(record: ClinicalRecord) -> Iterator[Statement]:
 def _signs(record: ClinicalRecord) -> Iterator[Statement]:
     """Danger signs and symptoms: present, denied, asked and not obtained, and never asked. Silence is no denial."""
     names = dict.fromkeys((*record.signs_due, *record.danger_signs, *record.signs))
-    kinds: Sequence[tuple[str, type[Answer]]] = (
-        ("Signs present", Reported), ("Signs denied", NoneReported),
-        ("Signs not obtained", Declined), ("Signs not asked", NotAsked),
-    )  # fmt: skip
-    for label, kind in kinds:
-        found = [name for name in names if isinstance(record.sign(name), kind)]
+    for label in _SIGN_LABELS:
+        found = [name for name in names if _sign_label(record.sign(name)) == label]
         if found:
             evidence = dict.fromkeys(each for name in found for each in evidence_of(record.sign(name)))
-            yield Statement(f"{label}: {', '.join(name.replace('_', ' ') for name in found)}", tuple(evidence))
+            yield Statement(f"{label}: {', '.join(_sign_words(record, name) for name in found)}", tuple(evidence))
     answer = record.answer("danger_signs")
     if isinstance(answer, Reported) and not any(isinstance(each, Reported) for each in record.signs.values()):
         yield Statement(f"Asked for signs, said: {describe(answer)}", evidence_of(answer))
+
+
+_SIGN_LABELS: Final = (
+    "Signs present", "Signs told, later denied", "Signs denied", "Signs not obtained", "Signs not asked",
+)  # fmt: skip
+
+
+def _sign_label(answer: Answer) -> str:
+    match answer:
+        case Reported(value=value):
+            return _SIGN_LABELS[1] if value == NONE_NOW else _SIGN_LABELS[0]
+        case NoneReported():
+            return _SIGN_LABELS[2]
+        case Declined():
+            return _SIGN_LABELS[3]
+        case NotAsked():
+            return _SIGN_LABELS[4]
+
+
+def _sign_words(record: ClinicalRecord, name: str) -> str:
+    """The sign's name, with what the doctor must know when it was denied before it was told."""
+    answer, words = record.sign(name), name.replace("_", " ")
+    if not isinstance(answer, Reported) or answer.value == NONE_NOW or "none" not in answer.superseded:
+        return words
+    return f"{words} ({'conflicting, also denied' if answer.is_conflicting else 'denied before'})"
 
 
 # -- assessment --------------------------------------------------------------------------------------------------
@@ -319,7 +340,7 @@ def _news2(record: ClinicalRecord) -> Iterator[Statement]:
 def _quality(record: ClinicalRecord, *, is_degraded: bool) -> Iterator[Statement]:
     conflicting = [
         slot.replace("_", " ")
-        for slot, each in record.answers.items()
+        for slot, each in (*record.answers.items(), *record.signs.items())
         if isinstance(each, Reported) and each.is_conflicting
     ]
     ended = " Ended early by the patient." if record.is_ended_early else ""

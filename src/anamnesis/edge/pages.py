@@ -1,6 +1,6 @@
 """The pages: server-rendered, working as plain forms, over the same procedures every client calls."""
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -78,6 +78,7 @@ def pages_app(site: Site) -> Starlette:
         Route("/s/{session_id}", pages.chat, methods=["GET"]),
         Route("/s/{session_id}", pages.send, methods=["POST"]),
         Route("/s/{session_id}/consent", pages.consent, methods=["POST"]),
+        Route("/s/{session_id}/reply", pages.other_words, methods=["POST"]),
     ]
     doctor = [
         Route("/doctor", pages.inbox),
@@ -221,6 +222,13 @@ class Pages:
         kept = await caller.call("file.upload", sessionId=session_id, files=list(parts))
         return [str(file["id"]) for file in kept["files"] if file["thumbnailUrl"]]
 
+    async def other_words(self, http: HttpRequest) -> Response:
+        """Have the last question put in other words; where there are none it stays."""
+        caller, session_id = await self._caller(http), http.path_params["session_id"]
+        named = {"messageId": seen} if (seen := (await _fields(http)).get("messageId")) else {}
+        await caller.call("intake.regenerateResponse", sessionId=session_id, **named)
+        return RedirectResponse(f"/s/{session_id}#latest", 303)
+
     async def consent(self, http: HttpRequest) -> Response:
         """Agree that a model outside reads along, or take it back; the conversation goes on either way."""
         caller = await self._caller(http)
@@ -247,6 +255,7 @@ class Pages:
         talk = await self._direct_messages(caller, connection, viewer="You", other=doctor)
         interview = presenting.transcript(found["messages"], doctor=doctor)
         vitals = session["medicalData"].get("vitalsData") or {}
+        consent = await self._consent(caller)
         return self._page(
             "chat.html",
             session={
@@ -263,7 +272,8 @@ class Pages:
             emergency_reason=vitals.get("triageReason") or "This may be an emergency.",
             choices=_choices(found["messages"]),
             can_write=connection["status"] == "active",
-            consent=await self._consent(caller),
+            consent=consent,
+            reworded=_asked_last(found["messages"]) if self._site.models and consent != "asked" else None,
             whose_model=self._site.whose_model,
             problem=problem,
             draft=draft,
@@ -490,6 +500,12 @@ def _stage(session: Mapping[str, Any]) -> str:
     if session["status"] in ("ready", "reviewed"):
         return "Your doctor has your answers" if session["status"] == "ready" else "Your doctor has read your answers"
     return presenting.STAGES.get(session["currentAgent"], "")
+
+
+def _asked_last(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The id of the question at the end of a conversation, or "" before the first answer and after an alarm."""
+    last = messages[-1] if len(messages) > 1 else None
+    return str(last["id"]) if last is not None and last["role"] == "model" and not last["isEmergency"] else ""
 
 
 def _choices(messages: list[Mapping[str, Any]]) -> list[Mapping[str, str]]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical.agenda import Agenda
-from anamnesis.clinical.record import ClinicalRecord, NotAsked
+from anamnesis.clinical.record import SIGN, ClinicalRecord, NotAsked
 from anamnesis.content import ClinicalContent
 from anamnesis.intake.interview import Inbound, TurnPlan, new_record, opening, plan_turn, screen
 
@@ -142,8 +142,11 @@ class Patient:
         if odd is not None:
             return odd
         if question_id.startswith("conflict:"):
-            fact = self.case.facts[question_id.removeprefix("conflict:")]
-            return fact, [(question_id.removeprefix("conflict:"), fact)]
+            topic = question_id.removeprefix("conflict:")
+            if topic.startswith(SIGN):
+                return self.case.present.get(topic.removeprefix(SIGN), NONE), []
+            fact = self.case.facts[topic]
+            return fact, [(topic, fact)]
         if question_id == "danger_signs":
             return self._signs(signs)
         if question_id in ("medicines", "past_history") and question_id in self.told:

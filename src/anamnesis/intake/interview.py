@@ -18,13 +18,14 @@ from anamnesis.clinical.reading import (
     classified,
     read_answer,
     read_complaint,
+    read_contradicted_signs,
     read_correction,
     read_person,
     read_pregnancy_answer,
     read_told_signs,
     read_unasked,
 )
-from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, Reported, Stage
+from anamnesis.clinical.record import SIGN, Answer, ClinicalRecord, Declined, NoneReported, Reported, Stage
 from anamnesis.clinical.sbar import describe, shortened
 from anamnesis.clinical.screening import heard, latch
 from anamnesis.clinical.terms import Acuity, Age, Evidence, Person, RedFlag, Sex
@@ -202,6 +203,7 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
         return _after_read_back(correction or record, words, asked, content)
     if asked is not None:
         record = read_answer(record, words, asked, slots, facts, agenda)
+    record = read_contradicted_signs(record, words, agenda, asked=asked)
     record = read_told_signs(classified(record, agenda), words, agenda, asked=asked)
     return _after_answer(before, record, inbound, asked, is_told=bool(facts), content=content)
 
@@ -306,7 +308,8 @@ def _why_again(record: ClinicalRecord, inbound: Inbound, asked: Question, conten
         return _say(record, content, "which_signs")
     if asked.id == "chief_complaint" and not record.is_covered("chief_complaint") and answers.is_vague(inbound.text):
         return _say(record, content, "tell_more")
-    return _say(record, content, "ask_again")
+    # Words beside the question are kept for the doctor below; to say that they were not understood would not be true.
+    return _say(record, content, "ask_again_kept" if len(inbound.text.split()) > 1 else "ask_again")
 
 
 def _again(
@@ -338,9 +341,13 @@ def _is_quoted(record: ClinicalRecord, inbound: Inbound) -> bool:
 def _settled(record: ClinicalRecord, words: Words) -> ClinicalRecord:
     """The contradiction with the patient's word on it: the one of the two that was named, or what was said instead."""
     slot = (record.pending or "").removeprefix(_CONFLICT)
-    answer, record = record.answer(slot), replace(record, pending=None)
+    answer, record = record.in_conflict(slot), replace(record, pending=None)
     if not isinstance(answer, Reported) or answers.is_unknown(words.text):
         return replace(record, conflicts=tuple(each for each in record.conflicts if each != slot))
+    if slot.startswith(SIGN):
+        is_none = answers.is_none(words.text) and not answers.is_yes(words.text)
+        sign = slot.removeprefix(SIGN)
+        return (record.with_sign(sign, NoneReported(words.whole)) if is_none else record).settled(slot)
     old = answer.superseded[-1] if answer.superseded else ""
     if words.text.strip().lower() == old.lower():
         kept: Answer = NoneReported(words.whole) if old == told.NONE else Reported(old, words.whole)
@@ -378,10 +385,10 @@ def _ask_next(record: ClinicalRecord, content: ClinicalContent, leads: list[str]
 
 def _ask_which(record: ClinicalRecord, slot: str, content: ClinicalContent, leads: list[str]) -> TurnPlan:
     """Ask once which of two contradicting things is right."""
-    answer, asked = record.answer(slot), _CONFLICT + slot
+    answer, asked = record.in_conflict(slot), _CONFLICT + slot
     record = replace(agendas.measured(record, content.interview.agenda), pending=asked, asked=(*record.asked, asked))
     new, old = ("", "") if not isinstance(answer, Reported) else (answer.value, answer.superseded[-1])
-    topic = slot.replace("_", " ")
+    topic = slot.removeprefix(SIGN).replace("_", " ")
     text = _say(record, content, "conflict").format(topic=topic, old=old, new=new)
     choices = (Choice(new, new), Choice(old, old))
     why = "Two answers do not fit together."

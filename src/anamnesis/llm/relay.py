@@ -53,6 +53,8 @@ _PROBE_S: Final = 5.0
 _PAUSE_S: Final = 0.2
 #: The ledger takes what a provider tells of itself only in this form: its words are no more to be trusted than a draft.
 _MODEL_NAME: Final = re.compile(r"[\w.:/@-]{1,120}", re.ASCII)
+#: English has four or more, Swahili and Luganda fewer: an estimate that errs stops the spending early.
+_LETTERS_A_TOKEN: Final = 3
 _MOST_TOKENS_TOLD: Final = 10_000_000
 _MOST_COUNTED: Final = 1000
 _WHEN_BUSY_S: Final = 5.0
@@ -271,12 +273,13 @@ class Relay:
             failed = failure
             raise
         finally:
-            if failed is left and releasing is not None and releasing.has_begun:
+            if failed is left and releasing is not None and releasing.heard:
                 failed = ModelStopped("left")  # it was answering: this says nothing against it
             if failed is not None and releasing is not None:
                 releasing.take_back()
             seconds = time.monotonic() - started
-            self._write_down(_call(provider, prompt, attempt, said, draft, failed, seconds))
+            usage = _used(prompt, said, 0 if releasing is None else releasing.heard)
+            self._write_down(_call(provider, prompt, attempt, said, draft, failed, usage, seconds))
         return replace(said, text=draft.reply, facts=draft.facts, reasoning=draft.reasoning)
 
     def _write_down(self, call: ModelCall) -> None:
@@ -310,10 +313,10 @@ def _call(
     said: Completion | None,
     draft: Draft | None,
     failed: ModelFailed | None,
+    usage: Usage,
     seconds: float,
 ) -> ModelCall:
     sign, shut_for_s = sign_of(failed)
-    usage = Usage() if said is None else _plausible(said.usage)
     is_refused = isinstance(failed, ReplyRefused)
     return ModelCall(
         provider=provider.name,
@@ -344,6 +347,19 @@ _OUTCOMES: Final[dict[type[ModelFailed], str]] = {
     ModelMisconfigured: "misconfigured",
     ModelStopped: "stopped",
 }
+
+
+def _used(prompt: Prompt, said: Completion | None, heard: int) -> Usage:
+    """What the provider says a call used. It says so at the end: one that ended amid its answer is estimated.
+
+    heard is how many letters of the answer came. The provider bills them all the same, so a cap must count them.
+    """
+    if said is not None:
+        return _plausible(said.usage)
+    if not heard:
+        return Usage()
+    asked = len(prompt.instructions) + len(prompt.user_text)
+    return Usage(math.ceil(asked / _LETTERS_A_TOKEN), math.ceil(heard / _LETTERS_A_TOKEN))
 
 
 def _plausible(usage: Usage) -> Usage:

@@ -24,14 +24,12 @@ class Releasing:
         """What may be shown of the reply is given to show, each time longer, or "" when it is taken back."""
         self._prompt, self._show = prompt, show
         self._answer, self._shown, self._end, self._is_whole = "", "", 0, False
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether anything has come."""
-        return bool(self._answer)
+        #: How many letters of the answer have come.
+        self.heard = 0
 
     def hear(self, piece: str) -> None:
         """The next piece of the answer. Raises ReplyRefused."""
+        self.heard += len(piece)
         if self._is_whole or len(self._answer) + len(piece) > _LONGEST_LOOKED_AT:
             self._is_whole = True
             return

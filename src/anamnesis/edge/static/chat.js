@@ -90,6 +90,7 @@ function receive(message) {
     return show(withPictures(named(bubble("user", "You", message.text, null), message), message.images));
   }
   const isDoctor = message.role === "doctor";
+  if (!isDoctor) allowOtherWords(message);
   if (growing && !isDoctor && !message.isEmergency) return ripen(message);
   const kind = isDoctor ? "doctor" : message.isEmergency ? "emergency" : "model";
   show(named(bubble(kind, isDoctor ? root.dataset.doctor : "Assistant", message.text, null), message));
@@ -169,6 +170,38 @@ stop?.addEventListener("click", async () => {
   } catch {
     if (growing) stop.hidden = false;
     say("It could not be stopped. Please try again.");
+  }
+});
+
+// -- the last question in other words -----------------------------------------------------------------------------
+
+const otherWords = document.querySelector("#other-words");
+
+function allowOtherWords(message) {
+  if (otherWords) otherWords.hidden = message.isEmergency || !log.querySelector(".bubble.user");
+}
+
+otherWords?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = otherWords.querySelector("button");
+  const asked = [...log.querySelectorAll(".bubble.model")].at(-1);
+  button.disabled = true;
+  say("…");
+  try {
+    const response = await fetch("/api/trpc/intake.regenerateResponse", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ json: { sessionId: session, messageId: asked?.dataset.id } }),
+    });
+    const reply = (await response.json()).result.data.json.aiMessage;
+    const isSame = !reply || reply.id === asked?.dataset.id;
+    if (!isSame) asked?.remove();
+    receive(reply);
+    say(isSame ? "There are no other words for it just now." : "");
+  } catch {
+    say("No other words came. The question stands as it is; you can answer it.");
+  } finally {
+    button.disabled = false;
   }
 });
 
