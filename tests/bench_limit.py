@@ -82,7 +82,7 @@ def _fed(statement: Statement) -> dict[int, str]:
         fed = {1: _MESSAGE, 4: ":l_next_seq", 7: "gen_random_uuid()"}
         return {**sessions, **fed, **_documents(statement, 9, 15)}
     if "WITH moved AS" in statement.query:
-        fed = {2: ":l_version + 1", 10: _MESSAGE, 19: "gen_random_uuid()"}
+        fed = {2: ":l_version + 1", 10: _MESSAGE, 20: "gen_random_uuid()"}
         return {**sessions, **fed, **_documents(statement, 4, 9, 14)}
     if "UPDATE jobs" in statement.query:
         return {**sessions, 1: ":j_id", 2: ":j_fence"}
