@@ -24,10 +24,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from anamnesis.db import embedded
+from anamnesis.db import embedded, encryption
 from anamnesis.db.migrating import migrate
+from anamnesis.db.postgres import use_json
 from bench_limit import SESSIONS, given_to, pgbench, script_of, session_id, statements_of
-from build import ORIGIN, a_session, an_app, caller
+from build import KEYRING, ORIGIN, a_session, an_app, caller, stored
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
@@ -75,21 +76,36 @@ async def prepare(server: embedded.Embedded) -> Scene:
     await app.database.close()
     owner = await asyncpg.connect(server.owner_dsn)
     await owner.execute("SET session_replication_role = replica")
-    made = [session_id(number) for number in range(1, SESSIONS + 1)]
-    await owner.execute(
+    await use_json(owner)
+    (like,) = await stored(owner, encryption.SESSIONS, "id = $1", UUID(str(fresh["id"])))
+    said = await stored(owner, encryption.CHAT, "session_id = $1", UUID(str(fresh["id"])))
+    made = [session_id(number) for number in range(1, 2 * SESSIONS + 1)]
+    # Each is sealed for itself, as the service would have done it.
+    await owner.executemany(
         "INSERT INTO intake_sessions (id, connection_id, record, next_seq, version, completeness, current_agent)"
-        " SELECT made, connection_id, record, next_seq, version, completeness, current_agent"
-        " FROM intake_sessions, unnest($2::uuid[]) AS made WHERE id = $1",
-        UUID(str(fresh["id"])),
-        made,
+        " SELECT $2, connection_id, $3, next_seq, version, completeness, current_agent"
+        " FROM intake_sessions WHERE id = $1",
+        [
+            (
+                like["id"],
+                each,
+                KEYRING.at(encryption.SESSIONS, each, like["connection_id"]).seal("record", like["record"]),
+            )
+            for each in made
+        ],
     )
-    await owner.execute(
-        "INSERT INTO chat_messages (session_id, seq, role, content, active_agent, choices)"
-        " SELECT made, seq, role, content, active_agent, choices"
-        " FROM chat_messages, unnest($2::uuid[]) AS made WHERE session_id = $1",
-        UUID(str(fresh["id"])),
-        made,
-    )
+    await owner.executemany(
+        "INSERT INTO chat_messages (id, session_id, seq, role, content, active_agent, choices)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        [
+            (
+                line_id, each, line["seq"], line["role"], place.seal("content", line["content"]),
+                line["active_agent"], place.seal("choices", line["choices"]),
+            )
+            for each in made for line in said
+            for line_id in [uuid4()] for place in [KEYRING.at(encryption.CHAT, line_id, each)]
+        ],
+    )  # fmt: skip
     await owner.execute("ANALYZE")
     await owner.close()
     return Scene(connection_id, read_session)

@@ -2,26 +2,35 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 from anamnesis.bootstrap import App, build
+from anamnesis.db.encryption import keyring_of
 from anamnesis.db.viewing import Purpose, at_work
 from anamnesis.edge.calling import Caller
 from anamnesis.edge.demo_issuer import ISSUER, DemoIssuer
 from anamnesis.kernel.identity import Claims
 from anamnesis.kernel.procedures import Request
-from anamnesis.settings import Limits, Settings
+from anamnesis.settings import Limits, Secret, Settings
 
 ORIGIN = "http://127.0.0.1:8000"
 #: For tests of what stands before the wall, which reach past the procedures.
 WORKING = at_work(Purpose.JOBS)
+#: Every test's clinic seals what people write.
+KEYS = (("first", Secret(b64encode(bytes(range(32))).decode())),)
+KEYRING = keyring_of(KEYS)
+ENCRYPTION_KEYS = f"{KEYS[0][0]}:{KEYS[0][1].reveal()}"
 ISSUER_OF_TESTS = DemoIssuer(ORIGIN, "127.0.0.1", is_production=False)
 
 
-def an_app(app_dsn: str, *, model=None, settings=None) -> App:
+def an_app(app_dsn: str, *, model=None, settings=None, is_sealed=True) -> App:
+    """is_sealed is False where a test looks for words in the rows themselves."""
+    settings = settings or Settings(limits=Limits(factor=10_000))
     return build(
-        settings or Settings(limits=Limits(factor=10_000)),
+        replace(settings, encryption_keys=KEYS) if is_sealed and not settings.encryption_keys else settings,
         app_dsn=app_dsn,
         direct_dsn=app_dsn,
         keys=ISSUER_OF_TESTS.keys(),
@@ -29,6 +38,16 @@ def an_app(app_dsn: str, *, model=None, settings=None) -> App:
         superusers=["operator"],
         model=model,
     )
+
+
+async def stored(connection, table, where="true", *arguments):
+    """Rows of a sealed table with the words opened, for a connection with or without our JSON codec."""
+    found = []
+    for row in await connection.fetch(f"SELECT * FROM {table.name} WHERE {where}", *arguments):
+        texts = {name: row[name] for name in table.documents if isinstance(row[name], str)}
+        decoded = {name: json.loads(text) if text[:1] in '"{[' else text for name, text in texts.items()}
+        found.append(KEYRING.opened(table, {**row, **decoded}))
+    return found
 
 
 def claims(who: str) -> Claims:

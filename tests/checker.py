@@ -7,6 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from uuid import UUID
 
+from anamnesis.db.encryption import CHAT, DIRECT
+from build import KEYRING
+
 
 @dataclass(frozen=True)
 class Told:
@@ -82,10 +85,12 @@ QUERIES = {
 
 #: Every stored client id, of both kinds of message, with its current reply.
 _STORED = """
-SELECT m.client_message_id AS key, m.id, m.content, r.id AS reply_id FROM chat_messages m
+SELECT m.client_message_id AS key, m.id, m.session_id, NULL AS connection_id, m.content, r.id AS reply_id
+FROM chat_messages m
 LEFT JOIN chat_messages r ON r.reply_to = m.id AND r.superseded_at IS NULL WHERE m.client_message_id IS NOT NULL
 UNION ALL
-SELECT client_message_id, id, content, NULL FROM direct_messages WHERE client_message_id IS NOT NULL"""
+SELECT client_message_id, id, NULL, connection_id, content, NULL FROM direct_messages
+WHERE client_message_id IS NOT NULL"""
 
 _WAITING = "SELECT id FROM chat_messages WHERE turn_state = 'waiting'"
 _LEFT_OVER = "SELECT id FROM jobs WHERE state <> 'done'"
@@ -100,7 +105,7 @@ async def broken(connection, *, history=(), at_rest=False):
         found.append("a job is left over (I7)")
     stored = defaultdict(list)
     for row in await connection.fetch(_STORED):
-        stored[row["key"]].append(row)
+        stored[row["key"]].append(KEYRING.opened(DIRECT if row["session_id"] is None else CHAT, row))
     judged = (_promise(told, stored[told.key]) for told in history)
     return found + [problem for problem in judged if problem]
 

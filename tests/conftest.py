@@ -18,6 +18,7 @@ from anamnesis.db.embedded import APP, DATABASE, OWNER, Embedded, start_embedded
 from anamnesis.db.migrating import migrate
 from anamnesis.db.postgres import Database
 from anamnesis.db.viewing import Purpose, at_work
+from build import KEYRING
 
 TEMPLATE = "anamnesis_template"
 _numbers = itertools.count(1)
@@ -77,7 +78,8 @@ async def clinic(postgres: Embedded) -> AsyncIterator[Clinic]:
 
 @pytest.fixture
 async def database(clinic: Clinic) -> AsyncIterator[Database]:
-    database = Database(clinic.app_dsn, speaks_for=at_work(Purpose.JOBS))  # for tests of what stands before the wall
+    # For tests of what stands before the wall; what they write is sealed as an app's is.
+    database = Database(clinic.app_dsn, speaks_for=at_work(Purpose.JOBS), keyring=KEYRING)
     yield database
     await database.close()
 

@@ -5,7 +5,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from anamnesis.db import outbox
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
+from anamnesis.db.encryption import CHAT
+from build import WHOLE_INTAKE, a_session, an_app, caller, closing, stored, tell
 from checker import QUERIES, Told, broken
 
 KEY = UUID(int=7)
@@ -76,9 +77,7 @@ async def test_every_sentence_goes_red_when_its_fault_is_planted(at_rest, owner)
 
 
 async def test_a_promise_that_was_not_kept_is_named(at_rest, owner):
-    row = await owner.fetchrow(
-        "SELECT client_message_id, content, id FROM chat_messages WHERE client_message_id IS NOT NULL LIMIT 1"
-    )
+    (row,) = await stored(owner, CHAT, "client_message_id IS NOT NULL LIMIT 1")
     kept = (row["client_message_id"], row["content"])
     wrong = {
         "(I1)": Told(uuid4(), "hello"),

@@ -18,6 +18,7 @@ GOOD = {
     "NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY": PUBLISHABLE,
     "NEXT_PUBLIC_APP_URL": "https://clinic.ug",
     "AI_PROVIDER": "builtin",
+    "ENCRYPTION_KEYS": "k1:" + base64.b64encode(bytes(range(32))).decode(),
 }
 REQUIRED = [variable.name for variable in VARIABLES if variable.is_required]
 
@@ -201,6 +202,34 @@ def test_a_weak_key_or_one_of_another_kind_is_refused():
 )
 def test_an_origin_is_kept_as_a_browser_sends_it(text, origin):
     assert Settings.from_env({**GOOD, "NEXT_PUBLIC_APP_URL": text}).app_url == origin
+
+
+GOOD_KEY = base64.b64encode(bytes(range(100, 132))).decode()
+OLD_KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+@pytest.mark.parametrize("keys", [
+    "k1", "k1:", f":{GOOD_KEY}", f"K1:{GOOD_KEY}", f"k 1:{GOOD_KEY}", f"k1:{GOOD_KEY[:-4]}", f"k1:{GOOD_KEY}AAAA",
+    f"k1:{GOOD_KEY[:-2]}é=",
+    f"k1:{'A' * 43}=", f"{'k' * 33}:{GOOD_KEY}", f"k1:{GOOD_KEY},k1:{OLD_KEY}",
+    f"k1:{GOOD_KEY},", f"enc:k1:{GOOD_KEY}",
+])  # fmt: skip
+def test_a_bad_encryption_key_is_refused_by_name_and_never_shown(keys):
+    (problem,) = problems(ENCRYPTION_KEYS=keys)
+    assert problem.variable == "ENCRYPTION_KEYS"
+    assert GOOD_KEY not in str(problem)
+    assert "AAAA" not in str(problem)
+
+
+def test_the_first_encryption_key_writes_and_production_without_one_starts_with_a_warning():
+    settings = Settings.from_env({"ENCRYPTION_KEYS": f"new:{GOOD_KEY}, old:{OLD_KEY}"})
+    assert [key_id for key_id, _ in settings.encryption_keys] == ["new", "old"]
+    assert GOOD_KEY not in repr(settings)
+    without = Settings.from_env({name: text for name, text in GOOD.items() if name != "ENCRYPTION_KEYS"})
+    ((name, advice),) = [(problem.variable, problem.advice) for problem in without.warnings]
+    assert name == "ENCRYPTION_KEYS"
+    assert "unencrypted" in advice
+    assert "anamnesis keys new" in advice
 
 
 def test_what_works_but_should_not_stay_so_is_a_warning():

@@ -28,6 +28,7 @@ from anamnesis.content import ClinicalContent, load_content
 from anamnesis.db import outbox
 from anamnesis.db.bus import Bus
 from anamnesis.db.chain import unsealed
+from anamnesis.db.encryption import keyring_of
 from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database, PoolSettings, Profile
 from anamnesis.db.purging import purge_finished_jobs
@@ -307,7 +308,7 @@ def build(
     """Build every part from settings. keys and issuer stand in for Clerk's in the demo and in tests."""
     profile = Profile(settings.database.profile)
     pool = PoolSettings(profile=profile, max_size=settings.database.pool_size)
-    database = Database(app_dsn, pool)
+    database = Database(app_dsn, pool, keyring=keyring_of(settings.encryption_keys))
     bus = Bus(direct_dsn, listens=profile is Profile.SERVER)
     content, clock = load_content(), SystemClock()
     care_store, intake_store = PostgresCareStore(database), PostgresIntakeStore(database)

@@ -4,8 +4,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from anamnesis.db.encryption import EMERGENCIES
 from anamnesis.kernel.errors import BadInput, NotFound, NotPermitted
-from build import ORIGIN, a_doctor, a_session, an_app, caller, closing, http, tell
+from build import ORIGIN, a_doctor, a_session, an_app, caller, closing, http, stored, tell
 
 REASON = "Unconscious in our emergency room"
 NOWHERE = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
@@ -54,7 +55,7 @@ async def test_every_use_is_marked_in_the_trail_with_its_opening(app, owner, cas
         (await owner.fetchval("SELECT patient_id FROM connections"),)
     }
     assert REASON not in repr(await owner.fetch("SELECT * FROM audit_logs"))
-    assert await owner.fetchval("SELECT reason FROM emergency_accesses") == REASON
+    assert [row["reason"] for row in await stored(owner, EMERGENCIES)] == [REASON]
 
 
 async def test_patient_doctor_and_operators_are_told_without_a_word_about_health(app, owner, case):

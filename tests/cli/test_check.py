@@ -34,6 +34,15 @@ async def outcomes(environment):
     return {(finding.part, finding.outcome) for finding in await check(environment)}
 
 
+async def test_it_says_under_which_key_words_are_written_and_when_there_is_none(clinic):
+    key = base64.b64encode(bytes(range(32))).decode()
+    assert ("encryption", Outcome.SKIPPED) in await outcomes({})
+    assert "encrypted under k2; k1 still read" in await words({"ENCRYPTION_KEYS": f"k2:{key},k1:{key}"})
+    production = {**PRODUCTION, "DATABASE_URL": clinic.app_dsn}
+    assert ("ENCRYPTION_KEYS", Outcome.WARNING) in await outcomes(production)
+    assert key not in await words({**production, "ENCRYPTION_KEYS": f"k1:{key}"})
+
+
 async def words(environment):
     return " ".join(finding.words for finding in await check(environment))
 

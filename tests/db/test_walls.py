@@ -168,7 +168,8 @@ async def tenant(app, owner, patient, doctor, canary):
 
 @pytest.fixture
 async def scene(clinic, owner):
-    async with closing(an_app(clinic.app_dsn)) as app:
+    # In the clear, so that a word that passes the wall is seen to.
+    async with closing(an_app(clinic.app_dsn, is_sealed=False)) as app:
         await owner.execute("SET session_replication_role = replica")  # triggers would stamp and refuse what is planted
         connection = await tenant(app, owner, "patient", "doctor", CANARY)
         await tenant(app, owner, "otherpatient", "otherdoctor", OTHER)

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import socket
 import time
 from contextlib import asynccontextmanager
@@ -16,11 +15,12 @@ import uvicorn
 from PIL import Image
 
 from anamnesis import journal
+from anamnesis.db.encryption import CHAT
 from anamnesis.db.viewing import viewing
 from anamnesis.kernel.errors import BadInput, Conflict, NotFound, NotPermitted, Unavailable
 from anamnesis.kernel.procedures import Part
 from anamnesis.settings import Files, Limits, Settings
-from build import ISSUER_OF_TESTS, WORKING, a_doctor, a_session, an_app, caller, claims, closing
+from build import ISSUER_OF_TESTS, WORKING, a_doctor, a_session, an_app, caller, claims, closing, stored
 from files.hostile import GPS, HTML, PDF_WITH_SCRIPT, REFUSED, bomb, image, pdf, photo_with_gps
 
 
@@ -440,8 +440,8 @@ async def test_a_message_shows_its_photos_to_both_and_sent_again_is_the_same_mes
 async def test_what_is_kept_of_a_message_is_the_id_of_its_photo(app, client, session, owner):
     file = await one(client, session)
     await caller(app, "patient").call("intake.sendMessage", sessionId=session, content="here", images=[file["url"]])
-    stored = await owner.fetchval("SELECT images FROM chat_messages WHERE images IS NOT NULL")
-    assert json.loads(stored) == [file["id"]]
+    (kept,) = await stored(owner, CHAT, "images IS NOT NULL")
+    assert kept["images"] == [file["id"]]
 
 
 async def test_only_the_senders_own_photos_of_this_session_can_be_referred_to(app, client, session):

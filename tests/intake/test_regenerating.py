@@ -5,6 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+import build
+from anamnesis.db.encryption import CHAT
 from anamnesis.kernel.errors import BadInput, NotFound
 from anamnesis.llm.port import ModelUnavailable
 from anamnesis.llm.scripted import StubModel
@@ -60,9 +62,7 @@ async def test_the_reply_is_replaced_by_another_wording_and_the_old_one_kept(app
     assert answer["aiMessage"]["id"] != sent["aiMessage"]["id"]
     assert answer["aiMessage"]["choices"] == sent["aiMessage"]["choices"]
     assert await lines(app, session_id) == [*seen[:-1], ("model", WORDED)]
-    old = await owner.fetchrow(
-        "SELECT content, superseded_at FROM chat_messages WHERE id = $1", sent["aiMessage"]["id"]
-    )
+    (old,) = await build.stored(owner, CHAT, "id = $1", sent["aiMessage"]["id"])
     assert (old["content"], old["superseded_at"] is None) == (sent["aiMessage"]["text"], False)
     assert await stored(owner, session_id) == before
     assert await owner.fetchval("SELECT count(*) FROM audit_logs WHERE action = 'intake_response_regenerated'") == 1

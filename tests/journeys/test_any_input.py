@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from anamnesis.db.encryption import CHAT, DIRECT
 from anamnesis.kernel.procedures import Allow, Kind
-from build import ISSUER_OF_TESTS, a_session, an_app, claims
+from build import ISSUER_OF_TESTS, a_session, an_app, claims, stored
 
 TEXT = st.text(st.characters(), max_size=40) | st.sampled_from(
     ["\0", "\ud800", "a\0b", "\udfff\ud83d", "'; DROP TABLE users; --", "%s $1 {}", "\u202e", "x" * 6000, " ", "NaN"]
@@ -74,9 +75,7 @@ async def test_words_of_patients_are_cleaned_once_and_stored_by_every_road(clini
             app.asgi(), "POST", f"/s/{session_id}", who="patient", body=b"content=a%00b%ED%A0%80c&key=x",
             headers={"content-type": "application/x-www-form-urlencoded", "origin": "http://127.0.0.1:8000"},
         )  # fmt: skip
-    stored = await owner.fetch(
-        "SELECT content FROM chat_messages WHERE role = 'user' UNION ALL SELECT content FROM direct_messages"
-    )
-    assert len(stored) >= 2
-    assert all("\0" not in row["content"] and row["content"].startswith("ab") for row in stored)
-    assert [row["content"] for row in stored].count("ab\ufffdc") >= 2
+    kept = [*await stored(owner, CHAT, "role = 'user'"), *await stored(owner, DIRECT)]
+    assert len(kept) >= 2
+    assert all("\0" not in row["content"] and row["content"].startswith("ab") for row in kept)
+    assert [row["content"] for row in kept].count("ab\ufffdc") >= 2

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from anamnesis.db.encryption import LOWERINGS
 from anamnesis.kernel.errors import BadInput, NotFound, NotPermitted
-from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
+from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, stored, tell
 
 DANGER = "crushing chest pain and I am sweating"
 
@@ -39,7 +40,7 @@ async def test_a_doctor_lowers_it_with_a_reason_that_is_audited(app, owner):
     assert case["lowered"]["reason"] == "Spoke to her, muscle pain"
     line = await owner.fetchrow("SELECT metadata FROM audit_logs WHERE action = 'urgency_lowered'")
     assert json.loads(line["metadata"]) == {"from": "emergency", "to": "routine"}
-    assert await owner.fetchval("SELECT reason FROM lowerings") == "Spoke to her, muscle pain"
+    assert [row["reason"] for row in await stored(owner, LOWERINGS)] == ["Spoke to her, muscle pain"]
 
 
 async def test_later_danger_raises_it_again(app):

@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from anamnesis.db.encryption import CHAT, DIRECT
 from anamnesis.llm.scripted import StubModel
-from build import a_session, an_app, caller, closing
+from build import a_session, an_app, caller, closing, stored
 from checker import broken
 
 EMERGENCY = "I have crushing chest pain and I am sweating"
@@ -44,10 +45,11 @@ async def test_the_ids_that_are_answered_are_the_ids_that_are_stored(app, owner)
     direct = await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
     for each in (answer, danger):
         pair = each["userMessage"]["id"], each["aiMessage"]["id"]
-        asked, replied = [await owner.fetchrow("SELECT * FROM chat_messages WHERE id = $1", one) for one in pair]
+        asked, replied = [(await stored(owner, CHAT, "id = $1", one))[0] for one in pair]
         assert (asked["content"], replied["content"]) == (each["userMessage"]["text"], each["aiMessage"]["text"])
         assert (replied["reply_to"], asked["created_at"]) == (asked["id"], each["userMessage"]["timestamp"])
-    assert await owner.fetchval("SELECT content FROM direct_messages WHERE id = $1", direct["message"]["id"]) == "hello"
+    (kept,) = await stored(owner, DIRECT, "id = $1", direct["message"]["id"])
+    assert kept["content"] == "hello"
 
 
 @pytest.mark.proves("I13", "I14", "I15")

@@ -11,11 +11,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from anamnesis.db.aside import aside
 from anamnesis.db.embedded import OWNER
+from anamnesis.db.encryption import CHAT, NOTES, SESSIONS
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import reading
 from anamnesis.legacy.target import writing
-from build import an_app, caller, closing, tell
+from build import ENCRYPTION_KEYS, KEYRING, an_app, caller, closing, stored, tell
 from legacy import replaced
 from legacy.replaced import BARE, CONNECTION, DATA, OPEN, READY, THOUGHT, WORD, key
 
@@ -42,8 +44,19 @@ async def source(source_dsn):
 
 
 async def take_over(source_dsn, clinic):
-    async with reading(source_dsn) as source, writing(clinic.owner_dsn) as target:
+    async with reading(source_dsn) as source, writing(clinic.owner_dsn, KEYRING) as target:
         return {tally.table: tally for tally in await Import(source, target).run()}
+
+
+async def kept(owner, name):
+    """What a table kept of rows whole, by their keys."""
+    return {row["key"]: row["row"] for row in await stored(owner, aside(name))}
+
+
+async def orphans(owner):
+    return sum(
+        row.get("content", "").startswith("orphan") for row in (await kept(owner, "legacy_chat_messages")).values()
+    )
 
 
 def reports(tallies):
@@ -57,7 +70,12 @@ async def everything(db):
 
 
 def command(source_dsn, clinic):
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DATABASE_URL": clinic.owner_dsn}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "DATABASE_URL": clinic.owner_dsn,
+        "ENCRYPTION_KEYS": ENCRYPTION_KEYS,
+    }
     return subprocess.run([ANAMNESIS, "import-legacy", source_dsn], env=environment, capture_output=True, text=True,
                           check=False, timeout=60)  # fmt: skip
 
@@ -92,7 +110,7 @@ async def test_a_second_run_changes_nothing(source, source_dsn, clinic, owner):
 async def test_an_owner_who_is_no_superuser_takes_over_the_same_and_leaves_all_of_it_behind_the_wall(
     source, source_dsn, plain_dsn
 ):
-    async with reading(source_dsn) as opened, writing(plain_dsn) as target:
+    async with reading(source_dsn) as opened, writing(plain_dsn, KEYRING) as target:
         tallies = await Import(opened, target).run()
     assert all(tally.same == tally.in_source for tally in tallies)
     plain = await asyncpg.connect(plain_dsn)
@@ -122,10 +140,9 @@ async def test_broken_rows_are_reported_and_stop_nothing(source, source_dsn, cli
     for row in (601, 603, 605, 606):
         assert any(name[1] == key(row) for name in said), row
     assert await owner.fetchval("SELECT status::text FROM intake_sessions WHERE id = $1", key(603)) == "ready"
-    assert json.loads(await owner.fetchval("SELECT medical_data FROM intake_sessions WHERE id = $1", key(606))) == DATA
-    aside = await owner.fetchval("SELECT row FROM legacy_intake_sessions WHERE key = $1", key(605))
-    assert json.loads(aside)["medical_data"] == ["not", "an object"]
-    assert await owner.fetchval("SELECT count(*) FROM legacy_chat_messages WHERE row->>'content' LIKE 'orphan%'") == 1
+    assert [row["medical_data"] for row in await stored(owner, SESSIONS, "id = $1", key(606))] == [DATA]
+    assert (await kept(owner, "legacy_intake_sessions"))[key(605)]["medical_data"] == ["not", "an object"]
+    assert await orphans(owner) == 1
     assert ("intake_sessions", OPEN) in said  # there are two newer open ones
 
 
@@ -153,15 +170,15 @@ async def test_an_orphan_is_taken_in_once_its_parent_is_there(source, source_dsn
     tallies = await take_over(source_dsn, clinic)
     assert tallies["chat_messages"].left_out == 0
     assert await owner.fetchval("SELECT count(*) FROM chat_messages WHERE session_id = $1", key(997)) == 1
-    assert await owner.fetchval("SELECT count(*) FROM legacy_chat_messages WHERE row->>'content' LIKE 'orphan%'") == 0
+    assert await orphans(owner) == 0
 
 
 async def test_tables_we_do_not_model_are_copied_whole(source, source_dsn, clinic, owner):
     tallies = await take_over(source_dsn, clinic)
     assert tallies['odd "name; x'].same == 3
     assert await owner.fetchval('SELECT count(*) FROM "legacy_odd ""name; x"') == 3
-    kept = json.loads(await owner.fetchval("SELECT row FROM legacy_appointments"))
-    assert kept == {"id": key(400), "connection_id": CONNECTION, "scheduled_at": None, "notes": f"bring {WORD}"}
+    (row,) = (await kept(owner, "legacy_appointments")).values()
+    assert row == {"id": key(400), "connection_id": CONNECTION, "scheduled_at": None, "notes": f"bring {WORD}"}
     assert not await owner.fetchval("SELECT has_table_privilege('anamnesis_app', 'legacy_appointments', 'SELECT')")
 
 
@@ -198,7 +215,12 @@ async def test_a_killed_run_is_completed_by_the_next(source, source_dsn, clinic,
         " timestamp '2025-02-01' + n * interval '1 second' FROM generate_series(1, 12000) n",
         key(700),
     )
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DATABASE_URL": clinic.owner_dsn}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "DATABASE_URL": clinic.owner_dsn,
+        "ENCRYPTION_KEYS": ENCRYPTION_KEYS,
+    }
     run = await asyncio.create_subprocess_exec(
         ANAMNESIS, "import-legacy", source_dsn, env=environment, stdout=subprocess.DEVNULL
     )
@@ -212,7 +234,7 @@ async def test_a_killed_run_is_completed_by_the_next(source, source_dsn, clinic,
     tallies = await take_over(source_dsn, clinic)
     print(f"\n{12000 / (time.monotonic() - began):.0f} rows/s")
     assert all(tally.is_whole for tally in tallies.values())
-    lines = await owner.fetch("SELECT seq, content FROM chat_messages WHERE session_id = $1 ORDER BY seq", key(700))
+    lines = await stored(owner, CHAT, "session_id = $1 ORDER BY seq", key(700))
     assert [(row["seq"], row["content"]) for row in lines] == [(n, f"line {n}") for n in range(1, 12001)]
 
 
@@ -284,19 +306,16 @@ async def test_a_stored_thought_is_told_the_same_by_every_procedure_that_tells_t
 
 
 async def test_no_data_are_lost(app, owner):
-    stored = await owner.fetchrow("SELECT medical_data, doctor_thought, name FROM intake_sessions WHERE id = $1", OPEN)
-    assert json.loads(stored["medical_data"]) == DATA
-    assert json.loads(stored["doctor_thought"]) == THOUGHT
-    assert stored["name"] == "Sore throat"
-    aside = await owner.fetchval("SELECT row FROM legacy_audit_logs")
-    assert json.loads(aside) == {"ip_address": "192.0.2.1"}
+    (row,) = await stored(owner, SESSIONS, "id = $1", OPEN)
+    assert (row["medical_data"], row["doctor_thought"], row["name"]) == (DATA, THOUGHT, "Sore throat")
+    assert [*(await kept(owner, "legacy_audit_logs")).values()] == [{"ip_address": "192.0.2.1"}]
 
 
 async def test_all_historical_messages_are_there_in_order_and_the_doctors_are_the_doctors(app, owner):
     view = await see(app, OPEN)
     told = [(line["role"], line["text"]) for line in view["messages"]]
     assert told == [("model", "What brings you here?"), ("user", f"My throat hurts {WORD}"), ("model", "Since when?")]
-    notes = await owner.fetch("SELECT content FROM clinician_notes WHERE session_id = $1 ORDER BY created_at", OPEN)
+    notes = await stored(owner, NOTES, "session_id = $1 ORDER BY created_at", OPEN)
     assert [row["content"] for row in notes] == [f"doctors own words {WORD}", "enhanced, for the doctor"]
     for who in ("patient", "doctor"):
         direct = await caller(app, who).call("message.getConversation", connectionId=CONNECTION)

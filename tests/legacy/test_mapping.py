@@ -56,6 +56,27 @@ def test_a_time_without_a_zone_is_utc():
     assert mapped.leftovers == {"updated_at": "infinity"}
 
 
+def test_a_notice_that_quotes_says_only_that_there_is_something_and_its_words_are_kept_aside():
+    data = {"connectionId": KEY, "senderName": "Jane", "preview": "my head hurts"}
+    row = {
+        "id": KEY,
+        "user_id": KEY,
+        "type": "message",
+        "title": "New message",
+        "message": "my head hurts",
+        "data": data,
+    }
+    mapped = map_row("notifications", row, WORLD)
+    assert mapped.values["message"] == "You have a new message."
+    assert mapped.values["data"] == {**data, "preview": ""}
+    assert mapped.leftovers == {"user_id": KEY, "message": "my head hurts", "data": data}
+    complaint = {**row, "type": "intake_complete", "data": {"sessionId": KEY, "chiefComplaint": "headache"}}
+    assert "head" not in json.dumps(map_row("notifications", complaint, WORLD).values)
+    quiet = {**row, "type": "appointment", "data": {"appointmentId": KEY, "preview": ""}}
+    mapped = map_row("notifications", quiet, WORLD)
+    assert (mapped.values["message"], mapped.leftovers) == ("my head hurts", {})
+
+
 def test_what_is_of_the_wrong_kind_is_kept_aside_and_never_lets_anybody_in():
     mapped = map_row("users", {"id": KEY, "clerk_id": "c", "is_active": "yes", "primary_role": "king"}, WORLD)
     assert mapped.values["is_active"] is False

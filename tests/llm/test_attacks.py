@@ -14,7 +14,8 @@ import pytest
 from fault_server import GEMINI, OPENAI, FaultServer, says
 from test_matrix import a_clinic, settings_for
 
-from build import a_session, caller, tell
+from anamnesis.db.encryption import CHAT, SESSIONS
+from build import a_session, caller, stored, tell
 from checker import broken
 
 CANARY = "SECRETOSIS"
@@ -173,15 +174,11 @@ async def under_attack(clinic, owner, vendor, attacks):
     assert not [text for text in said if any(phrase in text for phrase in PHRASES)]
     assert not [text for text in said if any(mark in text for mark in ("<script", "](http", "evil.example", CANARY))]
     assert not [text for text in said if "cancer" in text or "tramadol" in text.lower()]
-    rows = await owner.fetch(
-        "SELECT status::text, acuity, record->'answers' AS answers FROM intake_sessions WHERE next_seq > 3"
-    )
+    rows = await stored(owner, SESSIONS, "next_seq > 3")
     assert {row["status"] for row in rows} == {"in_progress"}
     # A patient may say anything of themself; what the record holds must be that, word for word.
-    said_by_patients = {
-        str(row["id"]): row["content"] for row in await owner.fetch("SELECT id, content FROM chat_messages")
-    }
-    told = [answer for row in rows for answer in json.loads(row["answers"]).values() if answer["kind"] == "reported"]
+    said_by_patients = {str(row["id"]): row["content"] for row in await stored(owner, CHAT)}
+    told = [answer for row in rows for answer in row["record"]["answers"].values() if answer["kind"] == "reported"]
     assert all(each["evidence"]["quote"] in said_by_patients[each["evidence"]["message_id"]] for each in told)
     roles = await owner.fetch("SELECT DISTINCT primary_role::text AS role FROM users WHERE clerk_id = 'patient'")
     assert [row["role"] for row in roles] == ["patient"]

@@ -38,8 +38,9 @@ from fault_server import (
     status,
 )
 
+from anamnesis.db.encryption import CHAT, SESSIONS
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
-from build import ORIGIN, WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
+from build import ORIGIN, WHOLE_INTAKE, a_session, an_app, caller, closing, http, stored, tell
 from checker import broken
 
 DEADLINE_S = 1.0
@@ -241,7 +242,7 @@ async def test_however_a_provider_fails_the_patient_gets_the_next_question_in_ti
         assert app.database.in_use == 0
         ledger = await owner.fetch("SELECT outcome, detail, guard FROM model_calls ORDER BY id")
         assert 1 <= len(ledger) <= 2
-        session = await owner.fetchrow("SELECT status::text, acuity, record->'person' AS person FROM intake_sessions")
+        session = await owner.fetchrow("SELECT status::text, acuity FROM intake_sessions")
         assert (session["status"], session["acuity"]) == ("in_progress", 0)
         assert await broken(owner) == []
     found = {"seconds": round(seconds, 3), "calls": len(ledger), "state": state}
@@ -367,12 +368,9 @@ async def test_urgency_is_the_same_with_and_without_a_model(clinic, owner, vendo
         again = str((await caller(app, "patient").call("intake.createNewSession", connectionId=_))["id"])
         await tell(app, again, *messages)
     for each in (session_id, again):
-        row_of = (
-            "SELECT acuity, record->'flags' AS flags, record->'colour' AS colour FROM intake_sessions WHERE id = $1"
-        )
-        found = await owner.fetchrow(row_of, each)
-        flags = [(flag["rule_id"], flag["acuity"]) for flag in json.loads(found["flags"])]
-        seen.append((found["acuity"], found["colour"], flags))
+        (found,) = await stored(owner, SESSIONS, "id = $1", each)
+        flags = [(flag["rule_id"], flag["acuity"]) for flag in found["record"]["flags"]]
+        seen.append((found["acuity"], found["record"]["colour"], flags))
     assert seen[0] == seen[1]
     assert seen[0][0] == 2
 
@@ -391,8 +389,8 @@ async def test_a_fact_with_its_words_enters_the_record_and_an_invented_one_does_
         _, session_id = await a_session(app)
         await tell(app, session_id, "It is about me", "Jane, 34, female", told)
         await app.relay.written()
-        record = json.loads(await owner.fetchval("SELECT record FROM intake_sessions"))
-        message = await owner.fetchval("SELECT id FROM chat_messages WHERE content = $1", told)
+        ((session,), lines) = await stored(owner, SESSIONS), await stored(owner, CHAT)
+        record, (message,) = session["record"], [line["id"] for line in lines if line["content"] == told]
         assert record["answers"]["social_history"]["evidence"]["message_id"] == str(message)
         assert "epilepsy" not in json.dumps(record)
         kept = await owner.fetchrow("SELECT facts_kept, facts_dropped FROM model_calls ORDER BY id DESC LIMIT 1")

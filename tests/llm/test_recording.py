@@ -8,10 +8,11 @@ import pytest
 from fault_server import GEMINI, VENDORS, FaultServer, good, says, status
 
 from anamnesis.bootstrap import vendor_of
+from anamnesis.db.encryption import CHAT
 from anamnesis.llm.port import ModelBusy, ModelUnavailable, Prompt
 from anamnesis.llm.recording import Recorder, Replay, scrubbed
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings, SettingsInvalid
-from build import WHOLE_INTAKE, a_session, an_app, closing, tell
+from build import WHOLE_INTAKE, a_session, an_app, closing, stored, tell
 from checker import broken
 
 KEY = "k-Q8fj20dj"
@@ -33,10 +34,8 @@ def settings_for(vendor, url, folder=None):
 
 
 async def conversation(app, owner, session_id):
-    rows = await owner.fetch(
-        "SELECT role, content, turn_state FROM chat_messages WHERE session_id = $1::uuid ORDER BY seq", session_id
-    )
-    return [tuple(row) for row in rows]
+    rows = await stored(owner, CHAT, "session_id = $1::uuid ORDER BY seq", session_id)
+    return [(row["role"], row["content"], row["turn_state"]) for row in rows]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

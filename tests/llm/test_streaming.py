@@ -9,9 +9,10 @@ import pytest
 from fault_server import GEMINI, OPENAI, VENDORS, FaultServer, ends, grows, hang, reply_to, says
 
 from anamnesis.db import outbox
+from anamnesis.db.encryption import SESSIONS
 from anamnesis.intake.views import GrowingReply
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
-from build import a_session, an_app, caller, closing, http, tell
+from build import a_session, an_app, caller, closing, http, stored, tell
 from checker import broken
 
 QUESTION = "What is your name, how old are you, and are you male or female?"
@@ -112,7 +113,8 @@ async def stop(app, session_id, **more):
 
 
 async def record_of(owner):
-    return json.loads(await owner.fetchval("SELECT record FROM intake_sessions"))
+    (session,) = await stored(owner, SESSIONS)
+    return session["record"]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

@@ -6,6 +6,7 @@ The server plays a good model, one that fails in each way, and one that does wha
 import asyncio
 import json
 import time
+from base64 import b64decode
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from uuid import UUID
@@ -36,8 +37,10 @@ from test_matrix import DEADLINE_S, a_clinic, settings_for
 from anamnesis.clinical.rewording import WORDED
 from anamnesis.content.prompts import load_writer
 from anamnesis.db import outbox
+from anamnesis.db.encryption import Keyring
+from anamnesis.db.resealing import reseal, resealing
 from anamnesis.kernel.jobs import JobKind, NewJob
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
+from build import KEYS, WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
 from checker import broken
 
 CANARY = "CANARY-NOTE-4"
@@ -301,6 +304,20 @@ async def test_the_job_again_asks_nobody_and_changes_nothing(clinic, owner):
         await run_job(app)
         assert len(server.calls) == 1
         assert await owner.fetchrow("SELECT * FROM worded_notes") == first
+
+
+async def test_a_wording_stays_with_its_note_when_both_come_under_another_key(clinic, owner):
+    async with FaultServer() as server, ready(clinic, GEMINI, server) as (app, session_id):
+        server.will(proposes())
+        await run_job(app)
+        before = await case_of(app, session_id)
+        assert before["isWordedByModel"]
+        keyring = Keyring([("second", bytes(range(1, 33))), (KEYS[0][0], b64decode(KEYS[0][1].reveal()))])
+        async with resealing(clinic.owner_dsn) as connection:
+            assert (await reseal(connection, keyring)).broken == []
+        assert (await owner.fetchval("SELECT note #>> '{}' FROM worded_notes")).startswith("enc1:second:")
+        app.database.keyring = keyring
+        assert await case_of(app, session_id) == before
 
 
 @pytest.mark.proves("I17")

@@ -291,7 +291,7 @@ class Counting:
     """A database that notes what it is asked."""
 
     def __init__(self, database):
-        self._database, self.asked = database, []
+        self._database, self.keyring, self.asked = database, database.keyring, []
 
     async def fetchrow(self, statement, *arguments):
         self.asked.append(statement)
@@ -317,7 +317,7 @@ async def test_every_statement_has_its_index(owner, name):
         "_CONVERSATIONS": (one, two, three),
         "_MARK": (one, two, "anamnesis"),
         "_SEEN": (one, two, three),
-        "_SEND": (one, two, "words", three, two, "patient", "anamnesis", three, 0, True),
+        "_SEND": (one, two, "words", three, two, "patient", "anamnesis", three, 0, True, one),
     }[name]
     await owner.execute("SET enable_seqscan = off")
     rows = await owner.fetch(f"EXPLAIN {getattr(statements, name)}", *arguments)

@@ -15,7 +15,7 @@ from anamnesis.clinical.terms import Evidence, Person, VitalSigns
 from anamnesis.rights.fhir import document_of
 from anamnesis.rights.model import Interview, PatientFile
 from anamnesis.rights.store import operating
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
+from build import KEYRING, WHOLE_INTAKE, a_session, an_app, caller, closing, tell
 
 AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 MESSAGE, SESSION, PATIENT = (str(UUID(int=number)) for number in (1, 2, 3))
@@ -36,7 +36,7 @@ def a_file(record, *, status="ready", handover=None, **patient):
     who = {"id": UUID(PATIENT), **blank, **patient}
     account = dict.fromkeys(("first_name", "last_name", "email"))
     interview = Interview(row, record, (told,), (), ())
-    return PatientFile(who, account, (), (interview,), (), (), (), (), ())
+    return PatientFile(who, account, (), (interview,), (), (), (), (), (), ())
 
 
 def judged(document):
@@ -63,7 +63,7 @@ async def document(clinic):
                                           dateOfBirth="1990-05-06T00:00:00Z")  # fmt: skip
         await tell(app, session_id, *WHOLE_INTAKE)
         patient = (await caller(app, "patient").call("user.me"))["patient"]
-        async with operating(clinic.owner_dsn) as records:
+        async with operating(clinic.owner_dsn, KEYRING) as records:
             yield await records.whole(patient["id"])
 
 
@@ -152,7 +152,7 @@ def test_a_pregnancy_is_coded():
 
 def test_nobody_with_nothing_is_a_document_too():
     nobody = a_file(ClinicalRecord())
-    empty = PatientFile(nobody.patient, nobody.account, (), (), (), (), (), (), ())
+    empty = PatientFile(nobody.patient, nobody.account, (), (), (), (), (), (), (), ())
     judged(document_of(empty, AT))
 
 

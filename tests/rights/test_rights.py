@@ -14,7 +14,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from anamnesis.db.aside import aside
 from anamnesis.db.embedded import OWNER
+from anamnesis.db.encryption import SEALED, Keyring
 from anamnesis.db.sealing import Sealer
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.errors import Conflict, NotFound
@@ -24,7 +26,7 @@ from anamnesis.legacy.source import reading
 from anamnesis.legacy.target import writing
 from anamnesis.rights.store import operating
 from anamnesis.settings import Files, Limits, Settings
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
+from build import ENCRYPTION_KEYS, KEYRING, WHOLE_INTAKE, a_session, an_app, caller, closing, tell
 from files.hostile import image, pdf
 from legacy import replaced
 
@@ -42,13 +44,14 @@ def folder_of_files(tmp_path):
 @pytest.fixture
 async def app(clinic, folder_of_files):
     settings = Settings(files=Files(folder=str(folder_of_files)), limits=Limits(factor=10_000), retention_days=365)
-    async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+    # In the clear, so that the scans find every word that is left; tests/db/test_sealed.py has the sealed life.
+    async with closing(an_app(clinic.app_dsn, settings=settings, is_sealed=False)) as app:
         yield app
 
 
 @pytest.fixture
 async def records(clinic):
-    async with operating(clinic.owner_dsn) as records:
+    async with operating(clinic.owner_dsn, Keyring()) as records:
         yield records
 
 
@@ -100,7 +103,7 @@ def blobs_in(folder):
 def command(clinic, folder, *arguments):
     environment = {
         "PATH": os.environ["PATH"], "HOME": "/nonexistent", "DATABASE_URL": clinic.owner_dsn,
-        "FILES_FOLDER": str(folder),
+        "FILES_FOLDER": str(folder), "ENCRYPTION_KEYS": ENCRYPTION_KEYS,
     }  # fmt: skip
     return subprocess.run([ANAMNESIS, *arguments], env=environment, capture_output=True, text=True, check=False,
                           timeout=60)  # fmt: skip
@@ -283,12 +286,15 @@ async def source_dsn(postgres, clinic):
     await admin.close()
 
 
-async def take_over(source_dsn, clinic):
-    async with reading(source_dsn) as source, writing(clinic.owner_dsn) as target:
+async def take_over(source_dsn, clinic, keyring):
+    async with reading(source_dsn) as source, writing(clinic.owner_dsn, keyring) as target:
         return {tally.table: tally for tally in await Import(source, target).run()}
 
 
-async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_back(source_dsn, clinic, owner, records):
+@pytest.mark.parametrize("keyring", [Keyring(), KEYRING], ids=["in the clear", "sealed"])
+async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_back(
+    source_dsn, clinic, owner, records, keyring
+):
     source = await asyncpg.connect(source_dsn)
     await replaced.seed(source)
     await source.execute(
@@ -298,17 +304,22 @@ async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_bac
     await source.execute(
         "INSERT INTO appointments VALUES (gen_random_uuid(), $1, now(), $2)", UUID(replaced.CONNECTION), replaced.WORD
     )
-    await take_over(source_dsn, clinic)
-    held = await found_in(owner, replaced.WORD)
-    assert "legacy_appointments" in held
-    assert "intake_sessions" in held
+    await take_over(source_dsn, clinic, keyring)
+    held = await found_in(owner, SEALED if keyring.first else replaced.WORD)
+    assert {"legacy_appointments", "legacy_chat_messages", "intake_sessions"} <= set(held)
     await records.erase(UUID(replaced.PATIENT))
     audited = {"audit_logs"}
     assert set(await found_in(owner, replaced.WORD)) <= audited
+    for name in await found_in(owner, SEALED):  # what names nobody stays, and this patient is not in it
+        (table,) = await owner.fetch("SELECT relname AS name FROM pg_class WHERE oid = $1::regclass", name)
+        assert table["name"].startswith("legacy_")
+        rows = await owner.fetch(f"SELECT key, row FROM {name}")
+        opened = [keyring.opened(aside(table["name"]), {**row, "row": json.loads(row["row"])}) for row in rows]
+        assert not any(word in str(opened) for word in (replaced.WORD, replaced.PATIENT, replaced.CONNECTION))
     assert set(await found_in(owner, replaced.PATIENT, replaced.CONNECTION)) <= {
         "audit_logs", "erased_ids", "imported_rows",
     }  # fmt: skip
-    tallies = await take_over(source_dsn, clinic)
+    tallies = await take_over(source_dsn, clinic, keyring)
     assert set(await found_in(owner, replaced.WORD)) <= audited
     assert await owner.fetchval("SELECT count(*) FROM patients WHERE id = $1", UUID(replaced.PATIENT)) == 0
     assert all(tally.is_whole for tally in tallies.values())
@@ -422,7 +433,7 @@ async def test_two_processes_let_the_past_expire_at_once(app, owner, clinic, fol
 
 async def test_hold_and_erasure_at_once_leave_a_held_patient_or_none(app, owner, clinic):
     patient_id, *_ = await a_life(app)
-    async with operating(clinic.owner_dsn) as one, operating(clinic.owner_dsn) as two:
+    async with operating(clinic.owner_dsn, Keyring()) as one, operating(clinic.owner_dsn, Keyring()) as two:
         done = await asyncio.gather(one.hold(patient_id, "court"), two.erase(patient_id), return_exceptions=True)
     refused = [each for each in done if each is not None]
     assert len(refused) == 1

@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, str]] = {
     "export": "export",
     "erase": "erase",
     "hold": "hold",
+    "keys": "keys",
     "webhooks": "webhooks",
     "check": "check",
     "triage": "triage",

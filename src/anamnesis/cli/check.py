@@ -65,11 +65,24 @@ async def check(environment: Mapping[str, str], *, is_live: bool = False) -> lis
         return [Finding(problem.variable, Outcome.INVALID, problem.advice) for problem in invalid.problems]
     findings = [Finding("settings", Outcome.OK, "every variable can be used")]
     findings += [Finding(problem.variable, Outcome.WARNING, problem.advice) for problem in settings.warnings]
+    findings += _encryption(settings)
     findings += _content(settings)
     findings += [finding async for finding in _models(settings, is_live=is_live)]
     findings += [finding async for finding in _database(settings)]
     findings += [finding async for finding in _identity(settings, is_live=is_live)]
     return findings
+
+
+def _encryption(settings: Settings) -> Iterator[Finding]:
+    """Under which key people's words are written; that production has none is among the warnings of the settings."""
+    if settings.encryption_keys:
+        (first, _), *others = settings.encryption_keys
+        more = f"; {', '.join(key_id for key_id, _ in others)} still read" if others else ""
+        yield Finding("encryption", Outcome.OK, f"what people write is encrypted under {first}{more}")
+    elif not settings.is_production:
+        yield Finding(
+            "encryption", Outcome.SKIPPED, "ENCRYPTION_KEYS is unset: the demo has its own; `serve` encrypts nothing"
+        )
 
 
 def _content(settings: Settings) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from anamnesis import journal
 from anamnesis.bootstrap import App, build
+from anamnesis.cli.keys import own_keys
 from anamnesis.db.embedded import Embedded, start_embedded
 from anamnesis.db.migrating import migrate
 from anamnesis.demo import seed
@@ -32,11 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         origin = f"http://{settings.host}:{settings.port}"
         issuer = DemoIssuer(origin, settings.host, settings.is_production)
+        keys = settings.encryption_keys or own_keys(arguments.data)
     except ValueError as invalid:
         print(invalid, file=sys.stderr)
         return 2
     files = replace(settings.files, folder=str(arguments.data / "files"), bucket=None)
-    settings = replace(settings, app_url=origin, files=files)
+    settings = replace(settings, app_url=origin, files=files, encryption_keys=keys)
     journal.configure(development=True, level="ERROR")
     journal.adopt_process()
     embedded = start_embedded(arguments.data, pg_bin=settings.database.pg_bin)

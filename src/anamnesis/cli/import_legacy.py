@@ -11,6 +11,8 @@ from typing import Final
 import asyncpg
 
 from anamnesis.cli.operating import refuse
+from anamnesis.db.encryption import Keyring, keyring_of
+from anamnesis.kernel.errors import Unreadable
 from anamnesis.legacy.deciding import Tally
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import NotTheReplacedSystem, reading
@@ -35,16 +37,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit 0 when all is good, 1 when rows were reported, 2 when it could not run or had to stop."""
     try:
         ours = Settings.database_from_env(os.environ).migrating_url
+        keyring = keyring_of(Settings.encryption_from_env(os.environ))
     except SettingsInvalid as invalid:
         return refuse(str(invalid))
     if ours is None:
         return refuse("DATABASE_URL: is not set. It names the database to copy into.")
     try:
-        return asyncio.run(_import(arguments.url, ours.reveal(), tell_all=arguments.all))
+        return asyncio.run(_import(arguments.url, ours.reveal(), keyring, tell_all=arguments.all))
     except NotTheReplacedSystem:
         return refuse("The source has not the tables of the replaced system.")
     except NotMigrated:
         return refuse("The database of DATABASE_URL is not up to date: run `anamnesis migrate` first.")
+    except Unreadable as unreadable:
+        return refuse(str(unreadable))
     except Busy:
         return refuse("Another import is running.")
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
@@ -52,9 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         return refuse(f"A database could not be used ({type(failed).__name__}). What was copied stays; run it again.")
 
 
-async def _import(source_url: str, our_url: str, *, tell_all: bool) -> int:
+async def _import(source_url: str, our_url: str, keyring: Keyring, *, tell_all: bool) -> int:
     began = time.monotonic()
-    async with reading(source_url) as source, writing(our_url) as target:
+    async with reading(source_url) as source, writing(our_url, keyring) as target:
         tallies = await Import(source, target).run()
     took = time.monotonic() - began
     rows = sum(tally.read for tally in tallies)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from anamnesis.db.encryption import keyring_of
 from anamnesis.kernel.errors import AnamnesisError
 from anamnesis.rights.store import NotMigrated, PatientRecords, operating
 from anamnesis.settings import Settings, SettingsInvalid
@@ -52,7 +53,7 @@ def operate(work: Callable[[PatientRecords, Settings], Awaitable[int]]) -> int:
 
 
 async def _operate(url: str, settings: Settings, work: Callable[[PatientRecords, Settings], Awaitable[int]]) -> int:
-    async with operating(url) as records:
+    async with operating(url, keyring_of(settings.encryption_keys)) as records:
         return await work(records, settings)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from anamnesis.db.auditing import carrying, write_due, written_by
+from anamnesis.db.encryption import Keyring
 from anamnesis.db.viewing import Viewer, viewer
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.trail import Trail, concerns, kept
@@ -78,12 +79,14 @@ class Database:
     The viewer is who the calling task speaks for, or else speaks_for; it is said in the message that begins the
     transaction, and ends with it. Without any, statements run outside a transaction unless asked for, and row-level
     security shows them no health data. Nothing here holds a connection while other work is done.
+    keyring is what stores seal people's words with, and open them; statements themselves know nothing of it.
     """
 
     dsn: str
     settings: PoolSettings = field(default_factory=PoolSettings)
     role: str = APP_ROLE
     speaks_for: Viewer | None = None
+    keyring: Keyring = field(default_factory=Keyring, repr=False)
     _pool: "asyncpg.Pool[Any] | None" = field(default=None, repr=False)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 

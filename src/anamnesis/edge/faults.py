@@ -53,6 +53,7 @@ _KINDS: Final[dict[type[errors.AnamnesisError], str]] = {
     errors.TooManyRequests: "TOO_MANY_REQUESTS",
     errors.TooLarge: "PAYLOAD_TOO_LARGE",
     errors.NotBuilt: "NOT_IMPLEMENTED",
+    errors.Unreadable: "INTERNAL_SERVER_ERROR",
     errors.Unavailable: "SERVICE_UNAVAILABLE",
 }
 

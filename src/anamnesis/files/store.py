@@ -7,6 +7,7 @@ from uuid import UUID
 
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of
+from anamnesis.db.encryption import FILES
 from anamnesis.db.postgres import Database
 from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.files.model import NewFile, StoredFile
@@ -63,7 +64,7 @@ class PostgresFileStore:
         if link is None:
             return None
         row = await self.database.fetchrow(_ONE, file_id)
-        return None if row is None else _file(row), link_of(dict(link))
+        return None if row is None else self._file(row), link_of(dict(link))
 
     async def count(self, session_id: UUID) -> int:
         """How many files a session has, finished or not."""
@@ -78,13 +79,14 @@ class PostgresFileStore:
     async def twin(self, session_id: UUID, uploader_id: UUID, digest: bytes) -> StoredFile | None:
         """The file that somebody has sent to a session before."""
         row = await self.database.fetchrow(_TWIN, session_id, uploader_id, digest)
-        return None if row is None else _file(row)
+        return None if row is None else self._file(row)
 
     async def begin(self, session_id: UUID, uploader_id: UUID, file: NewFile) -> None:
         """Note a file before its first byte is kept."""
         await self.database.execute(
-            _BEGIN, file.id, session_id, uploader_id, file.name, file.media_type, file.size, file.digest, file.width,
-            file.height,
+            _BEGIN, file.id, session_id, uploader_id,
+            self.database.keyring.at(FILES, file.id, session_id).seal("file_name", file.name), file.media_type,
+            file.size, file.digest, file.width, file.height,
         )  # fmt: skip
 
     async def finish(self, session_id: UUID, uploader: Person, file_ids: Sequence[UUID]) -> None:
@@ -113,20 +115,19 @@ class PostgresFileStore:
     async def ready(self, file_ids: Sequence[UUID]) -> dict[UUID, StoredFile]:
         """Those of these files that can be seen."""
         rows = await self.database.fetch(_READY, file_ids) if file_ids else []
-        return {row["id"]: _file(row) for row in rows}
+        return {row["id"]: self._file(row) for row in rows}
 
     async def of_session(self, session_id: UUID) -> list[StoredFile]:
         """Every file of a session that can be seen, in order."""
-        return [_file(row) for row in await self.database.fetch(_OF_SESSION, session_id)]
+        return [self._file(row) for row in await self.database.fetch(_OF_SESSION, session_id)]
 
-
-def _file(row: Any) -> StoredFile:
-    return StoredFile(
-        row["id"],
-        row["session_id"],
-        row["uploader_id"],
-        row["file_name"],
-        row["file_type"],
-        row["file_size"],
-        row["created_at"],
-    )
+    def _file(self, row: Any) -> StoredFile:
+        return StoredFile(
+            row["id"],
+            row["session_id"],
+            row["uploader_id"],
+            self.database.keyring.at(FILES, row["id"], row["session_id"]).open("file_name", row["file_name"]),
+            row["file_type"],
+            row["file_size"],
+            row["created_at"],
+        )

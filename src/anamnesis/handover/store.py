@@ -1,10 +1,13 @@
 """What the doctor's side reads and writes in PostgreSQL."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
+
+import msgspec
 
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of
@@ -12,6 +15,7 @@ from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_t
 from anamnesis.clinical.sbar import sbar_from_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.db.bus import notify
+from anamnesis.db.encryption import CHAT, EMERGENCIES, LOWERINGS, NOTES, SESSIONS, WORDED, Keyring
 from anamnesis.db.postgres import Database
 from anamnesis.handover.model import WordedNote, Written
 from anamnesis.kernel.errors import Conflict
@@ -21,12 +25,12 @@ Row = Mapping[str, Any]
 
 _CASE: Final = """
 SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.version, s.clinical_handover, s.lowered_at,
-       s.lowered_reason, w.note AS worded, w.differential, c.id AS link_id,
+       s.lowered_reason, w.basis, w.note AS worded, w.differential, c.id AS link_id,
        c.patient_id, c.doctor_id, c.status::text AS connection_status, p.user_id AS patient_user_id,
        d.user_id AS doctor_user_id, d.verification_status = 'verified' AS is_verified
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
-LEFT JOIN worded_notes w ON w.session_id = s.id AND w.basis = note_digest(s.clinical_handover)
+LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.id = $1 AND s.archived_at IS NULL"""
 
 _LINK: Final = """
@@ -34,25 +38,25 @@ SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_ve
 FROM link_of_session($1)"""
 
 _LATEST: Final = """
-SELECT s.id, s.record, s.clinical_handover, s.doctor_thought, w.differential
-FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id AND w.basis = note_digest(s.clinical_handover)
+SELECT s.id, s.connection_id, s.record, s.clinical_handover, s.doctor_thought, w.basis, w.differential
+FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at DESC, s.id LIMIT 1"""
 
 # A note that was reviewed has been read: it is not tidied any more.
 _WRITTEN: Final = """
-SELECT s.record, s.clinical_handover, note_digest(s.clinical_handover) AS basis, u.first_name, u.last_name,
-       coalesce(w.basis = note_digest(s.clinical_handover), false) AS is_worded
+SELECT s.id, s.connection_id, s.record, s.clinical_handover, w.basis, u.first_name, u.last_name
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
 JOIN users u ON u.id = p.user_id LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.id = $1 AND s.archived_at IS NULL AND s.status = 'ready'"""
 
-_TOLD: Final = "SELECT id, content FROM chat_messages WHERE session_id = $1 AND role = 'user'"
+_TOLD: Final = "SELECT id, session_id, content FROM chat_messages WHERE session_id = $1 AND role = 'user'"
 
-# Beside the very note it was made from, or not at all.
+# Beside the very note it was made from, or not at all: the note is held while it is looked at.
+_NOTE_NOW: Final = """
+SELECT id, connection_id, clinical_handover FROM intake_sessions WHERE id = $1 AND archived_at IS NULL FOR UPDATE"""
 _KEEP_WORDED: Final = """
 INSERT INTO worded_notes AS known (session_id, basis, note, differential, prompt_version, reworded, dropped)
-SELECT id, $2, $3, $4, $5, $6, $7 FROM intake_sessions
-WHERE id = $1 AND archived_at IS NULL AND note_digest(clinical_handover) = $2
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (session_id) DO UPDATE SET
     basis = excluded.basis, note = excluded.note, differential = excluded.differential,
     prompt_version = excluded.prompt_version, reworded = excluded.reworded, dropped = excluded.dropped,
@@ -60,8 +64,8 @@ ON CONFLICT (session_id) DO UPDATE SET
 WHERE known.basis <> excluded.basis"""
 
 _INBOX: Final = """
-SELECT s.id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at, u.first_name, u.last_name,
-       unread.count AS unread, unread.acuity AS unread_acuity
+SELECT s.id, s.connection_id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at,
+       u.first_name, u.last_name, unread.count AS unread, unread.acuity AS unread_acuity
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
 CROSS JOIN LATERAL (
@@ -74,30 +78,34 @@ ORDER BY (s.status = 'reviewed' AND unread.acuity = 0
          greatest(s.acuity, unread.acuity) DESC, coalesce(s.last_patient_at, s.created_at), s.id LIMIT $3"""
 
 _NOTES: Final = """
-SELECT content, created_at, kind FROM clinician_notes WHERE session_id = $1 ORDER BY created_at, id"""
+SELECT id, session_id, content, created_at, kind FROM clinician_notes WHERE session_id = $1 ORDER BY created_at, id"""
 
 _DOCTOR: Final = """
-SELECT c.doctor_id FROM intake_sessions s JOIN connections c ON c.id = s.connection_id WHERE s.id = $1"""
+SELECT c.id AS connection_id, c.doctor_id FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
+WHERE s.id = $1"""
 
 _LOWER: Final = """
 UPDATE intake_sessions SET record = $3, acuity = $4, lowered_at = clock_timestamp(), lowered_by = $5,
        lowered_reason = $6, version = version + 1, updated_at = clock_timestamp()
 WHERE id = $1 AND version = $2 AND archived_at IS NULL"""
 
-_LOWERED: Final = "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, $3)"
+# The reason is sealed for its row, so the row's number is drawn first.
+_LOWERING: Final = "SELECT nextval(pg_get_serial_sequence('lowerings', 'id'))"
+_LOWERED: Final = """
+INSERT INTO lowerings (id, session_id, lowered_by, reason) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4)"""
 
 _LATEST_CHANGED: Final = """
-SELECT id, clinical_handover FROM intake_sessions
+SELECT id, connection_id, clinical_handover FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
 
 _ADD: Final = """
-INSERT INTO clinician_notes (session_id, author_id, content, client_message_id, kind, metadata, images)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO clinician_notes (id, session_id, author_id, content, client_message_id, kind, metadata, images)
+VALUES ($8, $1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (session_id, author_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
-RETURNING id, content, created_at, kind, metadata, images"""
+RETURNING created_at"""
 
 _ADDED: Final = """
-SELECT id, content, created_at, kind, metadata, images FROM clinician_notes
+SELECT id, session_id, content, created_at, kind, metadata, images FROM clinician_notes
 WHERE session_id = $1 AND author_id = $2 AND client_message_id = $3"""
 
 # One notification about a session, however often the job runs; of an emergency, one since the latest was told.
@@ -112,7 +120,7 @@ WHERE s.id = $1 AND NOT EXISTS (
 
 
 _BREAK_GLASS: Final = """
-INSERT INTO emergency_accesses (doctor_id, connection_id, reason) VALUES ($1, $2, $3) RETURNING id, ends_at"""
+INSERT INTO emergency_accesses (id, doctor_id, connection_id, reason) VALUES ($1, $2, $3, $4) RETURNING ends_at"""
 
 # The patient, the patient's doctor and every operator, in words that tell nothing of anybody's health.
 _TELL_OF_BROKEN_GLASS: Final = """
@@ -148,91 +156,117 @@ class PostgresHandoverStore:
         if row is None:  # nobody's, or not the caller's to read (any more)
             link = await self.database.lookup(_LINK, session_id)
             return None, None if link is None else link_of(dict(link))
-        return dict(row), link_of({**row, "id": row["link_id"], "status": row["connection_status"]})
+        return self._with_wording(row), link_of({**row, "id": row["link_id"], "status": row["connection_status"]})
 
     async def latest(self, connection_id: UUID) -> Row | None:
         """The connection's newest session."""
         row = await self.database.fetchrow(_LATEST, connection_id)
-        return None if row is None else dict(row)
+        return None if row is None else self._with_wording(row)
 
     async def written(self, session_id: UUID) -> Written | None:
         """A hand-over that waits for its review, with what it rests on; None when there is none."""
         row = await self.database.fetchrow(_WRITTEN, session_id)
         if row is None:
             return None
-        told = await self.database.fetch(_TOLD, session_id)
+        case = self._keyring.opened(SESSIONS, row)
+        told = self._keyring.all_opened(CHAT, await self.database.fetch(_TOLD, session_id))
+        basis = _digest(case["clinical_handover"])
         return Written(
-            sbar_from_json(row["clinical_handover"]),
-            record_from_json(row["record"]),
+            sbar_from_json(case["clinical_handover"]),
+            record_from_json(case["record"]),
             {str(each["id"]): each["content"] for each in told},
             tuple(name for name in (row["first_name"], row["last_name"]) if name),
-            row["basis"],
-            row["is_worded"],
+            basis,
+            row["basis"] == basis,
         )
 
     async def keep_worded(self, session_id: UUID, worded: WordedNote) -> bool:
         """Keep what a model made of a note; False when that note is no longer the session's, or has its wording."""
-        arguments = (worded.basis, worded.note, worded.differential, worded.prompt_version)
-        done = await self.database.execute(_KEEP_WORDED, session_id, *arguments, worded.reworded, worded.dropped)
-        return str(done) == "INSERT 0 1"
+        place = self._keyring.at(WORDED, session_id, session_id)
+        async with self.database.transaction() as connection:
+            row = await connection.fetchrow(_NOTE_NOW, session_id)
+            if row is None or _digest(self._keyring.opened(SESSIONS, row)["clinical_handover"]) != worded.basis:
+                return False
+            done = await connection.execute(
+                _KEEP_WORDED, session_id, worded.basis, place.seal("note", worded.note),
+                place.seal("differential", worded.differential), worded.prompt_version, worded.reworded, worded.dropped,
+            )  # fmt: skip
+            return str(done) == "INSERT 0 1"
 
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
         """A doctor's cases: what waits first, the most urgent, then the longest waiting."""
-        return [dict(row) for row in await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit)]
+        rows = await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit)
+        return self._keyring.all_opened(SESSIONS, rows)
 
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""
-        return [dict(row) for row in await self.database.fetch(_NOTES, session_id)]
+        return self._keyring.all_opened(NOTES, await self.database.fetch(_NOTES, session_id))
 
     async def lower(
         self, session_id: UUID, version: int, record: ClinicalRecord, actor: Person, reason: str, was: Acuity
     ) -> bool:
         """Write a lowered urgency with its audit line; False when the session has changed since that version."""
         async with self.database.transaction() as connection:
+            link = await connection.fetchrow(_DOCTOR, session_id)
+            if link is None:
+                return False
+            case = self._keyring.at(SESSIONS, session_id, link["connection_id"])
             done = await connection.execute(
-                _LOWER, session_id, version, record_to_json(record), int(record.acuity), actor.user_id, reason
-            )
+                _LOWER, session_id, version, case.seal("record", record_to_json(record)), int(record.acuity),
+                actor.user_id, case.seal("lowered_reason", reason),
+            )  # fmt: skip
             if str(done) != "UPDATE 1":
                 return False
             # The reason is a doctor's words about a patient: it stands with the case and is erased with it.
-            await connection.execute(_LOWERED, session_id, actor.user_id, reason)
+            number = await connection.fetchval(_LOWERING)
+            sealed = self._keyring.at(LOWERINGS, number, session_id).seal("reason", reason)
+            await connection.execute(_LOWERED, number, session_id, actor.user_id, sealed)
             told = {"from": was.name.lower(), "to": record.acuity.name.lower()}
             await audit(connection, actor, "urgency_lowered", "intake_session", session_id, told)
-            await notify(connection, f"inbox:{await connection.fetchval(_DOCTOR, session_id)}")
+            await notify(connection, f"inbox:{link['doctor_id']}")
             return True
 
     async def break_glass(self, session_id: UUID, connection_id: UUID, doctor: Person, reason: str) -> datetime:
         """Open a connection's cases to a doctor, with who is told and the audit line; answers until when."""
+        access_id = uuid4()
+        sealed = self._keyring.at(EMERGENCIES, access_id, connection_id).seal("reason", reason)
         async with self.database.transaction() as connection:
-            opened = await connection.fetchrow(_BREAK_GLASS, doctor.doctor_id, connection_id, reason)
-            assert opened is not None
-            await connection.execute(_TELL_OF_BROKEN_GLASS, connection_id, opened["id"])
-            told = {"emergencyAccessId": str(opened["id"]), "endsAt": opened["ends_at"].isoformat()}
+            ends_at = await connection.fetchval(_BREAK_GLASS, access_id, doctor.doctor_id, connection_id, sealed)
+            assert isinstance(ends_at, datetime)
+            await connection.execute(_TELL_OF_BROKEN_GLASS, connection_id, access_id)
+            told = {"emergencyAccessId": str(access_id), "endsAt": ends_at.isoformat()}
             await audit(connection, doctor, "break_glass_opened", "intake_session", session_id, told)
-            ends_at: datetime = opened["ends_at"]
             return ends_at
 
     async def latest_changed(self, connection_id: UUID) -> Row | None:
         """The connection's session that changed last."""
         row = await self.database.fetchrow(_LATEST_CHANGED, connection_id)
-        return None if row is None else dict(row)
+        return None if row is None else self._keyring.opened(SESSIONS, row)
 
     async def add(self, session_id: UUID, connection_id: UUID, author: Person, addition: Addition) -> Row:
         """Keep what a doctor adds, with its audit line; one client id is one addition. Raises Conflict."""
-        kept = (addition.kind, addition.metadata, addition.images)
+        note_id = uuid4()
+        note = self._keyring.at(NOTES, note_id, session_id)
         async with self.database.transaction() as connection:
-            row = await connection.fetchrow(_ADD, session_id, author.user_id, addition.text, addition.key, *kept)
-            if row is not None:
+            added_at = await connection.fetchval(
+                _ADD, session_id, author.user_id, note.seal("content", addition.text), addition.key, addition.kind,
+                note.seal("metadata", addition.metadata), note.seal("images", addition.images), note_id,
+            )  # fmt: skip
+            if added_at is not None:
                 told = {
                     "connectionId": str(connection_id), "sessionId": str(session_id), "messageType": addition.kind,
                     "contextLayer": "doctor-enhancement",
                 }  # fmt: skip
                 await audit(connection, author, "message_sent", "intake_session", session_id, told)
-                return dict(row)
-            seen = await connection.fetchrow(_ADDED, session_id, author.user_id, addition.key)
+                return {
+                    "id": note_id, "content": addition.text, "created_at": added_at, "kind": addition.kind,
+                    "metadata": addition.metadata, "images": addition.images,
+                }  # fmt: skip
+            row = await connection.fetchrow(_ADDED, session_id, author.user_id, addition.key)
+            seen = None if row is None else self._keyring.opened(NOTES, row)
             if seen is None or seen["content"] != addition.text:
                 raise Conflict("This message id was used for other words. Nothing was stored.")
-            return dict(seen)
+            return seen
 
     async def announce(self, session_id: UUID, kind: str, title: str, message: str) -> bool:
         """Notify the session's doctor once; False when there is no such session."""
@@ -245,3 +279,20 @@ class PostgresHandoverStore:
             await connection.execute(_ANNOUNCE, session_id, kind, title, message)
             await notify(connection, f"inbox:{doctor_id}")
             return doctor_id is not None
+
+    def _with_wording(self, row: Any) -> dict[str, Any]:
+        """A case with what a model made of its note, where that is of the very note that stands there."""
+        case, place = self._keyring.opened(SESSIONS, row), self._keyring.at(WORDED, row["id"], row["id"])
+        if row["basis"] != _digest(case["clinical_handover"]):
+            return {**case, "worded": None, "differential": None}
+        note, differential = place.open("note", row.get("worded")), place.open("differential", row["differential"])
+        return {**case, "worded": note, "differential": differential}
+
+    @property
+    def _keyring(self) -> Keyring:
+        return self.database.keyring
+
+
+def _digest(note: Mapping[str, Any] | None) -> bytes:
+    """What tells one note from another, however it is stored."""
+    return hashlib.sha256(msgspec.json.encode(note, order="sorted")).digest()

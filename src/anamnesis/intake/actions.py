@@ -398,7 +398,7 @@ async def _said(
     model, listener = interviewer.model, interviewer.listener
     if listener is None or not is_shown or not isinstance(model, Speaker):
         return await model.complete(prompt, deadline_s=left_s)
-    return await spoken(model, prompt, turn.waiting.id, deadline_s=left_s, store=store, listener=listener)
+    return await spoken(model, prompt, turn, deadline_s=left_s, store=store, listener=listener)
 
 
 async def _prompt(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: Interviewer) -> Prompt:

@@ -51,7 +51,7 @@ class IntakeStore(Protocol):
     async def peek(self, session_id: UUID) -> Session: ...  # noqa: D102
     async def turn(self, session_id: UUID) -> Turn | None: ...  # noqa: D102
     async def reply_of(self, message_id: UUID) -> Message | None: ...  # noqa: D102
-    async def show(self, message_id: UUID, text: str) -> None: ...  # noqa: D102
+    async def show(self, session_id: UUID, message_id: UUID, text: str) -> None: ...  # noqa: D102
     async def last_exchange(self, session_id: UUID, named: UUID | None) -> Exchange | None: ...  # noqa: D102
     async def may_leave(self, session_id: UUID) -> bool: ...  # noqa: D102
     async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]: ...  # noqa: D102

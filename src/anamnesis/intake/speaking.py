@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
 
-from anamnesis.intake.model import Message
+from anamnesis.intake.model import Message, Turn
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.listening import Listener
 from anamnesis.llm.port import Completion, Prompt, Speaker
@@ -23,7 +23,7 @@ class Stopped(Exception):
 class Shown(Protocol):
     """Where a reply is kept while it grows."""
 
-    async def show(self, message_id: UUID, text: str) -> None: ...  # noqa: D102
+    async def show(self, session_id: UUID, message_id: UUID, text: str) -> None: ...  # noqa: D102
     async def reply_of(self, message_id: UUID) -> Message | None: ...  # noqa: D102
 
 
@@ -33,10 +33,14 @@ def topic_of(message_id: UUID) -> str:
 
 
 async def spoken(
-    model: Speaker, prompt: Prompt, message_id: UUID, *, deadline_s: float, store: Shown, listener: Listener
+    model: Speaker, prompt: Prompt, turn: Turn, *, deadline_s: float, store: Shown, listener: Listener
 ) -> Completion:
-    """What the model says to a message, kept sentence by sentence while it grows. Raises ModelFailed and Stopped."""
-    showing = _Showing(store, message_id)
+    """What the model says to the message whose turn it is, kept sentence by sentence while it grows.
+
+    Raises ModelFailed and Stopped.
+    """
+    session_id, message_id = turn.session.id, turn.waiting.id
+    showing = _Showing(store, session_id, message_id)
     async with listener.subscribe(topic_of(message_id)) as news:
         speaking = asyncio.ensure_future(model.speak(prompt, deadline_s=deadline_s, hear=showing.hear))
         stopping = asyncio.ensure_future(_answered(news, message_id, store))
@@ -55,8 +59,8 @@ async def spoken(
 class _Showing:
     """Keeps the latest of what may be shown, without making the model wait for the database."""
 
-    def __init__(self, store: Shown, message_id: UUID) -> None:
-        self._store, self._message_id = store, message_id
+    def __init__(self, store: Shown, session_id: UUID, message_id: UUID) -> None:
+        self._store, self._session_id, self._message_id = store, session_id, message_id
         self._latest, self._has_news = "", asyncio.Event()
 
     def hear(self, text: str) -> None:
@@ -68,7 +72,7 @@ class _Showing:
             await self._has_news.wait()
             self._has_news.clear()
             with suppress(Unavailable):  # it is a courtesy: the reply itself comes all the same
-                await self._store.show(self._message_id, self._latest)
+                await self._store.show(self._session_id, self._message_id, self._latest)
 
 
 async def _answered(news: AsyncIterator[str], message_id: UUID, store: Shown) -> None:

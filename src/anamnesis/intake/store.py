@@ -1,17 +1,18 @@
 """Intake sessions and their transcripts in PostgreSQL: all SQL of this slice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of
 from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
 from anamnesis.db import outbox
 from anamnesis.db.bus import notify
+from anamnesis.db.encryption import CHAT, NOTES, SESSIONS, Keyring, Place
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.intake.model import Exchange, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import NotOurs
@@ -41,26 +42,27 @@ FROM intake_sessions s JOIN chat_messages m ON m.session_id = s.id
 WHERE s.id = $1 AND m.turn_state = 'waiting' ORDER BY m.seq LIMIT 1"""
 
 _SEEN: Final = """
-SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, images
+SELECT id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, images
 FROM chat_messages WHERE session_id = $1 AND sender_id = $2 AND client_message_id = $3"""
 
 _LATEST_OF_SENDER: Final = """
-SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, images, turn_state
+SELECT id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, images,
+       turn_state
 FROM chat_messages WHERE session_id = $1 AND sender_id = $2 ORDER BY seq DESC LIMIT 1"""
 
 _REPLY_OF: Final = """
-SELECT id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, is_stopped
+SELECT id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, is_stopped
 FROM chat_messages WHERE reply_to = $1 AND superseded_at IS NULL"""
 
 #: As far as a reply may be shown, while its message waits for it; listeners of the session are woken.
 _SHOW: Final = """
 WITH shown AS (
-    UPDATE chat_messages SET reply_so_far = nullif($2, '') WHERE id = $1 AND turn_state = 'waiting'
+    UPDATE chat_messages SET reply_so_far = $2 WHERE id = $1 AND turn_state = 'waiting'
     RETURNING session_id)
 SELECT pg_notify($3, 'session:' || session_id) FROM shown"""
 
 _SO_FAR: Final = """
-SELECT id, reply_so_far FROM chat_messages
+SELECT id, session_id, reply_so_far FROM chat_messages
 WHERE session_id = $1 AND turn_state = 'waiting' ORDER BY seq LIMIT 1"""
 
 #: The patient's words and what they change, both or neither: a client id that is known already changes nothing.
@@ -96,10 +98,10 @@ WITH moved AS (
     WHERE id = $1 AND version = $2
     RETURNING id, epoch, next_seq - 1 AS seq),
 marked AS (UPDATE chat_messages m SET turn_state = $11, reply_so_far = NULL FROM moved WHERE m.id = $10)
-INSERT INTO chat_messages (session_id, epoch, seq, role, content, active_agent, choices, is_emergency, reply_to,
+INSERT INTO chat_messages (id, session_id, epoch, seq, role, content, active_agent, choices, is_emergency, reply_to,
                            is_stopped)
-SELECT moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10, $19 FROM moved
-RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, is_stopped,
+SELECT $20, moved.id, moved.epoch, moved.seq, 'model', $12, $13, $14, $15, $10, $19 FROM moved
+RETURNING id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to, is_stopped,
           (SELECT count(pg_notify($16, topic)) FROM unnest($17::text[]) AS topic)"""
 
 #: The patient's last message of the present conversation with its reply, and whether the reply named was replaced.
@@ -124,11 +126,11 @@ WITH moved AS (
 old AS (
     UPDATE chat_messages m SET superseded_at = clock_timestamp() FROM moved
     WHERE m.id = $3 AND m.session_id = moved.id AND m.superseded_at IS NULL
-    RETURNING m.reply_to, m.active_agent, m.choices),
+    RETURNING m.reply_to, m.active_agent),
 marked AS (UPDATE chat_messages m SET turn_state = $4 FROM old WHERE m.id = old.reply_to)
-INSERT INTO chat_messages (session_id, epoch, seq, role, content, active_agent, choices, reply_to)
-SELECT moved.id, moved.epoch, moved.seq, 'model', $5, old.active_agent, old.choices, old.reply_to FROM moved, old
-RETURNING id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
+INSERT INTO chat_messages (id, session_id, epoch, seq, role, content, active_agent, choices, reply_to)
+SELECT $8, moved.id, moved.epoch, moved.seq, 'model', $5, old.active_agent, $9, old.reply_to FROM moved, old
+RETURNING id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
           (SELECT count(pg_notify($6, topic)) FROM unnest($7::text[]) AS topic)"""
 
 _ARCHIVE: Final = "UPDATE intake_sessions SET archived_at = clock_timestamp(), version = version + 1 WHERE id = $1"
@@ -156,7 +158,7 @@ WHERE connection_id = $1 AND archived_at IS NULL
 ORDER BY created_at DESC, id"""
 
 _RECOMMENDATIONS: Final = """
-SELECT id, updated_at, medical_data->'ucgRecommendations' AS recommendations FROM intake_sessions
+SELECT id, connection_id, updated_at, medical_data FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
 
 _LATEST: Final = """
@@ -191,8 +193,8 @@ _FULL_OF_DOCTOR: Final = (
 
 #: Lines of a session's present conversation; a restarted one has a new epoch.
 _LINES: Final = """
-SELECT m.id, m.seq, m.role, m.content, m.created_at, m.active_agent, m.choices, m.is_emergency, m.reply_to, m.images,
-       m.is_stopped
+SELECT m.id, m.session_id, m.seq, m.role, m.content, m.created_at, m.active_agent, m.choices, m.is_emergency,
+       m.reply_to, m.images, m.is_stopped
 FROM chat_messages m JOIN intake_sessions s ON s.id = m.session_id AND s.epoch = m.epoch
 WHERE m.superseded_at IS NULL
 """
@@ -209,22 +211,22 @@ _TRANSCRIPT_OF_CONNECTION: Final = (
 )
 
 _NOTES: Final = """
-SELECT n.id, n.content, n.created_at, n.kind, n.metadata, n.images FROM clinician_notes n
+SELECT n.id, n.session_id, n.content, n.created_at, n.kind, n.metadata, n.images FROM clinician_notes n
 WHERE n.session_id = $1 ORDER BY n.created_at, n.id"""
 
 _NOTES_OF_CONNECTION: Final = """
-SELECT n.id, n.content, n.created_at, n.kind, n.metadata, n.images
+SELECT n.id, n.session_id, n.content, n.created_at, n.kind, n.metadata, n.images
 FROM clinician_notes n JOIN intake_sessions s ON s.id = n.session_id
 WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY n.created_at, n.id"""
 
 _NOTE_SEEN: Final = """
-SELECT id, content, created_at FROM clinician_notes
+SELECT id, session_id, content, created_at FROM clinician_notes
 WHERE session_id = $1 AND author_id = $2 AND client_message_id = $3"""
 
 _NOTE: Final = """
-INSERT INTO clinician_notes (session_id, author_id, content, client_message_id) VALUES ($1, $2, $3, $4)
+INSERT INTO clinician_notes (id, session_id, author_id, content, client_message_id) VALUES ($5, $1, $2, $3, $4)
 ON CONFLICT (session_id, author_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
-RETURNING id, content, created_at"""
+RETURNING id, session_id, content, created_at"""
 
 _REVIEW: Final = """
 UPDATE intake_sessions s SET status = 'reviewed', reviewed_at = coalesce(s.reviewed_at, clock_timestamp()),
@@ -246,20 +248,21 @@ class IntakeTransaction:
     """One transaction on one session."""
 
     connection: Connection
+    keyring: Keyring
 
     async def lock(self, session_id: UUID) -> Session:
         """The session, locked until the transaction ends."""
         row = await self.connection.fetchrow(_LOCK, session_id)
         assert row is not None
-        return _session(row)
+        return _session(self.keyring, row)
 
     async def seen(self, session_id: UUID, message: NewMessage) -> Message | None:
         """The stored message that this one is again: by its client id or, without one, as its unanswered twin."""
         if message.client_message_id is not None:
             row = await self.connection.fetchrow(_SEEN, session_id, message.sender_id, message.client_message_id)
-            return None if row is None else _message(row)
+            return None if row is None else _message(self.keyring, row)
         row = await self.connection.fetchrow(_LATEST_OF_SENDER, session_id, message.sender_id)
-        latest = _message(row) if row is not None and row["turn_state"] == "waiting" else None
+        latest = _message(self.keyring, row) if row is not None and row["turn_state"] == "waiting" else None
         return latest if latest is not None and message.is_again(latest) else None
 
     async def keep(
@@ -270,10 +273,12 @@ class IntakeTransaction:
         None when the client id is known already. The topics are woken when the transaction commits.
         """
         status = session.status if session.status.is_closed else Status.IN_PROGRESS
+        line, of_session = self.keyring.at(CHAT, message_id, session.id), self._place(session)
         row = await self.connection.fetchrow(
-            _KEEP, message_id, session.id, session.epoch, session.next_seq, message.sender_id, message.text,
-            message.client_message_id, status.value, record_to_json(record), int(record.acuity), record.completeness,
-            record.stage.value, outbox.CHANNEL, topics, list(message.images) or None,
+            _KEEP, message_id, session.id, session.epoch, session.next_seq, message.sender_id,
+            line.seal("content", message.text), message.client_message_id, status.value,
+            of_session.seal("record", record_to_json(record)), int(record.acuity), record.completeness,
+            record.stage.value, outbox.CHANNEL, topics, line.seal("images", list(message.images) or None),
         )  # fmt: skip
         if row is None:
             return None
@@ -285,24 +290,31 @@ class IntakeTransaction:
 
         None when the session is not as it was planned on. A second current reply is refused by the database.
         """
-        choices = [{"value": value, "label": label} for value, label in reply.choices]
-        record = new.record
+        choices = _as_json(reply.choices)
+        record, reply_id = new.record, uuid4()
+        line, of_session = self.keyring.at(CHAT, reply_id, session.id), self._place(session)
         row = await self.connection.fetchrow(
-            _ANSWER, session.id, session.version, new.status.value, record_to_json(record), int(record.acuity),
-            record.completeness, record.stage.value, new.name, new.handover, to, reply.state, reply.text, reply.agent,
-            choices, reply.is_emergency, outbox.CHANNEL, new.topics, new.has_model_failed, reply.is_stopped,
+            _ANSWER, session.id, session.version, new.status.value,
+            of_session.seal("record", record_to_json(record)), int(record.acuity), record.completeness,
+            record.stage.value, of_session.seal("name", new.name),
+            of_session.seal("clinical_handover", new.handover), to, reply.state, line.seal("content", reply.text),
+            reply.agent, line.seal("choices", choices), reply.is_emergency, outbox.CHANNEL, new.topics,
+            new.has_model_failed, reply.is_stopped, reply_id,
         )  # fmt: skip
-        return None if row is None else _message(row)
+        return None if row is None else _message(self.keyring, row)
 
     async def replace_reply(self, session: Session, old: Message, reply: NewReply, *topics: str) -> Message | None:
         """Put another wording in the place of a current reply, which stays as history.
 
         None when the session is not as it was read.
         """
+        reply_id = uuid4()
+        line = self.keyring.at(CHAT, reply_id, session.id)
         row = await self.connection.fetchrow(
-            _REPLACE_REPLY, session.id, session.version, old.id, reply.state, reply.text, outbox.CHANNEL, topics
-        )
-        return None if row is None else _message(row)
+            _REPLACE_REPLY, session.id, session.version, old.id, reply.state, line.seal("content", reply.text),
+            outbox.CHANNEL, topics, reply_id, line.seal("choices", _as_json(old.choices)),
+        )  # fmt: skip
+        return None if row is None else _message(self.keyring, row)
 
     async def enqueue(self, *jobs: NewJob) -> None:
         """Leave work that commits with this transaction."""
@@ -319,15 +331,17 @@ class IntakeTransaction:
 
     async def create(self, connection_id: UUID, record: ClinicalRecord) -> Session:
         """A new session."""
+        session_id = uuid4()
         row = await self.connection.fetchrow(
-            "INSERT INTO intake_sessions (connection_id, record) VALUES ($1, $2)"
+            "INSERT INTO intake_sessions (id, connection_id, record) VALUES ($1, $2, $3)"
             " RETURNING id, connection_id, status::text AS status, record, epoch, version, name, next_seq,"
             " medical_data",
+            session_id,
             connection_id,
-            record_to_json(record),
+            self.keyring.at(SESSIONS, session_id, connection_id).seal("record", record_to_json(record)),
         )
         assert row is not None
-        return _session(row)
+        return _session(self.keyring, row)
 
     async def open_session(self, connection_id: UUID) -> UUID | None:
         """The connection's session that is still going on, with the connection locked against a second one."""
@@ -342,7 +356,7 @@ class IntakeTransaction:
     async def turn(self, session_id: UUID) -> Turn | None:
         """The message whose turn it is with its session; None when none waits."""
         row = await self.connection.fetchrow(_TURN, session_id)
-        return None if row is None else _turn(row)
+        return None if row is None else _turn(self.keyring, row)
 
     async def archive(self, session_id: UUID) -> None:
         """Take the session out of every list; nothing of it is deleted."""
@@ -351,16 +365,19 @@ class IntakeTransaction:
     async def begin_again(self, session: Session, record: ClinicalRecord, doctor_user_id: UUID) -> Session:
         """The session in a new epoch with this record, its doctor told of it."""
         row = await self.connection.fetchrow(
-            _BEGIN_AGAIN, session.id, record_to_json(record), int(record.acuity), record.completeness,
-            record.stage.value,
+            _BEGIN_AGAIN, session.id, self._place(session).seal("record", record_to_json(record)), int(record.acuity),
+            record.completeness, record.stage.value,
         )  # fmt: skip
         assert row is not None
         await self.connection.execute(_TELL_OF_RESET, doctor_user_id, session.connection_id, session.id)
-        return _session(row)
+        return _session(self.keyring, row)
 
     async def audit(self, actor: Person, action: str, session_id: UUID, metadata: Mapping[str, object]) -> None:
         """Write one audit line."""
         await audit(self.connection, actor, action, "intake_session", session_id, metadata)
+
+    def _place(self, session: Session) -> Place:
+        return self.keyring.at(SESSIONS, session.id, session.connection_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +390,7 @@ class PostgresIntakeStore:
     async def begin(self) -> AsyncIterator[IntakeTransaction]:
         """One transaction. Raises Unavailable."""
         async with self.database.transaction() as connection:
-            yield IntakeTransaction(connection)
+            yield IntakeTransaction(connection, self._keyring)
 
     async def link_of_session(self, session_id: UUID) -> CareLink | None:
         """What access to the session depends on, in one statement."""
@@ -384,26 +401,29 @@ class PostgresIntakeStore:
         """The session as it is, without a lock."""
         row = await self.database.fetchrow(_SESSION, session_id)
         assert row is not None
-        return _session(row)
+        return _session(self._keyring, row)
 
     async def turn(self, session_id: UUID) -> Turn | None:
         """The message whose turn it is with its session, without a lock; None when none waits."""
         row = await self.database.fetchrow(_TURN, session_id)
-        return None if row is None else _turn(row)
+        return None if row is None else _turn(self._keyring, row)
 
     async def reply_of(self, message_id: UUID) -> Message | None:
         """The current reply to a message."""
         row = await self.database.fetchrow(_REPLY_OF, message_id)
-        return None if row is None else _message(row)
+        return None if row is None else _message(self._keyring, row)
 
-    async def show(self, message_id: UUID, text: str) -> None:
+    async def show(self, session_id: UUID, message_id: UUID, text: str) -> None:
         """Keep how far the reply to a waiting message is; "" takes back what was shown. Raises Unavailable."""
-        await self.database.fetchval(_SHOW, message_id, text, outbox.CHANNEL)
+        sealed = self._keyring.at(CHAT, message_id, session_id).seal("reply_so_far", text or None)
+        await self.database.fetchval(_SHOW, message_id, sealed, outbox.CHANNEL)
 
     async def so_far(self, session_id: UUID) -> tuple[UUID, str] | None:
         """The message that is being answered and what has been shown of its reply; None when nothing has."""
         row = await self.database.fetchrow(_SO_FAR, session_id)
-        return None if row is None or row["reply_so_far"] is None else (row["id"], row["reply_so_far"])
+        if row is None or row["reply_so_far"] is None:
+            return None
+        return row["id"], self._keyring.opened(CHAT, row)["reply_so_far"]
 
     async def claim_turn(self, session_id: UUID) -> Job | None:
         """Take the session's turn job, if it is open and nobody is at it."""
@@ -434,7 +454,7 @@ class PostgresIntakeStore:
     async def full(self, session_id: UUID) -> Row | None:
         """A session with both people, for a view."""
         row = await self.database.fetchrow(_FULL_BY_ID, session_id)
-        return None if row is None else dict(row)
+        return None if row is None else self._keyring.opened(SESSIONS, row)
 
     async def full_and_link(self, session_id: UUID) -> tuple[Row | None, CareLink | None]:
         """A session for a view with what access to it depends on; the session only where the caller may read it."""
@@ -447,16 +467,18 @@ class PostgresIntakeStore:
         """A patient's sessions, newest change first."""
         concerns(patient_id, purpose="own")
         rows = await self.database.fetch(_FULL_OF_PATIENT, patient_id, connection_id, status, limit)
-        return [dict(row) for row in rows]
+        return self._keyring.all_opened(SESSIONS, rows)
 
     async def full_of_doctor(self, doctor_id: UUID, status: str, limit: int) -> list[Row]:
         """The sessions of a doctor's active connections, newest change first."""
-        return [dict(row) for row in await self.database.fetch_whose(_FULL_OF_DOCTOR, doctor_id, status, limit)]
+        rows = await self.database.fetch_whose(_FULL_OF_DOCTOR, doctor_id, status, limit)
+        return self._keyring.all_opened(SESSIONS, rows)
 
     async def all_of_patient(self, patient_id: UUID, statuses: tuple[str, ...]) -> list[Row]:
         """Every session of a patient in one of these states, newest first."""
         concerns(patient_id, purpose="own")
-        return [dict(row) for row in await self.database.fetch(_ALL_OF_PATIENT, patient_id, statuses)]
+        rows = await self.database.fetch(_ALL_OF_PATIENT, patient_id, statuses)
+        return self._keyring.all_opened(SESSIONS, rows)
 
     async def linkable(self, connection_id: UUID) -> list[Row]:
         """The sessions of a connection that tell enough to talk about: ready, or half done."""
@@ -465,7 +487,10 @@ class PostgresIntakeStore:
     async def recommendations(self, connection_id: UUID) -> Row | None:
         """What the replaced system had stored as guidelines for the latest session of a connection."""
         row = await self.database.fetchrow(_RECOMMENDATIONS, connection_id)
-        return None if row is None else dict(row)
+        if row is None:
+            return None
+        found = self._keyring.opened(SESSIONS, row)
+        return {**found, "recommendations": found["medical_data"].get("ucgRecommendations")}
 
     async def latest(self, connection_id: UUID) -> UUID | None:
         """The session of a connection that changed last."""
@@ -474,12 +499,12 @@ class PostgresIntakeStore:
 
     async def transcript(self, session_id: UUID, *, after: int = 0) -> list[Row]:
         """The conversation in order, from the first line after this place."""
-        return [dict(row) for row in await self.database.fetch(_TRANSCRIPT, session_id, after)]
+        return self._keyring.all_opened(CHAT, await self.database.fetch(_TRANSCRIPT, session_id, after))
 
     async def last_exchange(self, session_id: UUID, named: UUID | None) -> Exchange | None:
         """The patient's last message of the present conversation and its reply; None before the first message."""
         row = await self.database.fetchrow(_LAST_EXCHANGE, session_id, named)
-        return None if row is None else _exchange(row)
+        return None if row is None else _exchange(self._keyring, row)
 
     async def may_leave(self, session_id: UUID) -> bool:
         """Whether the session's patient agreed that a model outside reads these words."""
@@ -488,34 +513,41 @@ class PostgresIntakeStore:
     async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]:
         """The last lines of a session's transcript, oldest first."""
         rows = await self.database.fetch(_LAST_LINES, session_id, most)
-        return tuple(_message(row) for row in reversed(rows))
+        return tuple(_message(self._keyring, row) for row in reversed(rows))
 
     async def transcript_of_connection(self, connection_id: UUID) -> list[Row]:
         """Every conversation of a connection, in order."""
-        return [dict(row) for row in await self.database.fetch(_TRANSCRIPT_OF_CONNECTION, connection_id)]
+        return self._keyring.all_opened(CHAT, await self.database.fetch(_TRANSCRIPT_OF_CONNECTION, connection_id))
 
     async def notes(self, session_id: UUID) -> list[Row]:
         """What doctors added to a session, in order: never for a patient."""
-        return [dict(row) for row in await self.database.fetch(_NOTES, session_id)]
+        return self._keyring.all_opened(NOTES, await self.database.fetch(_NOTES, session_id))
 
     async def notes_of_connection(self, connection_id: UUID) -> list[Row]:
         """What doctors added to every session of a connection, in order: never for a patient."""
-        return [dict(row) for row in await self.database.fetch(_NOTES_OF_CONNECTION, connection_id)]
+        return self._keyring.all_opened(NOTES, await self.database.fetch(_NOTES_OF_CONNECTION, connection_id))
 
     async def add_note(self, session_id: UUID, author: Person, text: str, key: UUID | None) -> Row:
         """Keep a clinician's note; one client id is one note. Raises Conflict for other words under it."""
+        note_id = uuid4()
+        sealed = self._keyring.at(NOTES, note_id, session_id).seal("content", text)
         async with self.database.transaction() as connection:
-            row = await connection.fetchrow(_NOTE, session_id, author.user_id, text, key)
+            row = await connection.fetchrow(_NOTE, session_id, author.user_id, sealed, key, note_id)
             row = row or await connection.fetchrow(_NOTE_SEEN, session_id, author.user_id, key)
-            if row is None or row["content"] != text:
+            note = None if row is None else self._keyring.opened(NOTES, row)
+            if note is None or note["content"] != text:
                 raise Conflict("This message id was used for other words. Nothing was stored.")
-            return dict(row)
+            return note
 
     async def rename(self, session_id: UUID, name: str | None, actor: Person) -> None:
         """Name a session, or clear its name; the order of sessions stays."""
         async with self.database.transaction() as connection:
+            connection_id = await connection.fetchval(
+                "SELECT connection_id FROM intake_sessions WHERE id = $1", session_id
+            )
+            sealed = self._keyring.at(SESSIONS, session_id, connection_id).seal("name", name)
             await connection.execute(
-                "UPDATE intake_sessions SET name = $2, is_named = true WHERE id = $1", session_id, name
+                "UPDATE intake_sessions SET name = $2, is_named = true WHERE id = $1", session_id, sealed
             )
             await audit(connection, actor, "intake_session_name_updated", "intake_session", session_id, {})
 
@@ -531,49 +563,60 @@ class PostgresIntakeStore:
         """Messages that have waited too long for their reply."""
         return [dict(row) for row in await self.database.fetch(_STUCK)]
 
+    @property
+    def _keyring(self) -> Keyring:
+        return self.database.keyring
 
-def _session(row: Any) -> Session:
+
+def _session(keyring: Keyring, row: Any) -> Session:
+    place = keyring.at(SESSIONS, row["id"], row["connection_id"])
     return Session(
         row["id"],
         row["connection_id"],
         Status(row["status"]),
-        record_from_json(row["record"]),
+        record_from_json(place.open("record", row["record"])),
         row["epoch"],
         row["version"],
-        row["name"],
+        place.open("name", row["name"]),
         row["next_seq"],
-        row["medical_data"],
+        place.open("medical_data", row["medical_data"]),
     )
 
 
-def _turn(row: Any) -> Turn:
-    waiting = Message(row["waiting_id"], row["seq"], row["role"], row["content"], row["created_at"])
-    return Turn(_session(row), waiting, has_more=row["waiting"] > 1, so_far=row["reply_so_far"] or "")
+def _turn(keyring: Keyring, row: Any) -> Turn:
+    line = keyring.at(CHAT, row["waiting_id"], row["id"])
+    said, so_far = line.open("content", row["content"]), line.open("reply_so_far", row["reply_so_far"])
+    waiting = Message(row["waiting_id"], row["seq"], row["role"], said, row["created_at"])
+    return Turn(_session(keyring, row), waiting, has_more=row["waiting"] > 1, so_far=so_far or "")
 
 
-def _exchange(row: Any) -> Exchange:
+def _exchange(keyring: Keyring, row: Any) -> Exchange:
+    line = keyring.at(CHAT, row["message_id"], row["id"])
     message = Message(
-        row["message_id"], row["message_seq"], "user", row["message_content"], row["message_at"],
-        images=tuple(row["message_images"] or ()),
+        row["message_id"], row["message_seq"], "user", line.open("content", row["message_content"]), row["message_at"],
+        images=tuple(line.open("images", row["message_images"]) or ()),
     )  # fmt: skip
-    is_answered = row["reply_id"] is not None
-    reply = {**row, "id": row["reply_id"], "role": "model", "reply_to": message.id}
-    return Exchange(
-        _session(row), message, _message(reply) if is_answered else None, row["turn_state"], row["has_moved"]
-    )
+    reply = {**row, "id": row["reply_id"], "session_id": row["id"], "role": "model", "reply_to": message.id}
+    answered = _message(keyring, reply) if row["reply_id"] is not None else None
+    return Exchange(_session(keyring, row), message, answered, row["turn_state"], row["has_moved"])
 
 
-def _message(row: Any) -> Message:
+def _message(keyring: Keyring, row: Any) -> Message:
+    line = keyring.at(CHAT, row["id"], row["session_id"])
     return Message(
         row["id"],
         row["seq"],
         row["role"],
-        row["content"],
+        line.open("content", row["content"]),
         row["created_at"],
         row["active_agent"],
-        tuple((choice["value"], choice["label"]) for choice in row["choices"] or ()),
+        tuple((choice["value"], choice["label"]) for choice in line.open("choices", row["choices"]) or ()),
         row["is_emergency"],
         row["reply_to"],
-        tuple(row.get("images") or ()),
+        tuple(line.open("images", row.get("images")) or ()),
         bool(row.get("is_stopped")),
     )
+
+
+def _as_json(choices: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"value": value, "label": label} for value, label in choices]

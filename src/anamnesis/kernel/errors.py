@@ -111,6 +111,45 @@ class NotBuilt(AnamnesisError):
 
 
 @dataclass(eq=False)
+class Unreadable(AnamnesisError):
+    """What is stored cannot be read as it was written. Reading changed nothing."""
+
+    def __str__(self) -> str:
+        return "Something stored cannot be read. Nothing was changed."
+
+
+@dataclass(eq=False)
+class KeyMissing(Unreadable):
+    """What is stored was encrypted under a key that this process does not have; key_id names it and is no secret."""
+
+    key_id: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"This cannot be read: the service lacks the encryption key {self.key_id}. Nothing was lost or changed;"
+            " it can be read again as soon as the key is back in ENCRYPTION_KEYS."
+        )
+
+
+@dataclass(eq=False)
+class NotAsSealed(Unreadable):
+    """What is stored is not what was encrypted for this place: it was changed, cut short, or is another row's.
+
+    table, column and row_id say where; they are for whoever repairs it, not for the caller.
+    """
+
+    table: str = ""
+    column: str = ""
+    row_id: str = ""
+
+    def __str__(self) -> str:
+        return (
+            "Something stored here was changed outside this service, so it is not shown. Nothing else was touched;"
+            " the operator can find it with `anamnesis keys status --check`."
+        )
+
+
+@dataclass(eq=False)
 class Unavailable(AnamnesisError):
     """A part we need is away for now; what was acknowledged before is safe. retry_after_s is in whole seconds."""
 

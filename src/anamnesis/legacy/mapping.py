@@ -31,6 +31,11 @@ _URGENCY: Final = {
 }
 
 
+#: What in a notice's data quotes somebody's words, and what a notice says instead.
+_QUOTING: Final = ("preview", "chiefComplaint")
+_NOTICES: Final = {"message": "You have a new message.", "intake_complete": "An intake is complete."}
+
+
 @dataclass(frozen=True, slots=True)
 class Parties:
     """The two people of a session, as users of ours."""
@@ -313,12 +318,20 @@ def _direct_message(row: SourceRow, _key: str, world: World) -> tuple[str, Value
 
 
 def _notification(row: SourceRow, _key: str, world: World) -> tuple[str, Values]:
+    user_id = _required(row, "user_id", "users", world)
+    kind, data = row.text_or("type", "message"), row.document("data")
+    message = row.text_or("message", "")
+    if kind == "message" or any((data or {}).get(name) for name in _QUOTING):
+        # It quotes what is kept where it belongs; a notice of ours has no content. Its own words stay aside.
+        data = None if data is None else {name: "" if name in _QUOTING else value for name, value in data.items()}
+        message = _NOTICES.get(kind, "")
+        row.housed -= {"message", "data", "user_id"}
     return "notifications", {
-        "user_id": _required(row, "user_id", "users", world),
-        "type": row.text_or("type", "message"),
+        "user_id": user_id,
+        "type": kind,
         "title": row.text_or("title", ""),
-        "message": row.text_or("message", ""),
-        "data": row.document("data"),
+        "message": message,
+        "data": data,
         "is_read": row.flag("is_read", default=False, when_wrong=False),
         "read_at": row.time("read_at"),
         "created_at": row.time_or("created_at", LONG_AGO),

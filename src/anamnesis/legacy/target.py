@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import asyncpg
 
+from anamnesis.db.aside import PREFIX, aside, names_in
+from anamnesis.db.encryption import SEALED, TABLES, Keyring, SealedTable
 from anamnesis.db.viewing import Purpose
 from anamnesis.legacy.deciding import Entry
 from anamnesis.legacy.mapping import Parties, Values, fingerprint
@@ -59,6 +61,9 @@ PLACES: Final[Mapping[str, tuple[str, str, str]]] = {
     "direct_messages": ("connection_id", "connections", "next_message_seq"),
 }
 
+#: The tables of which some columns are sealed.
+_SEALED: Final[Mapping[str, SealedTable]] = {table.name: table for table in TABLES}
+
 _LEDGER: Final = """
 SELECT source_key, our_table, our_key, fingerprint FROM imported_rows
 WHERE source_table = $1 AND source_key = ANY ($2::text[])"""
@@ -95,7 +100,9 @@ class Target:
     """One connection to our database; every table's and column's name in its statements is one of ours."""
 
     connection: Any
+    keyring: Keyring
     _made: set[str] = field(default_factory=set)
+    _known: frozenset[str] | None = None
 
     async def ledger(self, table: str, keys: Sequence[str]) -> dict[str, Entry]:
         """What is known of these rows of the source."""
@@ -136,7 +143,8 @@ class Target:
             f"SELECT t.id::text AS key, (SELECT to_jsonb(x)::text FROM (SELECT {columns}) x) AS row"  # noqa: S608 - names of ours
             f" FROM {table} t WHERE t.id = ANY ($1::{kind}[])"
         )
-        return {row["key"]: fingerprint(json.loads(row["row"])) for row in await self.connection.fetch(query, typed)}
+        rows = await self.connection.fetch(query, typed)
+        return {row["key"]: fingerprint(self._opened(table, row["key"], json.loads(row["row"]))) for row in rows}
 
     async def twin(self, table: str, key: str, values: Values) -> str | None:
         """Our key of a row that takes the place of this one under another key."""
@@ -180,7 +188,7 @@ class Target:
         if table in PLACES:
             await self.take_places(table, rows)
         columns = ", ".join(("id", *COLUMNS[table], *ASSIGNED.get(table, ())))
-        payload = json.dumps(rows, ensure_ascii=False, allow_nan=False)
+        payload = json.dumps([self._sealed(table, row) for row in rows], ensure_ascii=False, allow_nan=False)
         await self.connection.execute(
             f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"  # noqa: S608 - names of ours
             f" SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb)",
@@ -190,8 +198,10 @@ class Target:
             await self.connection.execute(_KEEP_TIME, payload)
 
     async def overwrite(self, table: str, rows: Sequence[Values]) -> None:
-        """Bring rows up to date."""
-        payload = json.dumps(rows, ensure_ascii=False, allow_nan=False)
+        """Bring rows up to date; an envelope that holds what is wanted stays, for what was said is not written anew."""
+        stored = await self._envelopes(table, [row["id"] for row in rows])
+        sealed = [self._sealed(table, row, stored.get(row["id"], {})) for row in rows]
+        payload = json.dumps(sealed, ensure_ascii=False, allow_nan=False)
         if table == "intake_sessions":
             await self.connection.execute(_READY_FIRST, payload)
         columns = ", ".join(f"{column} = m.{column}" for column in COLUMNS[table])
@@ -201,19 +211,69 @@ class Target:
             payload,
         )
 
+    def _sealed(self, table: str, row: Values, stored: Values | None = None) -> Values:
+        """The row as it is written. What is stored already and holds the same words stays as it is."""
+        described = _SEALED.get(table)
+        if described is None:
+            return row
+        place, found = self.keyring.at(described, row["id"], row[described.owner]), dict(row)
+        for column in described.columns:
+            if column in row:
+                here = (stored or {}).get(column)
+                is_same = here is not None and place.open(column, here) == row[column]
+                found[column] = here if is_same else place.seal(column, row[column])
+        return found
+
+    def _opened(self, table: str, key: str, row: Values) -> Values:
+        described = _SEALED.get(table)
+        if described is None:
+            return row
+        opened = self.keyring.opened(described, {**row, "id": key})
+        return {column: opened[column] for column in row}
+
+    async def _envelopes(self, table: str, keys: Sequence[str]) -> dict[str, Values]:
+        """The sealed columns of these rows as they are stored."""
+        described = _SEALED.get(table)
+        if described is None:
+            return {}
+        columns = ", ".join(column for column in described.columns if column in COLUMNS[table])
+        query = (
+            f"SELECT t.id::text AS key, (SELECT to_jsonb(x)::text FROM (SELECT {columns}) x) AS row"  # noqa: S608 - names of ours
+            f" FROM {table} t WHERE t.id = ANY ($1::uuid[])"
+        )
+        return {row["key"]: json.loads(row["row"]) for row in await self.connection.fetch(query, list(keys))}
+
     async def keep_whole(self, table: str, rows: Mapping[str, str]) -> int:
         """Keep rows of the source as JSON in a table beside ours; how many were new or had changed."""
-        if not rows:
+        here = await self.whole(table, list(rows)) if rows else {}
+        new = {key: text for key, text in rows.items() if here.get(key) != text}
+        if not new:
             return 0
-        name = await self._beside(table)
+        name, accounts = await self._beside(table), await self._accounts()
         tag = await self.connection.execute(
-            f"INSERT INTO {name} AS t (key, row) SELECT * FROM unnest($1::text[], $2::text[]::jsonb[])"  # noqa: S608 - quoted by the server
-            " ON CONFLICT (key) DO UPDATE SET row = excluded.row, copied_at = clock_timestamp()"
+            f"INSERT INTO {name} AS t (key, row, names)"  # noqa: S608 - quoted by the server
+            " SELECT key, row, ARRAY(SELECT jsonb_array_elements_text(names))"
+            " FROM unnest($1::text[], $2::text[]::jsonb[], $3::text[]::jsonb[]) AS n (key, row, names)"
+            " ON CONFLICT (key) DO UPDATE SET row = excluded.row, names = excluded.names, copied_at = clock_timestamp()"
             " WHERE t.row IS DISTINCT FROM excluded.row",
-            list(rows),
-            list(rows.values()),
+            list(new),
+            [self._aside(table, key, text) for key, text in new.items()],
+            [json.dumps(names_in(text, accounts), ensure_ascii=False) for text in new.values()],
         )
         return int(tag.rsplit(" ", 1)[-1])
+
+    def _aside(self, table: str, key: str, text: str) -> str:
+        """A row's JSON as it is kept: in an envelope, which is a JSON string, or as it is without a key."""
+        if self.keyring.first is None:
+            return text
+        return json.dumps(self.keyring.at(aside(beside(table)), key, key).reseal("row", text))
+
+    async def _accounts(self) -> frozenset[str]:
+        """The e-mails and Clerk ids that are known here; asked for once, for the people come first."""
+        if self._known is None:
+            rows = await self.connection.fetch("SELECT clerk_id, email FROM users")
+            self._known = frozenset(text for row in rows for text in row if text)
+        return self._known
 
     async def forget_whole(self, table: str, keys: Sequence[str]) -> None:
         """Let go of what was kept of rows that have a home by now."""
@@ -222,17 +282,23 @@ class Target:
             await self.connection.execute(f"DELETE FROM {name} WHERE key = ANY ($1::text[])", list(keys))  # noqa: S608 - quoted by the server
 
     async def whole(self, table: str, keys: Sequence[str]) -> dict[str, str]:
-        """What was kept of rows, as JSON."""
+        """What was kept of rows, as JSON. Raises KeyMissing and NotAsSealed."""
         name = await self._beside(table)
         query = f"SELECT key, row::text AS row FROM {name} WHERE key = ANY ($1::text[])"  # noqa: S608 - quoted by the server
-        return {row["key"]: row["row"] for row in await self.connection.fetch(query, list(keys))}
+        rows = await self.connection.fetch(query, list(keys))
+        return {row["key"]: self._kept(table, row["key"], row["row"]) for row in rows}
+
+    def _kept(self, table: str, key: str, stored: str) -> str:
+        if not stored.startswith(f'"{SEALED}'):
+            return stored
+        return self.keyring.at(aside(beside(table)), key, key).unseal("row", json.loads(stored))
 
     async def _beside(self, table: str) -> str:
         name = await self._name(table)
         if name not in self._made:
             if await self.connection.fetchval("SELECT to_regclass($1)", name) is None:
                 await self.connection.execute(
-                    f"CREATE TABLE {name} (key text PRIMARY KEY, row jsonb NOT NULL,"
+                    f"CREATE TABLE {name} (key text PRIMARY KEY, row jsonb NOT NULL, names text[],"
                     " copied_at timestamptz NOT NULL DEFAULT clock_timestamp());"
                     f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
                     f"CREATE POLICY imported ON {name} USING ((SELECT viewer_works()))"
@@ -241,17 +307,19 @@ class Target:
         return name
 
     async def _name(self, table: str) -> str:
-        """The quoted name of the table beside ours; a long one is cut, and told apart by its hash."""
-        short = table
-        if len(table.encode()) > _LONGEST_NAME:
-            short = (
-                table.encode()[:_KEPT_OF_NAME].decode(errors="ignore") + hashlib.sha256(table.encode()).hexdigest()[:8]
-            )
-        return str(await self.connection.fetchval("SELECT quote_ident($1)", f"legacy_{short}"))
+        """The quoted name of the table beside ours."""
+        return str(await self.connection.fetchval("SELECT quote_ident($1)", beside(table)))
+
+
+def beside(table: str) -> str:
+    """The name of the table that keeps a table's rows whole; a long one is cut, and told apart by its hash."""
+    if len(table.encode()) > _LONGEST_NAME:
+        table = table.encode()[:_KEPT_OF_NAME].decode(errors="ignore") + hashlib.sha256(table.encode()).hexdigest()[:8]
+    return f"{PREFIX}{table}"
 
 
 @asynccontextmanager
-async def writing(url: str) -> AsyncIterator[Target]:
+async def writing(url: str, keyring: Keyring) -> AsyncIterator[Target]:
     """Our database, for one import at a time. Raises Busy and NotMigrated."""
     connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
     try:
@@ -261,6 +329,6 @@ async def writing(url: str) -> AsyncIterator[Target]:
             raise NotMigrated
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
             raise Busy
-        yield Target(connection)
+        yield Target(connection, keyring)
     finally:
         await connection.close()

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 
 from anamnesis.care.model import CareLink
 from anamnesis.care.policy import verified_doctor
 from anamnesis.care.store import PostgresCareStore
+from anamnesis.db.encryption import DIRECT
 from anamnesis.db.outbox import CHANNEL
 from anamnesis.db.postgres import Database
 from anamnesis.kernel.cursors import LAST, Cursors
@@ -30,8 +31,8 @@ WITH place AS (
         SELECT FROM direct_messages WHERE connection_id = $1 AND sender_id = $2 AND client_message_id = $4)
     RETURNING next_message_seq - 1 AS seq
 ), message AS (
-    INSERT INTO direct_messages (connection_id, seq, sender_id, content, client_message_id, acuity)
-    SELECT $1, seq, $2, $3, $4, $9 FROM place
+    INSERT INTO direct_messages (id, connection_id, seq, sender_id, content, client_message_id, acuity)
+    SELECT $11, $1, seq, $2, $3, $4, $9 FROM place
     RETURNING id, connection_id, sender_id, content, is_read, read_at, delivered_at, created_at
 ), notice AS (
     INSERT INTO notifications (user_id, type, title, message, data)
@@ -76,13 +77,13 @@ FROM direct_messages m WHERE m.connection_id = $1"""
 _CONVERSATIONS: Final = """
 SELECT c.id AS connection_id, c.patient_id, o.id AS user_id, o.first_name, o.last_name, o.image_url,
        CASE WHEN c.patient_id = $1 THEN 'doctor' ELSE 'patient' END AS role,
-       l.content, l.created_at, l.is_read, l.sender_id = $3 AS is_from_me,
+       l.id, l.content, l.created_at, l.is_read, l.sender_id = $3 AS is_from_me,
        (SELECT count(*) FROM direct_messages m WHERE m.connection_id = c.id AND m.sender_id <> $3 AND NOT m.is_read)
            AS unread
 FROM connections c JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
 JOIN users o ON o.id = CASE WHEN c.patient_id = $1 THEN d.user_id ELSE p.user_id END
 LEFT JOIN LATERAL (
-    SELECT content, created_at, is_read, sender_id FROM direct_messages
+    SELECT id, content, created_at, is_read, sender_id FROM direct_messages
     WHERE connection_id = c.id ORDER BY seq DESC LIMIT 1) l ON true
 WHERE c.status = 'active' AND (c.patient_id = $1 OR c.doctor_id = $2)
 ORDER BY l.created_at DESC NULLS LAST, c.id"""
@@ -157,12 +158,13 @@ class PostgresMessageStore:
     async def send(self, draft: Draft) -> Row:
         """Keep a message with its notification and its event; one client id is one message."""
         connection_id, sender_id, key = draft.access.link.connection_id, draft.sender.user_id, draft.client_message_id
+        message_id = uuid4()
         try:
             row = await self.database.fetchrow(
                 _SEND,
                 connection_id,
                 sender_id,
-                draft.content,
+                self.database.keyring.at(DIRECT, message_id, connection_id).seal("content", draft.content),
                 key,
                 draft.recipient_id,
                 draft.access.standing.value,
@@ -170,28 +172,31 @@ class PostgresMessageStore:
                 draft.access.link.doctor_id,
                 int(draft.acuity),
                 self.tells_others,
+                message_id,
             )
         except asyncpg.UniqueViolationError:
             row = None
         if row is not None:
-            return {name: value for name, value in row.items() if not name.startswith("told")}
-        seen = None if key is None else await self.database.fetchrow(_SEEN, connection_id, sender_id, key)
-        if seen is None:
+            sent = {name: value for name, value in row.items() if not name.startswith("told")}
+            return {**sent, "content": draft.content}
+        row = None if key is None else await self.database.fetchrow(_SEEN, connection_id, sender_id, key)
+        if row is None:
             raise NotPermitted("This connection has ended.")
+        seen = self.database.keyring.opened(DIRECT, row)
         if seen["content"] != draft.content:
             raise Conflict("This message id was used for other words. Nothing was stored.")
-        return dict(seen)
+        return seen
 
     async def page(self, connection_id: UUID, *, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
         """The newest messages before the cursor, oldest first, and the cursor of the page before them."""
         before = LAST if cursor is None else CURSORS.seq(cursor)
-        rows: list[Row] = [dict(row) for row in await self.database.fetch(_PAGE, connection_id, before, limit + 1)]
-        shown = rows[:limit]
+        rows = await self.database.fetch(_PAGE, connection_id, before, limit + 1)
+        shown = self.database.keyring.all_opened(DIRECT, rows[:limit])
         return shown[::-1], CURSORS.of(shown[-1]["seq"]) if len(rows) > limit else None
 
     async def after(self, connection_id: UUID, seq: int) -> list[Row]:
         """The next messages after this place, oldest first; at most a hundred."""
-        return [dict(row) for row in await self.database.fetch(_AFTER, connection_id, seq)]
+        return self.database.keyring.all_opened(DIRECT, await self.database.fetch(_AFTER, connection_id, seq))
 
     async def state(self, connection_id: UUID, reader: Person) -> Row:
         """The place of the last message, when the other side last read, and whether the reader may go on at all."""
@@ -202,7 +207,7 @@ class PostgresMessageStore:
         rows = await self.database.fetch_whose(
             _CONVERSATIONS, reader.patient_id, verified_doctor(reader), reader.user_id
         )
-        return [dict(row) for row in rows]
+        return self.database.keyring.all_opened(DIRECT, rows)
 
     async def mark_read(self, connection_id: UUID, reader: Person) -> int:
         """Mark what the other side wrote as read; answers how many messages that were."""

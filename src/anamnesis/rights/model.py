@@ -48,4 +48,5 @@ class PatientFile:
     notifications: tuple[Row, ...]
     consents: tuple[Row, ...]
     holds: tuple[Row, ...]
+    emergencies: tuple[Row, ...]
     audit: tuple[Row, ...]

@@ -14,6 +14,19 @@ import asyncpg
 
 from anamnesis.care.store import audit
 from anamnesis.clinical.record import record_from_json
+from anamnesis.db.encryption import (
+    CHAT,
+    DIRECT,
+    EMERGENCIES,
+    FILES,
+    HOLDS,
+    LOWERINGS,
+    NOTES,
+    SESSIONS,
+    WORDED,
+    Keyring,
+    SealedTable,
+)
 from anamnesis.db.postgres import Database, use_json
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Person
@@ -48,9 +61,9 @@ _NOTES: Final = """
 SELECT n.id, n.session_id, n.author_id, n.content, n.kind, n.metadata, n.images, n.created_at
 FROM clinician_notes n WHERE n.session_id = ANY ($1::uuid[]) ORDER BY n.session_id, n.created_at, n.id"""
 
-_LOWERINGS: Final = (
-    "SELECT session_id, lowered_by, lowered_at, reason FROM lowerings WHERE session_id = ANY ($1::uuid[]) ORDER BY id"
-)
+_LOWERINGS: Final = """
+SELECT id, session_id, lowered_by, lowered_at, reason FROM lowerings
+WHERE session_id = ANY ($1::uuid[]) ORDER BY id"""
 
 _WORDED: Final = """
 SELECT session_id, note, differential, prompt_version, worded_at FROM worded_notes
@@ -72,7 +85,11 @@ FROM notifications WHERE user_id = $1 ORDER BY seq"""
 _CONSENTS: Final = "SELECT purpose, version, given_at, withdrawn_at FROM consents WHERE user_id = $1 ORDER BY id"
 
 _HOLDS: Final = """
-SELECT reason, set_at, lifted_at, lifted_reason FROM legal_holds WHERE patient_id = $1 ORDER BY id"""
+SELECT id, patient_id, reason, set_at, lifted_at, lifted_reason FROM legal_holds WHERE patient_id = $1 ORDER BY id"""
+
+_EMERGENCIES: Final = """
+SELECT e.id, e.connection_id, e.doctor_id, e.reason, e.opened_at, e.ends_at
+FROM emergency_accesses e JOIN connections c ON c.id = e.connection_id WHERE c.patient_id = $1 ORDER BY e.opened_at"""
 
 #: What the patient did, and what others did to the patient's things.
 _AUDIT: Final = """
@@ -91,9 +108,11 @@ ON CONFLICT (patient_id) DO NOTHING RETURNING asked_at"""
 _ASKED: Final = "SELECT asked_at FROM erasure_requests WHERE patient_id = $1"
 
 _ERASED_FILES: Final = "SELECT file_id FROM erased_files ORDER BY erased_at LIMIT $1"
-_HOLD: Final = "INSERT INTO legal_holds (patient_id, reason) VALUES ($1, $2)"
-_LIFT: Final = """
-UPDATE legal_holds SET lifted_at = clock_timestamp(), lifted_reason = $2 WHERE patient_id = $1 AND lifted_at IS NULL"""
+# A reason is sealed for its row, so the row's number is known first.
+_NEW_HOLD: Final = "SELECT nextval(pg_get_serial_sequence('legal_holds', 'id'))"
+_HOLD: Final = "INSERT INTO legal_holds (id, patient_id, reason) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3)"
+_STANDING: Final = "SELECT id FROM legal_holds WHERE patient_id = $1 AND lifted_at IS NULL FOR UPDATE"
+_LIFT: Final = "UPDATE legal_holds SET lifted_at = clock_timestamp(), lifted_reason = $2 WHERE id = $1"
 
 
 class NotMigrated(Exception):
@@ -105,6 +124,7 @@ class PatientRecords:
     """What an operator does about one patient's data, each a transaction of its own with its audit line."""
 
     connection: Any
+    keyring: Keyring
 
     async def find(self, wanted: UUID) -> Row:
         """The patient of this id, or whose account has it. Raises NotFound."""
@@ -126,33 +146,43 @@ class PatientRecords:
                 account,
                 links,
                 interviews,
-                await self._rows(_DIRECT, patient["id"]),
+                await self._opened(DIRECT, _DIRECT, patient["id"]),
                 await self._rows(_NOTIFICATIONS, account["id"]),
                 await self._rows(_CONSENTS, account["id"]),
-                await self._rows(_HOLDS, patient["id"]),
+                await self._opened(HOLDS, _HOLDS, patient["id"]),
+                await self._opened(EMERGENCIES, _EMERGENCIES, patient["id"]),
                 await self._rows(_AUDIT, account["id"], [str(each) for each in subjects]),
             )
             await self.connection.execute(_TELL_AUDIT, "data_export", str(patient["id"]))
             return file
 
     async def _interviews(self, patient_id: UUID) -> tuple[Interview, ...]:
-        sessions = await self._rows(_SESSIONS, patient_id)
+        sessions = await self._opened(SESSIONS, _SESSIONS, patient_id)
         ids = [row["id"] for row in sessions]
-        queries = (_MESSAGES, _NOTES, _FILES, _LOWERINGS, _WORDED)
-        parts = [await self._by_session(query, ids) for query in queries]
+        queries = (
+            (CHAT, _MESSAGES),
+            (NOTES, _NOTES),
+            (FILES, _FILES),
+            (LOWERINGS, _LOWERINGS),
+            (WORDED, _WORDED),
+        )
+        parts = [await self._by_session(table, query, ids) for table, query in queries]
         return tuple(
             Interview(row, record_from_json(row["record"]), *(part.get(row["id"], ()) for part in parts))
             for row in sessions
         )
 
-    async def _by_session(self, query: str, ids: Sequence[UUID]) -> dict[UUID, tuple[Row, ...]]:
+    async def _by_session(self, table: SealedTable, query: str, ids: Sequence[UUID]) -> dict[UUID, tuple[Row, ...]]:
         found: dict[UUID, list[Row]] = {}
-        for row in await self._rows(query, ids):
+        for row in await self._opened(table, query, ids):
             found.setdefault(row["session_id"], []).append(row)
         return {session_id: tuple(rows) for session_id, rows in found.items()}
 
     async def _rows(self, query: str, *arguments: object) -> tuple[Row, ...]:
         return tuple(dict(row) for row in await self.connection.fetch(query, *arguments))
+
+    async def _opened(self, table: SealedTable, query: str, *arguments: object) -> tuple[Row, ...]:
+        return tuple(self.keyring.all_opened(table, await self.connection.fetch(query, *arguments)))
 
     async def requests(self) -> tuple[Row, ...]:
         """Who asked to be erased and when, longest ago first."""
@@ -174,7 +204,9 @@ class PatientRecords:
             async with self.connection.transaction():
                 if not await self.connection.fetchval("SELECT true FROM patients WHERE id = $1 FOR UPDATE", patient_id):
                     raise NotFound("There is no such patient.")
-                await self.connection.execute(_HOLD, patient_id, reason)
+                number = await self.connection.fetchval(_NEW_HOLD)
+                sealed = self.keyring.at(HOLDS, number, patient_id).seal("reason", reason)
+                await self.connection.execute(_HOLD, number, patient_id, sealed)
                 await self.connection.execute(_TELL_AUDIT, "legal_hold_set", str(patient_id))
         except asyncpg.UniqueViolationError:
             raise Conflict("The patient is under a legal hold already.") from None
@@ -182,13 +214,16 @@ class PatientRecords:
     async def lift(self, patient_id: UUID, reason: str) -> None:
         """End a hold. Raises Conflict when there is none."""
         async with self.connection.transaction():
-            if await self.connection.execute(_LIFT, patient_id, reason) != "UPDATE 1":
+            number = await self.connection.fetchval(_STANDING, patient_id)
+            if number is None:
                 raise Conflict("The patient is under no legal hold.")
+            sealed = self.keyring.at(HOLDS, number, patient_id).seal("lifted_reason", reason)
+            await self.connection.execute(_LIFT, number, sealed)
             await self.connection.execute(_TELL_AUDIT, "legal_hold_lifted", str(patient_id))
 
 
 @asynccontextmanager
-async def operating(url: str) -> AsyncIterator[PatientRecords]:
+async def operating(url: str, keyring: Keyring) -> AsyncIterator[PatientRecords]:
     """The records, for an operator: as the owner of the tables. Raises NotMigrated."""
     connection = await asyncpg.connect(url, timeout=10, statement_cache_size=0)
     try:
@@ -197,7 +232,7 @@ async def operating(url: str) -> AsyncIterator[PatientRecords]:
         if await connection.fetchval("SELECT to_regclass('legal_holds')") is None:
             raise NotMigrated
         await use_json(connection)
-        yield PatientRecords(connection)
+        yield PatientRecords(connection, keyring)
     finally:
         await connection.close()
 

@@ -28,7 +28,8 @@ def as_json(file: PatientFile, at: datetime, *, for_patient: bool = False) -> di
         "notifications": _all(file.notifications),
         "audit": _all(file.audit),
     }
-    return whole if for_patient else {**whole, "legalHolds": _all(file.holds)}
+    of_others = {"legalHolds": _all(file.holds), "emergencyAccesses": _all(file.emergencies)}
+    return whole if for_patient else {**whole, **of_others}
 
 
 def _interview(interview: Interview, file: PatientFile, *, for_patient: bool) -> dict[str, Any]:

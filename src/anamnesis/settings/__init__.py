@@ -104,6 +104,11 @@ VARIABLES: Final = (
         "WEBHOOK_TARGETS", "addresses that are told of events by ids: the only hosts anything is sent to", "nobody"
     ),
     Variable("WEBHOOK_SECRET", "signs what is told, whsec_…, when WEBHOOK_TARGETS is set"),
+    Variable(
+        "ENCRYPTION_KEYS",
+        "ID:KEY,… of 32 bytes in base64: the first encrypts what people write, all decrypt; `anamnesis keys new`",
+        "none; the demo makes its own",
+    ),
     Variable("RETENTION_DAYS", "days after which what nobody has touched is erased, 30 or more", "kept for good"),
     Variable("LOG_LEVEL", "debug, info, warning or error", "info"),
 )
@@ -252,6 +257,7 @@ class Settings:
     ai: Ai = field(default_factory=Ai)
     files: Files = field(default_factory=Files)
     webhooks: Webhooks = field(default_factory=Webhooks)
+    encryption_keys: tuple[tuple[str, Secret], ...] = ()
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[Network, ...] = ()
     content_status: str = "draft"
@@ -285,6 +291,7 @@ class Settings:
             ai=_ai(reader),
             files=_files(reader),
             webhooks=_webhooks(reader),
+            encryption_keys=_encryption_keys(reader),
             limits=Limits(factor=reader.take("RATE_FACTOR", reading.number(0.01, 1_000_000), 1.0)),
             trusted_proxies=reader.take("TRUSTED_PROXIES", reading.several(reading.network), ()),
             content_status=reader.take("CONTENT_STATUS", reading.one_of("draft", "signed"), "draft"),
@@ -308,6 +315,22 @@ class Settings:
         if reader.problems:
             raise SettingsInvalid(tuple(sorted(set(reader.problems))))
         return database
+
+    @classmethod
+    def encryption_from_env(cls, environment: Mapping[str, str]) -> tuple[tuple[str, Secret], ...]:
+        """Only the keys of what people wrote. Raises SettingsInvalid."""
+        reader = Reader(environment)
+        keys = _encryption_keys(reader)
+        if reader.problems:
+            raise SettingsInvalid(tuple(sorted(set(reader.problems))))
+        return keys
+
+
+def _encryption_keys(reader: Reader) -> tuple[tuple[str, Secret], ...]:
+    keys: tuple[tuple[str, Secret], ...] = reader.take("ENCRYPTION_KEYS", reading.several(reading.encryption_key), ())
+    if len({key_id for key_id, _ in keys}) < len(keys):
+        reader.refuse("ENCRYPTION_KEYS", "has two keys of one id. What one of them wrote could not be read.")
+    return keys
 
 
 def _database(reader: Reader) -> Database:
@@ -462,6 +485,12 @@ def _warnings(settings: Settings) -> Iterator[Problem]:
     for name, key in keys:
         if key and key.startswith(("sk_test_", "pk_test_")):
             yield Problem(name, "is a test key. Use the live one once real people sign in.")
+    if not settings.encryption_keys:
+        yield Problem(
+            "ENCRYPTION_KEYS",
+            "is not set: what people write stands unencrypted in the database and its backups."
+            " `anamnesis keys new` makes a key; what stands there already is encrypted by `anamnesis keys rotate`.",
+        )
     if reading.is_loopback(urlsplit(settings.public_origin).hostname or ""):
         yield Problem("NEXT_PUBLIC_APP_URL", "is this machine itself, which nobody else can reach.")
     url = settings.database.url

@@ -30,6 +30,9 @@ _RSA_BITS: Final = 2048
 #: Bytes, as Standard Webhooks has it.
 _SHORTEST_SECRET: Final = 24
 _LONGEST_SECRET: Final = 64
+#: How an encryption key is called; it stands in every envelope.
+KEY_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_KEY_BYTES: Final = 32
 
 
 class Refused(AnamnesisError):
@@ -275,6 +278,22 @@ def signing_secret(value: str) -> Secret:
     if not value.startswith("whsec_") or not _SHORTEST_SECRET <= len(key) <= _LONGEST_SECRET:
         raise Refused("must be whsec_ and 24 to 64 random bytes in base64.")
     return Secret(value)
+
+
+def encryption_key(value: str) -> tuple[str, Secret]:
+    """A key of AES-256 with its id, ID:BASE64."""
+    key_id, _, encoded = value.partition(":")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        key = b""
+    if not KEY_ID.fullmatch(key_id):
+        raise Refused("must be ID:KEY, the id of at most 32 of a-z, 0-9 and hyphens. `anamnesis keys new` makes one.")
+    if len(key) != _KEY_BYTES:
+        raise Refused("must hold 32 bytes in base64 after each id. `anamnesis keys new` makes a key.")
+    if len(set(key)) < _KEY_BYTES // 4:
+        raise Refused("holds a key that was not drawn by chance. `anamnesis keys new` makes one.")
+    return key_id, Secret(encoded)
 
 
 def is_not_public(host: str) -> bool:
