@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
+from anamnesis.clinical import function_words as small
 from anamnesis.clinical.lexicon import CUE, Match
 from anamnesis.clinical.terms import Assertion
 from anamnesis.clinical.words import Break, Words
@@ -21,39 +22,11 @@ _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
 _LONGEST_SENTENCE: Final = 90
+_LAUGH: Final = 2  # tokens of a sentence that only laughs
+_FRAME_OPENS: Final = 2  # tokens of a sentence before "at age four", that speaks for all of it
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
-_JOINING: Final = frozenset({"and", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
+_COULD: Final = "could"
 _DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "explained")
-_ADDING: Final = frozenset({"and", "with"})
-_LISTING: Final = frozenset({"or", "nor"})
-_FIRST_PERSON: Final = frozenset({"i", "me", "mine", "myself", "ni", "nze"})
-_OF_PEOPLE: Final = frozenset(
-    [
-        "him",
-        "her",
-        "us",
-        "my",
-        "our",
-        "his",
-        "person",
-        "people",
-        "child",
-        "son",
-        "daughter",
-        "hand",
-        "leg",
-        "arm",
-        "face",
-    ]
-)
-#: "She denies …" speaks of all that follows in its sentence, however each item begins.
-_DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
-_SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
-_GOES_ON_TODAY: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
-_RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
-_RECENT: Final = frozenset({"yesterday", "last", "since"})
-_THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
-_PEOPLE: Final = (_FIRST_PERSON | _OF_PEOPLE | _THIRD_PERSON | {"baby"}) - {"it"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +44,15 @@ class Scene:
     """One message, ready to say what it asserts of each of its mentions."""
 
     def __init__(
-        self, read: Words, matches: Sequence[Match], pseudo: Sequence[Match], attributes: AbstractSet[str] = frozenset()
+        self,
+        text: str,
+        read: Words,
+        matches: Sequence[Match],
+        pseudo: Sequence[Match],
+        attributes: AbstractSet[str] = frozenset(),
     ) -> None:
         self._read = read
+        self._tensed = _tensed(text, read)
         self._mentions = [each for each in matches if not each.name.startswith(CUE) and each.name not in attributes]
         self._cues = _gather(matches)
         self._quiet = _covered((*pseudo, *self._mentions))
@@ -83,6 +62,7 @@ class Scene:
         self._by_segment = self._cues_by(self._segment)
         self._by_sentence = self._cues_by(self._sentence)
         self._mention_places = _covered(self._mentions)
+        self._mention_edges = frozenset(place for each in self._mentions for place in (each.first, each.last))
         self._other_sentences = self._others()
         self._has_denial = any(self._cues.spans[kind] for kind in _DENYING)
         self._denied: dict[tuple[int, int], bool] = {}
@@ -90,8 +70,13 @@ class Scene:
         self._short_negations = self._cues.covers["negation_short"] - self._quiet
         self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls()
-        self._denying = frozenset(place for place in self._negations if read.words[place] in _DENIES)
+        self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
         self._relations = _covered(self._cues.spans["relation"])
+        self._own_states = self._clauses_of_self()
+        spoken = small.FIRST_PERSON | {"my"}
+        own = (place for place, word in enumerate(read.words) if word in spoken)
+        self._own_words = frozenset(own) - self._cues.covers["asking"]
+        self._owners = frozenset(each.first for each in self._cues.spans.get("owner", ()))
 
     # -- parts of the message --------------------------------------------------------------------------------
 
@@ -114,7 +99,7 @@ class Scene:
         if self._cues.at("terminator", place) and place not in self._quiet:
             return True
         is_starter = self._cues.at("starter", place)
-        return is_starter and (breaks[place] in {Break.COMMA, Break.COLON} or words[place - 1] in _JOINING)
+        return is_starter and (breaks[place] in {Break.COMMA, Break.COLON} or words[place - 1] in small.JOINING)
 
     def _cues_by(self, part: Sequence[int]) -> dict[int, dict[str, list[Match]]]:
         by_part: dict[int, dict[str, list[Match]]] = defaultdict(lambda: defaultdict(list))
@@ -124,8 +109,15 @@ class Scene:
         return by_part
 
     def _in_segment(self, kind: str, segment: int) -> list[Match]:
-        """Cues of a kind in a clause, leaving out those that are part of a finding's own words."""
-        return [each for each in self._by_segment[segment][kind] if not {each.first, each.last} <= self._mention_places]
+        """Cues of a kind in a clause, leaving out those that are part of a finding's own words.
+
+        What stands in the midst of a finding's words is none of them: "abdomen in 2012 for a burst ulcer".
+        """
+        return [each for each in self._by_segment[segment][kind] if not self._is_own_word(each)]
+
+    def _is_own_word(self, cue: Match) -> bool:
+        inside = range(cue.first, cue.last + 1)
+        return {cue.first, cue.last} <= self._mention_places and not self._mention_edges.isdisjoint(inside)
 
     # -- the assertion ---------------------------------------------------------------------------------------
 
@@ -141,18 +133,22 @@ class Scene:
             )
         return self._denied[span]
 
-    def assertion(self, mention: Match, *, is_still_dangerous: bool, is_own_wish: bool) -> Assertion:
+    def assertion(
+        self, mention: Match, *, is_still_dangerous: bool, is_own_wish: bool, is_by_others: bool = False
+    ) -> Assertion:
         """What the message says of this mention.
 
         is_own_wish exempts self-harm from questions and conditions: asking how is a sign, not a quiz.
+        is_by_others says that whoever is named before it did it, or gave it, and did not suffer it: "uncle hurt her".
         """
         if self.is_denied(mention):
             return Assertion.DENIED
-        if self._is_someone_else(mention) or self._is_of_an_animal(mention):
+        is_another = self._is_someone_else(mention) and not (is_by_others and self._is_done_by(mention))
+        if is_another or self._is_of_an_animal(mention):
             return Assertion.SOMEONE_ELSE
         if not is_own_wish and self._is_hypothetical(mention):
             return Assertion.HYPOTHETICAL
-        if not (is_own_wish or is_still_dangerous) and self._by_sentence[self._sentence[mention.first]]["joking"]:
+        if not (is_own_wish or is_still_dangerous) and self._is_laughed_at(self._sentence[mention.first]):
             return Assertion.HYPOTHETICAL
         if self._is_past(mention):
             return Assertion.PAST
@@ -186,8 +182,10 @@ class Scene:
                 return is_near and (not commas or listed) and (not joined or listed)
             if place in walls:
                 return False
-            listed = listed or words[place] in _LISTING
-            joined += words[place] in _ADDING
+            listed = listed or words[place] in small.LISTING
+            if words[place] == "and" and words[place + 1] in small.OWN_SUBJECT and place + 1 < mention.first:
+                return False
+            joined += words[place] in small.ADDING
         return False
 
     def _is_on_a_denied_list(self, mention: Match) -> bool:
@@ -198,7 +196,7 @@ class Scene:
         for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
             if place in self._denying:
                 return self._sentence[place] == sentence
-            if place in self._contrasts or self._read.words[place] in _SUBJECTS:
+            if place in self._contrasts or self._read.words[place] in small.SUBJECTS:
                 return False
         return False
 
@@ -212,7 +210,7 @@ class Scene:
         """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""
         words, breaks = self._read.words, self._read.breaks
         for place in range(mention.last + 1, min(mention.last + 6, len(words))):
-            if breaks[place] or words[place] in _LISTING or words[place] == "and":
+            if breaks[place] or words[place] in small.LISTING or words[place] == "and":
                 return False
             if self._cues.at("affirming", place):
                 return True
@@ -275,9 +273,9 @@ class Scene:
         return bool(cues["told_in_past"] or cues["past"]) and not cues["acute"]
 
     def _goes_on(self, sentence: int, first: int, last: int) -> bool:
-        opens = self._read.words[first] in _THIRD_PERSON
+        opens = self._read.words[first] in small.THIRD_PERSON
         inside = {self._read.words[place] for place in range(first, last + 1)}
-        return opens and not inside & _FIRST_PERSON and not self._by_sentence[sentence]["acute"]
+        return opens and not inside & small.FIRST_PERSON and not self._by_sentence[sentence]["acute"]
 
     def _is_someone_else(self, mention: Match) -> bool:
         sentence, segment = self._sentence[mention.first], self._segment[mention.first]
@@ -291,15 +289,42 @@ class Scene:
             return False
         if self._is_news_of_another(relation, mention):
             return True
-        if self._in_segment("acute", segment):
+        if self._in_segment("acute", segment) or self._is_told_now(relation, sentence):
             return False
         where = {segment, self._segment[relation.first]}
         if any(self._in_segment(kind, each) for kind in ("told_in_past", "past") for each in where):
+            return True
+        if self._has_died_since(relation, sentence):
             return True
         if self._is_distant(relation) and any(self._in_segment("told_had", each) for each in where):
             return True
         is_loosely_told = self._is_distant(relation) or any(self._in_segment("told_weakly", each) for each in where)
         return is_loosely_told and self._speaks_of_self(mention)
+
+    def _has_died_since(self, relation: Match, sentence: int) -> bool:
+        """Whether a later clause of the sentence tells a death long past: "his mouth bent and he died in 1988"."""
+        later = range(self._segment[relation.last] + 1, self._segment[self._sentence_bounds[sentence][1]] + 1)
+        return any(self._in_segment("told_in_past", each) and self._in_segment("past", each) for each in later)
+
+    def _is_told_now(self, relation: Match, sentence: int) -> bool:
+        """Whether another's story has come to the present, so that help is asked for them: "he is sweating now"."""
+        first = self._segment[relation.first] + 1
+        last = self._segment[self._sentence_bounds[sentence][1]]
+        following = self._sentence_bounds.get(sentence + 1)
+        if following and self._read.words[following[0]] in small.THIRD_PERSON:
+            last = self._segment[following[1]]
+        return any(self._is_going_on(each) for each in range(first, last + 1))
+
+    def _is_going_on(self, segment: int) -> bool:
+        """Whether a clause speaks of a third person in the present, and not of an end: "she is fine", "he died"."""
+        first, last = self._bounds[segment]
+        said = set(self._read.words[first : last + 1])
+        if said & small.OVER or said & small.FIRST_PERSON or not said & small.THIRD_PERSON:
+            return False
+        ends = any(self._by_segment[segment][kind] for kind in ("told_in_past", "past", "resolved"))
+        is_present = not small.PRESENT.isdisjoint(self._tensed[first : last + 1])
+        is_ill = is_present and not self._mention_places.isdisjoint(range(first, last + 1))
+        return not ends and (is_ill or bool(self._by_segment[segment]["acute"]))
 
     def _is_news_of_another(self, relation: Match, mention: Match) -> bool:
         """Whether a distant person's story ends ("was taken to hospital") and the writer then speaks of themselves."""
@@ -307,41 +332,68 @@ class Scene:
             return False
         segment = self._segment[mention.first]
         said = {self._read.words[each.first] for each in self._in_segment("acute", segment)}
-        return bool(self._in_segment("told_in_past", segment)) or said <= _RECENT
+        return bool(self._in_segment("told_in_past", segment)) or said <= small.RECENT
 
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
         segment = self._segment[mention.first]
-        owners = [
-            each for each in self._by_sentence[self._sentence[mention.first]]["animal"] if each.first <= mention.first
-        ]
-        if not owners or self._has_person_between(owners[-1], mention):
+        cues = self._by_sentence[self._sentence[mention.first]]["animal"]
+        owners = [each for each in cues if each.first <= mention.first and not self._is_food(each)]
+        if not owners:
+            return False
+        owner = owners[-1]
+        if mention.last <= owner.last and not self._is_deed(owner):
+            return True
+        if self._has_person_between(owner, mention):
             return False
         last = min(mention.last + 3, self._bounds[segment][1] + 1)
         pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
-        inside = self._read.words[owners[-1].last + 1 : pause]
-        return not (_FIRST_PERSON | _OF_PEOPLE) & set(inside)
+        return not any(self._is_person(place) for place in range(owner.last + 1, pause))
+
+    def _is_food(self, owner: Match) -> bool:
+        """Whether it is no subject, but what somebody ate, carried or was hurt by: "I ate fish and got a rash"."""
+        return not small.OBJECT_OF.isdisjoint(self._read.words[max(owner.first - 3, 0) : owner.first])
+
+    def _is_deed(self, owner: Match) -> bool:
+        """Whether the animal does something that somebody else suffers: "our cow kicked"."""
+        return not small.DEEDS.isdisjoint(self._read.words[owner.first : owner.last + 2])
+
+    def _is_person(self, place: int) -> bool:
+        """Whether a word is of a person and not the animal's own: "its leg", "from my box"."""
+        words = self._read.words
+        before = words[max(place - 2, 0) : place]
+        return words[place] in small.FIRST_PERSON | small.OF_PEOPLE and "its" not in before and before[-1:] != ["from"]
 
     def _has_person_between(self, owner: Match, mention: Match) -> bool:
         """Whether a clause between an animal's and the mention's, or this one, speaks of a person."""
         segment = self._segment[mention.first]
         if self._segment[owner.first] == segment:
-            return False
+            return self._is_deed(owner)
         between = range(owner.last + 1, mention.last + 1)
         is_named = not self._relations.isdisjoint(between)
-        return is_named or not _PEOPLE.isdisjoint(self._read.words[owner.last + 1 : mention.last + 1])
+        return is_named or not small.PEOPLE.isdisjoint(self._read.words[owner.last + 1 : mention.last + 1])
 
     def _relation_before(self, mention: Match) -> Match | None:
         """The last person named before the mention in its sentence, unless the speaker comes between."""
         named = [
             each
             for each in self._by_sentence[self._sentence[mention.first]]["relation"]
-            if each.first <= mention.last and each.first <= mention.first + 1
+            if each.first <= mention.first + 1 and each.first not in self._owners
         ]
         if not named:
             return None
-        between = self._read.words[named[-1].last + 1 : mention.first]
-        return None if _FIRST_PERSON & set(between) or "my" in between else named[-1]
+        between = self._read.words[named[-1].last + 1 : mention.last + 1]
+        return None if small.FIRST_PERSON & set(between) or "my" in between else named[-1]
+
+    def _is_done_by(self, mention: Match) -> bool:
+        """Whether the person named before a deed is not the one who suffered it: no "was", no "got" between."""
+        relation = self._relation_before(mention)
+        if relation is None:
+            return False
+        words = self._read.words
+        return small.SUFFERED.isdisjoint(words[relation.last + 1 : mention.first + 1]) and small.TO_SELF.isdisjoint(
+            words[relation.last + 1 : mention.last + 2]
+        )
 
     def _is_source_only(self, relation: Match) -> bool:
         """Whether the person only says, brings or gives something: "my mum says I am pale"."""
@@ -352,8 +404,16 @@ class Scene:
 
     def _speaks_of_self(self, mention: Match) -> bool:
         """Whether another clause of the message speaks of the writer's own state."""
-        segment = self._segment[mention.first]
-        return any(self._segment[each.first] != segment for each in self._cues.spans.get("own_state", ()))
+        return not self._own_states <= {self._segment[mention.first]}
+
+    def _clauses_of_self(self) -> frozenset[int]:
+        """Clauses of the writer's own state; "should I take him …" is none."""
+        words = self._read.words
+        return frozenset(
+            self._segment[each.first]
+            for each in self._cues.spans.get("own_state", ())
+            if small.HELPED.isdisjoint(words[each.last + 1 : each.last + 4])
+        )
 
     def _follows(self, kind: str, mention: Match) -> bool:
         return any(
@@ -366,14 +426,41 @@ class Scene:
     def _is_hypothetical(self, mention: Match) -> bool:
         sentence = self._sentence[mention.first]
         cues = self._by_sentence[sentence]
-        if self._is_unreal(mention, cues["unreal"]) or self._in_segment("general", self._segment[mention.first]):
+        if self._is_unreal(mention, cues["unreal"]) or self._is_said_in_general(mention):
             return True
         return self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)
 
     def _is_unreal(self, mention: Match, cues: Sequence[Match]) -> bool:
         """Whether a story holds the mention, and no later clause comes back to the day: "a film, then suddenly I …"."""
         is_today = bool(self._by_segment[self._segment[mention.first]]["acute"])
-        return any(not is_today or self._contrasts.isdisjoint(range(cue.last + 1, mention.first)) for cue in cues)
+        return any(
+            (not is_today or self._contrasts.isdisjoint(range(cue.last + 1, mention.first)))
+            and not self._is_beside(cue, mention)
+            for cue in cues
+        )
+
+    def _is_laughed_at(self, sentence: int) -> bool:
+        """Whether a laugh is in the sentence, or is all that the next one says."""
+        if self._by_sentence[sentence]["joking"]:
+            return True
+        first, last = self._sentence_bounds.get(sentence + 1, (0, _LONGEST_SENTENCE))
+        return last - first < _LAUGH and self._cues.at("joking", first)
+
+    def _is_said_in_general(self, mention: Match) -> bool:
+        """Whether its clause speaks of what is said or known; "people say I fainted" is told of the speaker."""
+        cues = self._in_segment("general", self._segment[mention.first])
+        return any(self._own_words.isdisjoint(range(each.last + 1, each.last + 3)) for each in cues)
+
+    def _is_beside(self, cue: Match, mention: Match) -> bool:
+        """Whether a story is only named in passing: after the finding, or before the speaker's own: "a game, my neck".
+
+        A dream and its like (``fiction``) are told as one's own, and hold all of their sentence.
+        """
+        if self._cues.at("fiction", cue.first):
+            return False
+        if cue.first > mention.last:
+            return self._segment[cue.first] != self._segment[mention.first]
+        return not self._own_words.isdisjoint(range(cue.last + 1, mention.last + 1))
 
     def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
         return any(
@@ -389,14 +476,16 @@ class Scene:
             if breaks[place] and self._cues.at("starter", place):
                 return False
         between = set(words[cue.last + 1 : mention.first])
-        return not ({"my", "this"} & between and self._cues.at("fearing", cue.first))
+        if not self._cues.at("fearing", cue.first):
+            return True
+        return not {"my", "this"} & between and not self._has_returned(mention)
 
     def _is_inquiry(self, mention: Match, sentence: int) -> bool:
         """Whether the sentence asks about the thing in general, with no patient between the question and it."""
         first, last = self._sentence_bounds[sentence]
         segment = self._segment[mention.first]
         openers = [each for each in self._by_segment[segment]["opener"] if each.first not in self._quiet]
-        opener = next((each for each in openers if each.last < mention.first), None)
+        opener = next((each for each in openers if each.first < mention.first), None)
         if opener is None or not self._is_opening(opener, first):
             return False
         if self._cues.at("weak_opener", opener.first) and not self._ends_in_question(last):
@@ -417,45 +506,136 @@ class Scene:
 
     def _is_past(self, mention: Match) -> bool:
         segment = self._segment[mention.first]
-        if any(each.last not in self._cues.covers["resolved"] for each in self._in_segment("reopening", segment)):
+        if any(self._is_reopened(each) for each in range(segment, self._segment[mention.last] + 1)):
+            return False
+        if self._has_returned(mention):
             return False
         if self._in_segment("past", segment):
+            return True
+        if self._is_in_past_frame(mention):
             return True
         before = segment - 1
         if before not in self._bounds:
             return False
         if not (self._is_lead_in(before, segment) or self._is_told_on(before, segment)):
             return False
-        return bool(self._in_segment("past", before)) and not self._in_segment("reopening", before)
+        return bool(self._in_segment("past", before)) and not self._is_reopened(before)
+
+    def _is_reopened(self, segment: int) -> bool:
+        """Whether a clause comes back to today; "never again" and "fine now" do not."""
+        resolved, words = self._cues.covers["resolved"], self._read.words
+        return any(
+            each.last not in resolved and (not each.first or words[each.first - 1] not in small.NEVER)
+            for each in self._in_segment("reopening", segment)
+        )
+
+    def _is_in_past_frame(self, mention: Match) -> bool:
+        """Whether its sentence opens with a past time and every clause up to it is told as past.
+
+        "When she was one they gave oxygen because her chest was going in"; not "last month I fell, my arm is weak".
+        """
+        start, _ = self._sentence_bounds[self._sentence[mention.first]]
+        opening = self._segment[start]
+        frame = self._in_segment("past", opening)
+        if not any(each.first <= start + _FRAME_OPENS for each in frame):
+            return False
+        clauses = range(opening, self._segment[mention.last] + 1)
+        if any(self._is_reopened(each) or self._by_segment[each]["acute"] for each in clauses):
+            return False
+        words = self._tensed
+        if not small.PRESENT.isdisjoint(words[start : mention.last + 1]):
+            return False
+        return any(
+            small.is_past_verb(word) for word in words[self._bounds[self._segment[mention.first]][0] : mention.last + 1]
+        )
 
     def _is_told_on(self, before: int, segment: int) -> bool:
         """Whether a clause goes on with what was told before it: "in 2021 I had fits and the pressure went to 180"."""
         first, last = self._bounds[segment]
         words = self._read.words
         same = self._sentence[self._bounds[before][0]] == self._sentence[first]
-        return same and words[first - 1] == "and" and _GOES_ON_TODAY.isdisjoint(words[first : last + 1])
+        return same and words[first - 1] == "and" and small.PRESENT.isdisjoint(self._tensed[first : last + 1])
 
     def _is_lead_in(self, before: int, segment: int) -> bool:
         """Whether a short clause like "last year," speaks for the one after it."""
         first, last = self._bounds[before]
-        same = self._sentence[first] == self._sentence[self._bounds[segment][0]]
+        start, end = self._bounds[segment]
+        same = self._sentence[first] == self._sentence[start]
+        if not small.PRESENT.isdisjoint(self._tensed[start : end + 1]):
+            return False
         return same and last - first < _LEAD_IN and not any(p in self._mention_places for p in range(first, last + 1))
 
     def _is_resolved(self, mention: Match) -> bool:
+        if self._has_returned(mention):
+            return False
+        return self._has_ended(mention) or self._is_treated(mention)
+
+    def _has_ended(self, mention: Match) -> bool:
         stop = min(mention.last + 1 + _RESOLVED_REACH, len(self._read))
         for place in range(mention.last + 1, stop):
             if self._cues.at("resolved", place) and place not in self._quiet:
-                return not self._comes_back(place)
+                return not self._comes_back(place) and not self._is_anothers(mention, place)
             if self._cues.at("terminator", place):
                 return False
         return False
+
+    def _is_anothers(self, mention: Match, ended: int) -> bool:
+        """Whether it is something else, or somebody else, that ended: "her lips are blue. Her sister is fine"."""
+        words = self._read.words
+        start, last = self._sentence_bounds[self._sentence[mention.first]]
+        named = words[start : mention.last + 1]
+        if ended > last:
+            opened = self._sentence_bounds[self._sentence[ended]][0]
+            return not small.REFERRING.union(named).issuperset(words[opened:ended])
+        between = range(mention.last + 1, ended)
+        return any(place in self._relations and words[place] not in named for place in between)
 
     def _comes_back(self, ended: int) -> bool:
         """Whether what ended began anew: "had stopped but has started again"."""
         later = range(ended + 1, min(ended + 1 + _RELAPSE_REACH, len(self._read)))
         return any(
-            self._read.words[place] in _RELAPSING and self._cues.at("reopening", place) for place in later
+            self._read.words[place] in small.RELAPSING and self._cues.at("reopening", place) for place in later
         ) and not self._cues.covers["terminator"].isdisjoint(later)
+
+    def _has_returned(self, mention: Match) -> bool:
+        """Whether this sentence or the next says that it is back: "had cleared, now it is back since dawn"."""
+        sentence = self._sentence[mention.first]
+        returns = (*self._by_sentence[sentence]["relapse"], *self._by_sentence[sentence + 1]["relapse"])
+        return any(mention.last < each.first and self._is_real_return(each) for each in returns)
+
+    def _is_real_return(self, relapse: Match) -> bool:
+        """Whether it is the illness that came back: not "if it is back", "he is back home", "back to normal"."""
+        words = self._read.words
+        if relapse.first and words[relapse.first - 1] in small.GOERS:
+            return False
+        if relapse.last + 1 < len(words) and words[relapse.last + 1] in small.PLACES_TO_BE_BACK:
+            return False
+        return not self._by_segment[self._segment[relapse.first]]["hypothetical"]
+
+    def _is_treated(self, mention: Match) -> bool:
+        """Whether it was dealt with: "the doctor drained my abscess", "malaria in February, treated, …"."""
+        sentence = self._sentence[mention.first]
+        cues = self._by_sentence[sentence]["treated"]
+        if not any(self._treats(each, mention) for each in cues):
+            return False
+        last = self._sentence_bounds[sentence][1]
+        return small.UNSETTLED.isdisjoint(self._read.words[mention.last + 1 : last + 1])
+
+    def _treats(self, cue: Match, mention: Match) -> bool:
+        if cue.last < mention.first:
+            is_done_to_it = cue.last > cue.first and mention.first <= cue.last + 3
+            return is_done_to_it and self._segment[cue.last] == self._segment[mention.first]
+        breaks = self._read.breaks
+        ends = cue.last + 1 == len(breaks) or breaks[cue.last + 1] > 0
+        return cue.first == cue.last <= mention.last + _RESOLVED_REACH and breaks[cue.first] > 0 and ends
+
+
+def _tensed(text: str, read: Words) -> list[str]:
+    """The words, with the "could not" that spelling makes one with "can't" told apart: their tense is not the same."""
+    return [
+        "couldn't" if word == "can't" and text[start : start + len(_COULD)].lower() == _COULD else word
+        for word, start in zip(read.words, read.starts, strict=True)
+    ]
 
 
 def _gather(matches: Iterable[Match]) -> _Cues:

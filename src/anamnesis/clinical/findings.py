@@ -42,7 +42,7 @@ def read_findings(
     hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN])
     matches = lexicon.meaning.find(read, hidden)
     pseudo = [match for match in first if match.name != _BENIGN]
-    scene = Scene(read, matches, pseudo, lexicon.attributes)
+    scene = Scene(text, read, matches, pseudo, lexicon.attributes)
     mentions = [match for match in matches if not match.name.startswith(CUE)]
     found = [_finding(match, text, read, scene, lexicon, message_id) for match in mentions]
     found.extend(_answered(text, read, matches, context, message_id))
@@ -65,6 +65,7 @@ def _finding(match: Match, text: str, read: Words, scene: Scene, lexicon: Lexico
             match,
             is_still_dangerous=match.name in lexicon.still_dangerous,
             is_own_wish=match.name in lexicon.own_wishes,
+            is_by_others=match.name in lexicon.by_others,
         )
     start, end = read.starts[match.first], read.ends[match.last]
     return Finding(match.name, assertion, start, end, text[start:end], message_id)

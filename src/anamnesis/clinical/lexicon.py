@@ -331,6 +331,7 @@ class Lexicon:
     still_dangerous: frozenset[str]
     attributes: frozenset[str]
     own_wishes: frozenset[str]
+    by_others: frozenset[str]
 
     def tokenise(self, text: str) -> Words:
         """The text's tokens as this lexicon spells them."""
@@ -358,6 +359,7 @@ class LexiconText:
     still_dangerous: Sequence[str]
     attributes: Sequence[str]
     own_wishes: Sequence[str]
+    by_others: Sequence[str]
 
 
 def compile_lexicon(written: LexiconText) -> Lexicon:
@@ -384,6 +386,7 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
         frozenset(written.still_dangerous),
         frozenset(written.attributes),
         frozenset(written.own_wishes),
+        frozenset(written.by_others),
     )
 
 

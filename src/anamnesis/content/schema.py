@@ -114,6 +114,7 @@ class LexiconFile(Strict):
             "answer_yes", "past", "reopening", "resolved", "hypothetical", "fearing", "unreal", "opener", "weak_opener",
             "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute", "own_state",
             "family_history", "other_after", "animal", "mistaken", "explained", "told_had", "joking", "general",
+            "owner", "asking", "relapse", "fiction", "treated",
         ],
         Phrases,
     ] = {}  # fmt: skip
@@ -123,3 +124,4 @@ class LexiconFile(Strict):
     still_dangerous: list[Text] = []
     attributes: list[Text] = []
     own_wishes: list[Text] = []
+    by_others: list[Text] = []

@@ -1,0 +1,96 @@
+"""Small words that tell tense, person and reference: closed classes, which no lexicon widens.
+
+What grows with experience (cues, idioms, kin) is content and stands in ``content/lexicon``.
+"""
+
+from typing import Final
+
+FIRST_PERSON: Final = frozenset({"i", "me", "mine", "myself", "ni", "nze"})
+THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
+#: Of a person or a person's body, where an animal might be meant.
+OF_PEOPLE: Final = frozenset(
+    {
+        "him",
+        "her",
+        "us",
+        "my",
+        "our",
+        "his",
+        "person",
+        "people",
+        "child",
+        "son",
+        "daughter",
+        "hand",
+        "leg",
+        "arm",
+        "face",
+    }
+)
+PEOPLE: Final = (FIRST_PERSON | OF_PEOPLE | THIRD_PERSON | {"baby"}) - {"it"}
+SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
+#: A clause that begins with one of these after "and" has a subject of its own, which a denial before it leaves alone.
+OWN_SUBJECT: Final = frozenset({"the", "my", "his", "her", "their", "our", "i", "he", "she", "they", "we", "it"})
+TO_SELF: Final = frozenset({"himself", "herself", "themselves", "themself"})
+#: Between a person and a deed, these say that the person suffered it.
+SUFFERED: Final = frozenset({"was", "were", "been", "being", "got", "gets", "get"})
+#: "Should I take him …" is no word of one's own state.
+HELPED: Final = frozenset({"him", "her", "them", "he", "she", "they"})
+
+JOINING: Final = frozenset({"and", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
+ADDING: Final = frozenset({"and", "with"})
+LISTING: Final = frozenset({"or", "nor"})
+NEVER: Final = frozenset({"never", "not", "no", "none", "nothing", "nor"})
+#: "She denies …" speaks of all that follows in its sentence, however each item begins.
+DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
+
+PRESENT: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
+_PAST_VERBS: Final = frozenset(
+    {
+        "was", "were", "had", "did", "got", "fell", "took", "gave", "came", "went", "felt", "became", "began", "broke",
+        "lost", "bled", "ate", "drank", "caught", "grew", "ran", "stood", "woke", "threw", "bit", "burnt", "hurt",
+        "shook", "spat", "couldn't",
+    }
+)  # fmt: skip
+RECENT: Final = frozenset({"yesterday", "last", "since"})
+RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
+#: Who comes back and is no illness; where one is back and well.
+GOERS: Final = frozenset({"i", "he", "she", "we", "you", "to", "should", "will", "could"})
+PLACES_TO_BE_BACK: Final = frozenset({"to", "home", "at", "in", "from", "with", "for"})
+#: After these nothing counts as dealt with.
+UNSETTLED: Final = frozenset({"now", "today", "again", "still", "since", "worse", "yesterday", "tonight", "but", "not"})
+#: With these a sentence goes on about what the one before it told: "It has now gone".
+REFERRING: Final = frozenset(
+    {
+        "it", "this", "that", "these", "they", "he", "she", "i", "we", "all", "everything", "both", "now", "then",
+        "has", "have", "had", "is", "are", "was", "were", "been", "am", "feel", "feels", "felt", "feeling", "by",
+        "completely", "fully", "already", "just", "mostly", "quickly", "soon", "later", "after", "itself", "much",
+        "so", "a", "bit", "little", "today", "since", "the", "his", "her", "my", "pain", "and", "but", "thankfully",
+        "luckily", "very", "quite", "no",
+    }
+)  # fmt: skip
+#: With these a story of another has ended, or others look after them.
+OVER: Final = frozenset(
+    {
+        "fine", "ok", "okay", "well", "better", "home", "hospital", "icu", "ward", "dead", "alive", "recovering",
+        "normal", "working", "back", "if", "healthy", "grown", "doctor", "doctors", "medicine", "medication",
+        "tablets", "treatment", "specialist", "clinic", "school", "diagnosed",
+    }
+)  # fmt: skip
+
+#: What animals do to people; whatever such a clause tells of is the person's.
+DEEDS: Final = frozenset(
+    {"kicked", "bit", "bites", "scratched", "attacked", "knocked", "butted", "gored", "stung", "hit"}
+)
+#: Before an animal, these say that it was eaten, carried or met: "I ate fish and got a rash".
+OBJECT_OF: Final = frozenset(
+    {
+        "ate", "eat", "eats", "eating", "eaten", "some", "cooked", "bought", "of", "with", "by", "from", "at",
+        "handled", "carrying", "chased", "hit", "slaughtered",
+    }
+)  # fmt: skip
+
+
+def is_past_verb(word: str) -> bool:
+    """Whether a word is surely a verb of the past; many more are, and are not known."""
+    return word in _PAST_VERBS or (len(word) > 4 and word.endswith("ed"))

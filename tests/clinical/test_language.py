@@ -1,0 +1,156 @@
+"""Laws of language: who is meant, when it was, and whether it is so. Each law beside what it must leave alone."""
+
+import pytest
+
+from anamnesis.clinical.findings import read_findings
+from anamnesis.clinical.terms import Assertion
+from anamnesis.content import load_content
+
+LEXICON = load_content().lexicon
+HERE, DENIED, ANOTHERS = Assertion.AFFIRMED, Assertion.DENIED, Assertion.SOMEONE_ELSE
+PAST, SUPPOSED, RESOLVED = Assertion.PAST, Assertion.HYPOTHETICAL, Assertion.RESOLVED
+
+
+def heard(text, concept):
+    """What the text says of a concept, most affirmed first, or None when it does not mention it."""
+    said = [each.assertion for each in read_findings(text, LEXICON) if each.concept == concept]
+    return min(said, key=list(Assertion).index, default=None)
+
+
+def law(*examples):
+    return pytest.mark.parametrize(("text", "concept", "assertion"), examples)
+
+
+@law(
+    ("When she was one they gave oxygen because her chest was going in", "indrawing", PAST),
+    ("At age two he had one convulsion with fever", "seizure", PAST),
+    ("As a small child I had fits", "seizure", PAST),
+    ("Last month I was admitted because I couldn't keep water down", "vomits_everything", PAST),
+    ("Last month I fell and can't lift my arm", "arm_weakness", HERE),
+    ("Last month I fell, my mouth is twisted", "face_droop", HERE),
+    ("Last month she fell and today she had a fit", "seizure", HERE),
+)
+def test_a_past_time_that_opens_a_sentence_speaks_for_its_past_clauses(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("I keeled over once at assembly, some fifteen years back, and never again", "fainted", PAST),
+    ("I keeled over fifteen years back, and again today", "fainted", HERE),
+    ("I was burned with hot porridge as a child and the scar is dark", "burn_any", PAST),
+)
+def test_never_again_does_not_bring_the_past_back(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("My grandfather's face fell on one side and he died of it in 1988", "face_droop", ANOTHERS),
+    ("Auntie was selling tomatoes, then she went grey in the face and she is holding her chest", "cyanosis", HERE),
+    ("A friend had a fit and he is still shaking", "seizure", HERE),
+    ("My son had croup when he was a toddler, he is twelve now and healthy", "croup", None),
+)
+def test_a_story_that_has_come_to_the_present_asks_for_help(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("Neighbour's dog bit my calf one hour ago", "animal_bite", HERE),
+    ("My friend squeezed my neck until I saw black", "strangled", HERE),
+    ("A colleague hanged himself in January", "strangled", ANOTHERS),
+    ("My little sister has measles, I am 14 weeks pregnant", "rash_contact", HERE),
+)
+def test_who_owns_does_or_passes_on_is_not_the_patient(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("The puppy ate a needle from my sewing box", "swallowed_dangerous", ANOTHERS),
+    ("Our goat has broken its front leg", "fracture", ANOTHERS),
+    ("There was a foaming dog in our street", "seizure", ANOTHERS),
+    ("I ate chicken and had vomiting all night", "vomiting", HERE),
+    ("My cow kicked, chest pain since", "chest_pain", HERE),
+    ("My calf is swollen and hot", "one_leg_swollen", HERE),
+)
+def test_an_animal_is_the_patient_only_as_a_subject(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("When I unwrapped her I saw her tongue bluish. Her sister is fine", "cyanosis", HERE),
+    ("I had a headache. My brother is fine", "headache", HERE),
+    ("I had a headache. It is fine now", "headache", RESOLVED),
+    ("I vomited and feel hot. period ended 5 days ago", "fever", HERE),
+    ("She is pregnant and the jerking has ended, she is ok", "pregnant", HERE),
+)
+def test_only_what_was_told_of_can_be_resolved(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("Wheeze had cleared with a syrup, now it is back since dawn", "wheeze", HERE),
+    ("The wheeze went away and he is back at school", "wheeze", RESOLVED),
+    ("The wheeze went away, I will return if it is back", "wheeze", RESOLVED),
+    ("I stopped being scared of the fever because it vanished, yet today it's back", "fever", HERE),
+)
+def test_what_came_back_is_here(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("The doctor drained my abscess and the wound is closed", "skin_spreading", RESOLVED),
+    ("Had malaria, treated, feeling excellent", "fever", RESOLVED),
+    ("The doctor drained my abscess but it is worse", "skin_spreading", HERE),
+    ("Had malaria, treated, still shivering", "fever", HERE),
+    ("The doctor treated my chest pain", "chest_pain", HERE),
+)
+def test_what_was_dealt_with_is_resolved_unless_it_goes_on(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("Her forehead is hot tonight, though she's watching cartoons", "fever", HERE),
+    ("It was just that game on tiktok, friend squeezed my neck till I blacked out", "fainted", HERE),
+    ("I read about a rash on the radio page, then I fainted", "fainted", HERE),
+    ("I read that malaria brings fits", "seizure", SUPPOSED),
+    ("I dreamt I was bleeding", "bleeding", SUPPOSED),
+    ("For a school play I must act somebody having a stroke", "arm_weakness", SUPPOSED),
+)
+def test_a_story_holds_what_it_tells_and_not_what_stands_beside_it(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("For my action plan, how many puffs are allowed before I count it as not working?", "inhaler_failing", SUPPOSED),
+    ("people say I fainted", "fainted", HERE),
+    ("They say malaria causes fits", "seizure", SUPPOSED),
+)
+def test_what_is_asked_or_known_in_general_is_not_told(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("There is no red at all inside, and the tongue is whitish", "pallor", HERE),
+    ("no fever, and he is fitting", "seizure", HERE),
+    ("no fever and cough", "cough_any", DENIED),
+    ("I never blacked out or felt sick", "fainted", DENIED),
+)
+def test_a_denial_ends_where_a_new_subject_begins(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("My in-laws give me a fever! Hehe.", "fever", SUPPOSED),
+    ("I have a fever. Lol my dog is funny and keeps jumping", "fever", HERE),
+)
+def test_a_laugh_alone_laughs_at_what_was_said_before_it(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("My son had a fit and fell down", "seizure", HERE),
+    ("he has a fit in the kitchen", "seizure", HERE),
+    ("I am fit and well", "seizure", None),
+    ("does it fit in my mouth", "seizure", None),
+)
+def test_a_fit_that_somebody_had_is_no_verb(text, concept, assertion):
+    assert heard(text, concept) is assertion
