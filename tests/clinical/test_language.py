@@ -154,3 +154,51 @@ def test_a_laugh_alone_laughs_at_what_was_said_before_it(text, concept, assertio
 )
 def test_a_fit_that_somebody_had_is_no_verb(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("Three weeks ago she choked on a sweet, the hospital removed it and discharged her", "choking", PAST),
+    ("Snake bite in March, got the drip, all healed", "snake_bite", PAST),
+    ("Three weeks ago she gave birth, was discharged, and she is bleeding heavily", "heavy_bleeding", HERE),
+    ("Coughing blood since morning, I had TB two years ago and finished treatment", "coughing_blood", HERE),
+    ("Snake bite in March, treated, now the hand is black", "snake_bite", HERE),
+)
+def test_what_is_dated_weeks_back_and_brought_to_an_end_is_past(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    (
+        "The questionnaire asked about thoughts of ending my life and the honest answer is no",
+        "self_harm_intent",
+        DENIED,
+    ),
+    ("It's not that he can't swallow, he hates the taste", "cannot_swallow", DENIED),
+    ("She has not got noisy breathing", "stridor", DENIED),
+    ("Dizziness, shoulder pain - no and no.", "shoulder_tip", DENIED),
+    ("It's not that bad but he can't swallow", "cannot_swallow", HERE),
+    ("Not just noisy breathing, he is blue", "cyanosis", HERE),
+)
+def test_a_denial_is_heard_in_its_longer_forms(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("What amount of bleeding after the birth is considered too much?", "bleeding", SUPPOSED),
+    ("At school they asked why lips become blue", "cyanosis", SUPPOSED),
+    ("I asked why my lips are blue", "cyanosis", HERE),
+    ("I'm writing a script in which a mother hears voices", "voices_chronic", SUPPOSED),
+)
+def test_a_question_of_knowledge_is_not_told(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("Our wifi had a stroke", "arm_weakness", None),
+    ("My wife had a stroke this morning", "arm_weakness", HERE),
+    ("Exams are strangling me", "strangled", None),
+    ("He was strangling me", "strangled", HERE),
+    ("My collar feels like strangling me", "strangled", None),
+)
+def test_a_thing_is_never_ill_and_harms_nobody(text, concept, assertion):
+    assert heard(text, concept) is assertion

@@ -19,11 +19,13 @@ _LIST_REACH: Final = 30  # tokens a "no" reaches along a list
 _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
+_EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
 _LONGEST_SENTENCE: Final = 90
 _LAUGH: Final = 2  # tokens of a sentence that only laughs
 _FRAME_OPENS: Final = 2  # tokens of a sentence before "at age four", that speaks for all of it
+_CLOSING_REACH: Final = 9  # tokens from "finished" to what was finished
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
 _COULD: Final = "could"
 _DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "explained")
@@ -144,17 +146,24 @@ class Scene:
         if self.is_denied(mention):
             return Assertion.DENIED
         is_another = self._is_someone_else(mention) and not (is_by_others and self._is_done_by(mention))
-        if is_another or self._is_of_an_animal(mention):
+        if is_another or (not is_own_wish and self._is_of_an_animal(mention)):
             return Assertion.SOMEONE_ELSE
         if not is_own_wish and self._is_hypothetical(mention):
             return Assertion.HYPOTHETICAL
         if not (is_own_wish or is_still_dangerous) and self._is_laughed_at(self._sentence[mention.first]):
             return Assertion.HYPOTHETICAL
-        if self._is_past(mention):
+        if self._is_past(mention) or (not is_own_wish and not is_by_others and self._is_closed(mention)):
             return Assertion.PAST
         if not is_still_dangerous and self._is_resolved(mention):
             return Assertion.RESOLVED
         return Assertion.AFFIRMED
+
+    def assertion_of_attribute(self, mention: Match) -> Assertion:
+        """What the message says of a mention that only qualifies others: their time and person are its own."""
+        if self.is_denied(mention):
+            return Assertion.DENIED
+        cues = self._by_sentence[self._sentence[mention.first]]
+        return Assertion.HYPOTHETICAL if self._is_unreal(mention, cues["unreal"]) else Assertion.AFFIRMED
 
     # -- denied ----------------------------------------------------------------------------------------------
 
@@ -225,9 +234,10 @@ class Scene:
         for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
             gap = breaks[place]
             if place in answers:
-                ends = place + 1 >= len(words) or breaks[place + 1] > 0
+                after = next((at for at in range(place, len(words)) if at not in answers), len(words))
+                ends = after >= len(words) or breaks[after] > 0
                 is_next = place == mention.last + 1
-                is_answer = gap in {Break.COLON, Break.QUESTION} and (ends or self._cues.at("starter", place + 1))
+                is_answer = gap in {Break.COLON, Break.QUESTION} and (ends or self._cues.at("starter", after))
                 return (is_next and ends) or (is_answer and (is_next or self._is_bare_list(mention, place)))
             if gap >= Break.SENTENCE or place in terminators:
                 return False
@@ -237,7 +247,7 @@ class Scene:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
         if not (self._cues.covers["explained"] or self._cues.covers["mistaken"]):
             return False
-        if self._comes_within("explained", mention, 4):
+        if self._comes_within("explained", mention, _EXPLAINED_REACH):
             return True
         is_believed = any(self._cues.at("thinking", place) for place in range(mention.first - 4, mention.first))
         return is_believed and self._comes_within("mistaken", mention, 5)
@@ -356,7 +366,9 @@ class Scene:
 
     def _is_deed(self, owner: Match) -> bool:
         """Whether the animal does something that somebody else suffers: "our cow kicked"."""
-        return not small.DEEDS.isdisjoint(self._read.words[owner.first : owner.last + 2])
+        words = self._read.words
+        is_done = not small.DEEDS.isdisjoint(words[owner.first : owner.last + 2])
+        return is_done and not {"other", "another", "each"} & set(words[owner.last : owner.last + 3])
 
     def _is_person(self, place: int) -> bool:
         """Whether a word is of a person and not the animal's own: "its leg", "from my box"."""
@@ -369,9 +381,10 @@ class Scene:
         segment = self._segment[mention.first]
         if self._segment[owner.first] == segment:
             return self._is_deed(owner)
-        between = range(owner.last + 1, mention.last + 1)
-        is_named = not self._relations.isdisjoint(between)
-        return is_named or not small.PEOPLE.isdisjoint(self._read.words[owner.last + 1 : mention.last + 1])
+        return any(
+            place in self._relations or self._read.words[place] in small.PERSONS or self._is_person(place)
+            for place in range(owner.last + 1, mention.last + 1)
+        )
 
     def _relation_before(self, mention: Match) -> Match | None:
         """The last person named before the mention in its sentence, unless the speaker comes between."""
@@ -495,7 +508,12 @@ class Scene:
     def _is_opening(self, opener: Match, first: int) -> bool:
         """Whether the opener stands at the start of its sentence or clause."""
         start = self._bounds[self._segment[opener.first]][0]
-        return opener.first - first <= 3 or opener.first - start <= 1 or bool(self._read.breaks[opener.first])
+        if self._cues.at("reported", opener.first):
+            return True
+        breaks = self._read.breaks
+        return (
+            opener.first - first <= 3 or opener.first - start <= 1 or any(breaks[opener.first - 1 : opener.first + 1])
+        )
 
     def _ends_in_question(self, last: int) -> bool:
         if last + 1 < len(self._read):
@@ -529,6 +547,37 @@ class Scene:
             for each in self._in_segment("reopening", segment)
         )
 
+    def _is_closed(self, mention: Match) -> bool:
+        """Whether it is dated weeks back or more and was brought to an end: "choked three weeks ago, … discharged".
+
+        The end is told after it, in its sentence or the next, or is done to it: "finished PEP after a prick".
+        """
+        sentence = self._sentence[mention.first]
+        cues, following = self._by_sentence[sentence], self._by_sentence[sentence + 1]
+        if not self._is_dated(mention):
+            return False
+        ends = [each for each in (*cues["closed"], *following["closed"]) if self._closes(each, mention)]
+        if not ends:
+            return False
+        last = max(each.last for each in ends)
+        is_recent = any(each.first < last for each in cues["acute"])
+        told = self._read.words[self._sentence_bounds[sentence][0] : last + 1]
+        return not is_recent and small.UNSETTLED.isdisjoint(told)
+
+    def _is_dated(self, mention: Match) -> bool:
+        """Whether its own clause, or the opening of its sentence, puts it weeks back or more."""
+        segment, opening = self._segment[mention.first], self._sentence_bounds[self._sentence[mention.first]][0]
+        dates = [each for kind in ("dated", "past") for each in self._in_segment(kind, segment)]
+        frames = [each for kind in ("dated", "past") for each in self._in_segment(kind, self._segment[opening])]
+        return bool(dates) or any(each.first <= opening + _FRAME_OPENS for each in frames)
+
+    def _closes(self, end: Match, mention: Match) -> bool:
+        if end.first > mention.last:
+            return True
+        within = range(end.last + 1, mention.first + 1)
+        is_near = end.last < mention.first <= end.last + _CLOSING_REACH
+        return is_near and self._cues.at("completed", end.first) and not any(self._read.breaks[at] for at in within)
+
     def _is_in_past_frame(self, mention: Match) -> bool:
         """Whether its sentence opens with a past time and every clause up to it is told as past.
 
@@ -545,9 +594,8 @@ class Scene:
         words = self._tensed
         if not small.PRESENT.isdisjoint(words[start : mention.last + 1]):
             return False
-        return any(
-            small.is_past_verb(word) for word in words[self._bounds[self._segment[mention.first]][0] : mention.last + 1]
-        )
+        clause = words[self._bounds[self._segment[mention.first]][0] : mention.last + 1]
+        return clause[0] in small.PREPOSITIONS or any(map(small.is_past_verb, clause))
 
     def _is_told_on(self, before: int, segment: int) -> bool:
         """Whether a clause goes on with what was told before it: "in 2021 I had fits and the pressure went to 180"."""

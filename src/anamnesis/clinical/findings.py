@@ -59,7 +59,7 @@ def _hidden(length: int, benign: Iterable[Match]) -> list[bool]:
 
 def _finding(match: Match, text: str, read: Words, scene: Scene, lexicon: Lexicon, message_id: str) -> Finding:
     if match.name in lexicon.attributes:
-        assertion = Assertion.DENIED if scene.is_denied(match) else Assertion.AFFIRMED
+        assertion = scene.assertion_of_attribute(match)
     else:
         assertion = scene.assertion(
             match,

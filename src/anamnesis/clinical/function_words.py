@@ -27,7 +27,7 @@ OF_PEOPLE: Final = frozenset(
         "face",
     }
 )
-PEOPLE: Final = (FIRST_PERSON | OF_PEOPLE | THIRD_PERSON | {"baby"}) - {"it"}
+PERSONS: Final = (FIRST_PERSON | THIRD_PERSON | {"baby"}) - {"it"}
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
 #: A clause that begins with one of these after "and" has a subject of its own, which a denial before it leaves alone.
 OWN_SUBJECT: Final = frozenset({"the", "my", "his", "her", "their", "our", "i", "he", "she", "they", "we", "it"})
@@ -39,6 +39,7 @@ HELPED: Final = frozenset({"him", "her", "them", "he", "she", "they"})
 
 JOINING: Final = frozenset({"and", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
 ADDING: Final = frozenset({"and", "with"})
+PREPOSITIONS: Final = frozenset({"of", "with", "from", "for", "after", "during"})
 LISTING: Final = frozenset({"or", "nor"})
 NEVER: Final = frozenset({"never", "not", "no", "none", "nothing", "nor"})
 #: "She denies …" speaks of all that follows in its sentence, however each item begins.
@@ -80,13 +81,17 @@ OVER: Final = frozenset(
 
 #: What animals do to people; whatever such a clause tells of is the person's.
 DEEDS: Final = frozenset(
-    {"kicked", "bit", "bites", "scratched", "attacked", "knocked", "butted", "gored", "stung", "hit"}
-)
+    {
+        "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
+        "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
+        "jumped", "allergy", "fur", "hair",
+    }
+)  # fmt: skip
 #: Before an animal, these say that it was eaten, carried or met: "I ate fish and got a rash".
 OBJECT_OF: Final = frozenset(
     {
         "ate", "eat", "eats", "eating", "eaten", "some", "cooked", "bought", "of", "with", "by", "from", "at",
-        "handled", "carrying", "chased", "hit", "slaughtered",
+        "handled", "carrying", "chased", "hit", "slaughtered", "off", "onto", "over", "behind", "under", "near",
     }
 )  # fmt: skip
 
