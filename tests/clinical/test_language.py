@@ -202,3 +202,44 @@ def test_a_question_of_knowledge_is_not_told(text, concept, assertion):
 )
 def test_a_thing_is_never_ill_and_harms_nobody(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("I couldn't walk to the door without gasping for air", "severe_breathless", HERE),
+    ("He is not able to lie flat without gasping for air", "severe_breathless", HERE),
+    ("He walks to the door without gasping for air", "severe_breathless", DENIED),
+    ("the pump has no more n chest is still closed", "chest_tight", HERE),
+)
+def test_two_denials_affirm_and_one_does_not_deny_a_clause(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("Her mouth is crooked and her arm has gone weak", "face_droop", HERE),
+    ("He cut his foot on iron sheet. We have gone through three bedsheets", "deep_cut", HERE),
+    ("The headache has gone", "headache", RESOLVED),
+    ("The headache has gone since morning", "headache", RESOLVED),
+)
+def test_what_has_gone_is_over_and_what_has_gone_numb_is_not(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("He lies there like someone drunk, and he had the running stomach", "diarrhoea", HERE),
+    ("My brother came from Mubende, his friend there died. He has blood coming from his gums", "bleeding", HERE),
+    ("My aunt died in 2010. She had fits", "seizure", ANOTHERS),
+    ("the girl is jerking both hands. what do i put in the mouth", "seizure", HERE),
+    ("My girl says uncle removed her knickers", "bad_manners", HERE),
+)
+def test_a_story_goes_on_only_in_the_past_and_about_a_person(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("I keep passing out", "fainted", HERE),
+    ("the room goes dark and pieces keep dropping out of me", "presyncope", HERE),
+    ("Half of what I read is missing and I have a strong headache", "severe_headache", HERE),
+    ("I put on the phone torch and the whole sheet is red", "red_flow", HERE),
+)
+def test_ordinary_words_are_no_condition_and_no_story(text, concept, assertion):
+    assert heard(text, concept) is assertion

@@ -182,7 +182,8 @@ def a_lexicon(**changes):
             "still_dangerous",
             "attributes",
             "own_wishes",
-            "by_others",
+            "deeds",
+            "contacts",
         ),
         (),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from anamnesis.clinical import function_words as small
-from anamnesis.clinical.lexicon import CUE, Match
+from anamnesis.clinical.lexicon import CUE, Bearing, Match
 from anamnesis.clinical.terms import Assertion
 from anamnesis.clinical.words import Break, Words
 
@@ -24,7 +24,9 @@ _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
 _LONGEST_SENTENCE: Final = 90
 _LAUGH: Final = 2  # tokens of a sentence that only laughs
+_OPENS: Final = 6  # tokens of a sentence in which it names whom it goes on about
 _FRAME_OPENS: Final = 2  # tokens of a sentence before "at age four", that speaks for all of it
+_DOUBLE_REACH: Final = 14  # tokens from "can't" to its "without"
 _CLOSING_REACH: Final = 9  # tokens from "finished" to what was finished
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
 _COULD: Final = "could"
@@ -68,7 +70,7 @@ class Scene:
         self._other_sentences = self._others()
         self._has_denial = any(self._cues.spans[kind] for kind in _DENYING)
         self._denied: dict[tuple[int, int], bool] = {}
-        self._negations = self._cues.covers["negation"] - self._quiet
+        self._negations = self._cues.covers["negation"] - self._quiet - self._doubled()
         self._short_negations = self._cues.covers["negation_short"] - self._quiet
         self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls()
@@ -135,28 +137,30 @@ class Scene:
             )
         return self._denied[span]
 
-    def assertion(
-        self, mention: Match, *, is_still_dangerous: bool, is_own_wish: bool, is_by_others: bool = False
-    ) -> Assertion:
-        """What the message says of this mention.
-
-        is_own_wish exempts self-harm from questions and conditions: asking how is a sign, not a quiz.
-        is_by_others says that whoever is named before it did it, or gave it, and did not suffer it: "uncle hurt her".
-        """
+    def assertion(self, mention: Match, bearing: Bearing) -> Assertion:
+        """What the message says of this mention."""
         if self.is_denied(mention):
             return Assertion.DENIED
-        is_another = self._is_someone_else(mention) and not (is_by_others and self._is_done_by(mention))
-        if is_another or (not is_own_wish and self._is_of_an_animal(mention)):
+        if self._is_of_another(mention, bearing):
             return Assertion.SOMEONE_ELSE
-        if not is_own_wish and self._is_hypothetical(mention):
+        if not bearing.is_own_wish and self._is_supposed(mention, bearing):
             return Assertion.HYPOTHETICAL
-        if not (is_own_wish or is_still_dangerous) and self._is_laughed_at(self._sentence[mention.first]):
-            return Assertion.HYPOTHETICAL
-        if self._is_past(mention) or (not is_own_wish and not is_by_others and self._is_closed(mention)):
+        if self._is_past(mention) or (not (bearing.is_own_wish or bearing.is_deed) and self._is_closed(mention)):
             return Assertion.PAST
-        if not is_still_dangerous and self._is_resolved(mention):
+        if not bearing.is_still_dangerous and self._is_resolved(mention):
             return Assertion.RESOLVED
         return Assertion.AFFIRMED
+
+    def _is_of_another(self, mention: Match, bearing: Bearing) -> bool:
+        if not bearing.is_own_wish and self._is_of_an_animal(mention):
+            return True
+        is_others_part = bearing.is_contact or (bearing.is_deed and self._is_done_by(mention))
+        return not is_others_part and self._is_someone_else(mention)
+
+    def _is_supposed(self, mention: Match, bearing: Bearing) -> bool:
+        if self._is_hypothetical(mention):
+            return True
+        return not bearing.is_still_dangerous and self._is_laughed_at(self._sentence[mention.first])
 
     def assertion_of_attribute(self, mention: Match) -> Assertion:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
@@ -185,6 +189,8 @@ class Scene:
                     return False
                 commas += 1
             if place in far:
+                if words[place] in small.DETERMINERS and place + 1 < mention.first and self._is_a_clause(mention):
+                    return False
                 return not (commas and self._is_affirmed_item(mention))
             if place in near:
                 is_near = mention.first - place <= _SHORT_REACH or listed
@@ -192,10 +198,14 @@ class Scene:
             if place in walls:
                 return False
             listed = listed or words[place] in small.LISTING
-            if words[place] == "and" and words[place + 1] in small.OWN_SUBJECT and place + 1 < mention.first:
+            if words[place] in small.AND and words[place + 1] in small.OWN_SUBJECT and place + 1 < mention.first:
                 return False
             joined += words[place] in small.ADDING
         return False
+
+    def _is_a_clause(self, mention: Match) -> bool:
+        """Whether the finding's own words have a verb, so that a "no" before them belongs to something else."""
+        return not small.FINITE.isdisjoint(self._read.words[mention.first + 1 : mention.last + 1])
 
     def _is_on_a_denied_list(self, mention: Match) -> bool:
         """Whether "denies" stands before it in its sentence, with no contrast and no new subject between."""
@@ -208,6 +218,19 @@ class Scene:
             if place in self._contrasts or self._read.words[place] in small.SUBJECTS:
                 return False
         return False
+
+    def _doubled(self) -> frozenset[int]:
+        """The "without" of a double denial, which affirms: "can't reach the door without gasping"."""
+        words, segment = self._read.words, self._segment
+        return frozenset(
+            place
+            for place in self._cues.covers["negation"]
+            if words[place] == "without"
+            and any(
+                words[at] in small.UNABLE and segment[at] == segment[place]
+                for at in range(max(place - _DOUBLE_REACH, 0), place)
+            )
+        )
 
     def _negation_walls(self) -> frozenset[int]:
         """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
@@ -283,9 +306,11 @@ class Scene:
         return bool(cues["told_in_past"] or cues["past"]) and not cues["acute"]
 
     def _goes_on(self, sentence: int, first: int, last: int) -> bool:
-        opens = self._read.words[first] in small.THIRD_PERSON
-        inside = {self._read.words[place] for place in range(first, last + 1)}
-        return opens and not inside & small.FIRST_PERSON and not self._by_sentence[sentence]["acute"]
+        """Whether a sentence goes on with the story of another: of them, and in the past."""
+        said = self._tensed[first : last + 1]
+        if said[0] not in small.THIRD_PERSON or not small.FIRST_PERSON.union(small.PRESENT).isdisjoint(said):
+            return False
+        return any(map(small.is_past_verb, said)) and not self._by_sentence[sentence]["acute"]
 
     def _is_someone_else(self, mention: Match) -> bool:
         sentence, segment = self._sentence[mention.first], self._segment[mention.first]
@@ -321,7 +346,7 @@ class Scene:
         first = self._segment[relation.first] + 1
         last = self._segment[self._sentence_bounds[sentence][1]]
         following = self._sentence_bounds.get(sentence + 1)
-        if following and self._read.words[following[0]] in small.THIRD_PERSON:
+        if following and not small.THIRD_PERSON.isdisjoint(self._read.words[following[0] : following[0] + _OPENS]):
             last = self._segment[following[1]]
         return any(self._is_going_on(each) for each in range(first, last + 1))
 
@@ -341,6 +366,9 @@ class Scene:
         if not (self._is_distant(relation) and self._speaks_of_self(mention)):
             return False
         segment = self._segment[mention.first]
+        first, last = self._bounds[segment]
+        if not small.PRESENT.isdisjoint(self._tensed[first : last + 1]):
+            return False
         said = {self._read.words[each.first] for each in self._in_segment("acute", segment)}
         return bool(self._in_segment("told_in_past", segment)) or said <= small.RECENT
 
@@ -391,12 +419,16 @@ class Scene:
         named = [
             each
             for each in self._by_sentence[self._sentence[mention.first]]["relation"]
-            if each.first <= mention.first + 1 and each.first not in self._owners
+            if each.first <= mention.first + 1 and each.first not in self._owners and not self._is_likeness(each)
         ]
         if not named:
             return None
         between = self._read.words[named[-1].last + 1 : mention.last + 1]
         return None if small.FIRST_PERSON & set(between) or "my" in between else named[-1]
+
+    def _is_likeness(self, person: Match) -> bool:
+        """Whether a person is only compared with: "like someone drunk"."""
+        return not {"like", "as", "than"}.isdisjoint(self._read.words[max(person.first - 2, 0) : person.first])
 
     def _is_done_by(self, mention: Match) -> bool:
         """Whether the person named before a deed is not the one who suffered it: no "was", no "got" between."""
@@ -426,6 +458,7 @@ class Scene:
             self._segment[each.first]
             for each in self._cues.spans.get("own_state", ())
             if small.HELPED.isdisjoint(words[each.last + 1 : each.last + 4])
+            and small.HELPING.isdisjoint(words[each.last + 1 : each.last + 2])
         )
 
     def _follows(self, kind: str, mention: Match) -> bool:
@@ -621,11 +654,19 @@ class Scene:
     def _has_ended(self, mention: Match) -> bool:
         stop = min(mention.last + 1 + _RESOLVED_REACH, len(self._read))
         for place in range(mention.last + 1, stop):
-            if self._cues.at("resolved", place) and place not in self._quiet:
+            if self._cues.at("resolved", place) and place not in self._quiet and not self._turns(place):
                 return not self._comes_back(place) and not self._is_anothers(mention, place)
             if self._cues.at("terminator", place):
                 return False
         return False
+
+    def _turns(self, place: int) -> bool:
+        """Whether "has gone" says what it became and not that it went: "has gone numb", "have gone through"."""
+        words = self._read.words
+        at = place if words[place] == "gone" else place + 1
+        if at + 1 >= len(words) or words[at] != "gone" or self._read.breaks[at + 1]:
+            return False
+        return words[at + 1] not in small.AFTER_GONE
 
     def _is_anothers(self, mention: Match, ended: int) -> bool:
         """Whether it is something else, or somebody else, that ended: "her lips are blue. Her sister is fine"."""

@@ -61,12 +61,7 @@ def _finding(match: Match, text: str, read: Words, scene: Scene, lexicon: Lexico
     if match.name in lexicon.attributes:
         assertion = scene.assertion_of_attribute(match)
     else:
-        assertion = scene.assertion(
-            match,
-            is_still_dangerous=match.name in lexicon.still_dangerous,
-            is_own_wish=match.name in lexicon.own_wishes,
-            is_by_others=match.name in lexicon.by_others,
-        )
+        assertion = scene.assertion(match, lexicon.bearing(match.name))
     start, end = read.starts[match.first], read.ends[match.last]
     return Finding(match.name, assertion, start, end, text[start:end], message_id)
 

@@ -36,15 +36,23 @@ TO_SELF: Final = frozenset({"himself", "herself", "themselves", "themself"})
 SUFFERED: Final = frozenset({"was", "were", "been", "being", "got", "gets", "get"})
 #: "Should I take him …" is no word of one's own state.
 HELPED: Final = frozenset({"him", "her", "them", "he", "she", "they"})
+#: "What do I put …" neither.
+HELPING: Final = frozenset(
+    {"do", "give", "put", "tie", "press", "use", "apply", "hold", "call", "bring", "help", "rush", "carry", "stop"}
+)
 
-JOINING: Final = frozenset({"and", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
-ADDING: Final = frozenset({"and", "with"})
+AND: Final = frozenset({"and", "n", "nd"})
+JOINING: Final = frozenset({"and", "n", "nd", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
+ADDING: Final = frozenset({"and", "n", "nd", "with"})
 PREPOSITIONS: Final = frozenset({"of", "with", "from", "for", "after", "during"})
 LISTING: Final = frozenset({"or", "nor"})
+DETERMINERS: Final = frozenset({"no", "more", "zero", "hakuna", "bila"})
+UNABLE: Final = frozenset({"can't", "not", "never", "hardly", "barely"})
 NEVER: Final = frozenset({"never", "not", "no", "none", "nothing", "nor"})
 #: "She denies …" speaks of all that follows in its sentence, however each item begins.
 DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
 
+FINITE: Final = frozenset({"is", "are", "was", "were", "has", "have"})
 PRESENT: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
 _PAST_VERBS: Final = frozenset(
     {
@@ -58,6 +66,25 @@ RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
 #: Who comes back and is no illness; where one is back and well.
 GOERS: Final = frozenset({"i", "he", "she", "we", "you", "to", "should", "will", "could"})
 PLACES_TO_BE_BACK: Final = frozenset({"to", "home", "at", "in", "from", "with", "for"})
+#: After "has gone", these leave it gone; what else follows is what it became.
+AFTER_GONE: Final = frozenset(
+    {
+        "away",
+        "now",
+        "completely",
+        "since",
+        "by",
+        "after",
+        "and",
+        "but",
+        "already",
+        "down",
+        "again",
+        "today",
+        "with",
+        "when",
+    }
+)
 #: After these nothing counts as dealt with.
 UNSETTLED: Final = frozenset({"now", "today", "again", "still", "since", "worse", "yesterday", "tonight", "but", "not"})
 #: With these a sentence goes on about what the one before it told: "It has now gone".

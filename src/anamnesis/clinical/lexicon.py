@@ -319,6 +319,20 @@ class Refinement:
 
 
 @dataclass(frozen=True, slots=True)
+class Bearing:
+    """How a finding bears what is said around it.
+
+    An own wish (self-harm) is exempt from questions and conditions: asking how is a sign, not a quiz. A deed was done
+    by whoever is named before it, and a contact was with them: "uncle hurt her", "my sister has measles".
+    """
+
+    is_still_dangerous: bool = False
+    is_own_wish: bool = False
+    is_deed: bool = False
+    is_contact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Lexicon:
     """All that reading needs, compiled once: spelling, the two matchers, and what findings imply of one another."""
 
@@ -331,7 +345,17 @@ class Lexicon:
     still_dangerous: frozenset[str]
     attributes: frozenset[str]
     own_wishes: frozenset[str]
-    by_others: frozenset[str]
+    deeds: frozenset[str]
+    contacts: frozenset[str]
+
+    def bearing(self, name: str) -> Bearing:
+        """How the finding of this name takes its context."""
+        return Bearing(
+            is_still_dangerous=name in self.still_dangerous,
+            is_own_wish=name in self.own_wishes,
+            is_deed=name in self.deeds,
+            is_contact=name in self.contacts,
+        )
 
     def tokenise(self, text: str) -> Words:
         """The text's tokens as this lexicon spells them."""
@@ -359,7 +383,8 @@ class LexiconText:
     still_dangerous: Sequence[str]
     attributes: Sequence[str]
     own_wishes: Sequence[str]
-    by_others: Sequence[str]
+    deeds: Sequence[str]
+    contacts: Sequence[str]
 
 
 def compile_lexicon(written: LexiconText) -> Lexicon:
@@ -386,7 +411,8 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
         frozenset(written.still_dangerous),
         frozenset(written.attributes),
         frozenset(written.own_wishes),
-        frozenset(written.by_others),
+        frozenset(written.deeds),
+        frozenset(written.contacts),
     )
 
 

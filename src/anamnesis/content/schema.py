@@ -125,4 +125,5 @@ class LexiconFile(Strict):
     still_dangerous: list[Text] = []
     attributes: list[Text] = []
     own_wishes: list[Text] = []
-    by_others: list[Text] = []
+    deeds: list[Text] = []
+    contacts: list[Text] = []
