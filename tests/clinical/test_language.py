@@ -243,3 +243,31 @@ def test_a_story_goes_on_only_in_the_past_and_about_a_person(text, concept, asse
 )
 def test_ordinary_words_are_no_condition_and_no_story(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("Our goat is sick. It is not breathing well", "breathless", ANOTHERS),
+    ("One of our cows is not breathing well", "breathless", ANOTHERS),
+    ("A dog bit him. The dog is vaccinated. It is bleeding heavily", "heavy_bleeding", HERE),
+    ("My wife isn't breathing well", "breathless", HERE),
+)
+def test_what_is_not_well_is_heard_unless_it_is_an_animal(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("The doctor told me to come back if I bleed, and now I am bleeding heavily", "heavy_bleeding", HERE),
+    ("Come back if there is fever and vomiting", "vomiting", SUPPOSED),
+    ("I dreamt badly and woke up with crushing chest pain", "chest_pain", HERE),
+    ("Doctor, can too much coffee cause palpitations or fainting?", "fainted", SUPPOSED),
+    ("I am weak cause I am fainting", "fainted", HERE),
+    ("I thought I was having chest pain but it was only gas", "chest_pain", DENIED),
+    ("At what point should I come in about fewer kicks?", "baby_moves_less", SUPPOSED),
+)
+def test_a_condition_ends_where_it_came_true(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+def test_what_had_stopped_and_began_again_is_not_under_control():
+    assert heard("The bleeding had stopped but it has started again", "bleeding_controlled") is not HERE
+    assert heard("The bleeding had stopped", "bleeding_controlled") is HERE

@@ -26,10 +26,15 @@ _LONGEST_SENTENCE: Final = 90
 _LAUGH: Final = 2  # tokens of a sentence that only laughs
 _OPENS: Final = 6  # tokens of a sentence in which it names whom it goes on about
 _FRAME_OPENS: Final = 2  # tokens of a sentence before "at age four", that speaks for all of it
+_BELIEF_REACH: Final = 6  # tokens from "I thought" to what was thought
 _DOUBLE_REACH: Final = 14  # tokens from "can't" to its "without"
 _CLOSING_REACH: Final = 9  # tokens from "finished" to what was finished
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
-_COULD: Final = "could"
+_CLOSING: Final = CUE + "terminator"
+#: What spelling makes one word, by that word, as it is written where it means another.
+_AS_WRITTEN: Final = {"can't": "couldn't", "because": "cause"}
+_STEM: Final = 5  # characters that tell them apart
+_MODAL_REACH: Final = 7  # tokens from "can" to its "cause"
 _DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "explained")
 
 
@@ -58,7 +63,7 @@ class Scene:
         self._read = read
         self._tensed = _tensed(text, read)
         self._mentions = [each for each in matches if not each.name.startswith(CUE) and each.name not in attributes]
-        self._cues = _gather(matches)
+        self._cues = _gather(each for each in matches if not _is_verb(each, self._tensed))
         self._quiet = _covered((*pseudo, *self._mentions))
         self._sentence, self._segment = self._parted()
         self._bounds = _bounds(self._segment)
@@ -80,6 +85,7 @@ class Scene:
         spoken = small.FIRST_PERSON | {"my"}
         own = (place for place, word in enumerate(read.words) if word in spoken)
         self._own_words = frozenset(own) - self._cues.covers["asking"]
+        self._has_deed = not small.DEEDS.isdisjoint(read.words)
         self._owners = frozenset(each.first for each in self._cues.spans.get("owner", ()))
 
     # -- parts of the message --------------------------------------------------------------------------------
@@ -166,8 +172,9 @@ class Scene:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
         if self.is_denied(mention):
             return Assertion.DENIED
-        cues = self._by_sentence[self._sentence[mention.first]]
-        return Assertion.HYPOTHETICAL if self._is_unreal(mention, cues["unreal"]) else Assertion.AFFIRMED
+        if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
+            return Assertion.RESOLVED
+        return Assertion.HYPOTHETICAL if self._is_hypothetical(mention) else Assertion.AFFIRMED
 
     # -- denied ----------------------------------------------------------------------------------------------
 
@@ -272,7 +279,9 @@ class Scene:
             return False
         if self._comes_within("explained", mention, _EXPLAINED_REACH):
             return True
-        is_believed = any(self._cues.at("thinking", place) for place in range(mention.first - 4, mention.first))
+        is_believed = any(
+            self._cues.at("thinking", place) for place in range(mention.first - _BELIEF_REACH, mention.first)
+        )
         return is_believed and self._comes_within("mistaken", mention, 5)
 
     def _comes_within(self, kind: str, mention: Match, reach: int) -> bool:
@@ -375,10 +384,10 @@ class Scene:
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
         segment = self._segment[mention.first]
-        cues = self._by_sentence[self._sentence[mention.first]]["animal"]
-        owners = [each for each in cues if each.first <= mention.first and not self._is_food(each)]
+        sentence = self._sentence[mention.first]
+        owners = [each for each in self._animals(sentence) if each.first <= mention.first]
         if not owners:
-            return False
+            return self._goes_on_of_an_animal(sentence)
         owner = owners[-1]
         if mention.last <= owner.last and not self._is_deed(owner):
             return True
@@ -387,6 +396,19 @@ class Scene:
         last = min(mention.last + 3, self._bounds[segment][1] + 1)
         pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
         return not any(self._is_person(place) for place in range(owner.last + 1, pause))
+
+    def _animals(self, sentence: int) -> list[Match]:
+        return [each for each in self._by_sentence[sentence]["animal"] if not self._is_food(each)]
+
+    def _goes_on_of_an_animal(self, sentence: int) -> bool:
+        """Whether a sentence goes on about the animal before it: "Our goat is sick. It is not breathing well".
+
+        Never where an animal did something to somebody: "It is bleeding" is then the wound.
+        """
+        first, last = self._sentence_bounds[sentence]
+        if self._has_deed or self._read.words[first] not in small.THIRD_PERSON or not self._animals(sentence - 1):
+            return False
+        return not self._relations and self._own_words.isdisjoint(range(first, last + 1))
 
     def _is_food(self, owner: Match) -> bool:
         """Whether it is no subject, but what somebody ate, carried or was hurt by: "I ate fish and got a rash"."""
@@ -503,7 +525,7 @@ class Scene:
         A dream and its like (``fiction``) are told as one's own, and hold all of their sentence.
         """
         if self._cues.at("fiction", cue.first):
-            return False
+            return not small.AWAKE.isdisjoint(self._read.words[cue.last + 1 : mention.first])
         if cue.first > mention.last:
             return self._segment[cue.first] != self._segment[mention.first]
         return not self._own_words.isdisjoint(range(cue.last + 1, mention.last + 1))
@@ -521,10 +543,19 @@ class Scene:
                 return False
             if breaks[place] and self._cues.at("starter", place):
                 return False
+            if words[place] in small.AND and self._opens_anew(place + 1):
+                return False
         between = set(words[cue.last + 1 : mention.first])
         if not self._cues.at("fearing", cue.first):
             return True
         return not {"my", "this"} & between and not self._has_returned(mention)
+
+    def _opens_anew(self, place: int) -> bool:
+        """Whether an "and" before this place ends a condition: "if I bleed, and now I am bleeding"."""
+        words = self._read.words
+        if place >= len(words):
+            return False
+        return words[place] in small.AT_ONCE or bool(self._read.breaks[place - 1] and self._cues.at("starter", place))
 
     def _is_inquiry(self, mention: Match, sentence: int) -> bool:
         """Whether the sentence asks about the thing in general, with no patient between the question and it."""
@@ -720,11 +751,22 @@ class Scene:
 
 
 def _tensed(text: str, read: Words) -> list[str]:
-    """The words, with the "could not" that spelling makes one with "can't" told apart: their tense is not the same."""
+    """The words, with two told apart that spelling makes one: "could not" of "can't", "to cause" of "because"."""
     return [
-        "couldn't" if word == "can't" and text[start : start + len(_COULD)].lower() == _COULD else word
+        _AS_WRITTEN[word] if word in _AS_WRITTEN and _is_written(text, start, _AS_WRITTEN[word]) else word
         for word, start in zip(read.words, read.starts, strict=True)
     ]
+
+
+def _is_written(text: str, start: int, word: str) -> bool:
+    return text[start : start + _STEM].lower() == word[:_STEM]
+
+
+def _is_verb(cue: Match, words: Sequence[str]) -> bool:
+    """Whether a "cause" is what something may do, and no short "because": "can coffee cause fainting?"."""
+    if cue.name != _CLOSING or words[cue.first] != "cause":
+        return False
+    return not small.MODAL.isdisjoint(words[max(cue.first - _MODAL_REACH, 0) : cue.first])
 
 
 def _gather(matches: Iterable[Match]) -> _Cues:

@@ -16,6 +16,8 @@ from anamnesis.clinical.words import Words, fold
 __all__ = ["NO_CONTEXT", "ReadingContext", "fold", "read_findings"]
 
 _BENIGN: Final = "benign"
+_GOOD: Final = frozenset({"well", "ok", "okay", "fine", "good", "normal", "normally", "properly", "easily", "clear"})
+_UNDOING: Final = frozenset({"not", "never", "can't", "hardly", "barely", "stopped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def read_findings(
     read = lexicon.tokenise(text)
     nothing_hidden = [False] * len(read)
     first = lexicon.benign.find(read, nothing_hidden)
-    hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN])
+    hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN and not _is_undone(match, read)])
     matches = lexicon.meaning.find(read, hidden)
     pseudo = [match for match in first if match.name != _BENIGN]
     scene = Scene(text, read, matches, pseudo, lexicon.attributes)
@@ -55,6 +57,12 @@ def _hidden(length: int, benign: Iterable[Match]) -> list[bool]:
     for match in benign:
         hidden[match.first : match.last + 1] = [True] * (match.last + 1 - match.first)
     return hidden
+
+
+def _is_undone(match: Match, read: Words) -> bool:
+    """Whether a denial before it takes back what seemed harmless: "not breathing well"."""
+    is_denied = match.first > 0 and read.words[match.first - 1] in _UNDOING and not read.breaks[match.first]
+    return is_denied and read.words[match.last] in _GOOD
 
 
 def _finding(match: Match, text: str, read: Words, scene: Scene, lexicon: Lexicon, message_id: str) -> Finding:

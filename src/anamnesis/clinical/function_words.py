@@ -46,6 +46,7 @@ JOINING: Final = frozenset({"and", "n", "nd", "so", "then", "because", "while", 
 ADDING: Final = frozenset({"and", "n", "nd", "with"})
 PREPOSITIONS: Final = frozenset({"of", "with", "from", "for", "after", "during"})
 LISTING: Final = frozenset({"or", "nor"})
+MODAL: Final = frozenset({"can", "could", "may", "might", "does", "do", "will", "would", "to", "did"})
 DETERMINERS: Final = frozenset({"no", "more", "zero", "hakuna", "bila"})
 UNABLE: Final = frozenset({"can't", "not", "never", "hardly", "barely"})
 NEVER: Final = frozenset({"never", "not", "no", "none", "nothing", "nor"})
@@ -61,6 +62,8 @@ _PAST_VERBS: Final = frozenset(
         "shook", "spat", "couldn't",
     }
 )  # fmt: skip
+AT_ONCE: Final = frozenset({"now", "today", "tonight", "suddenly"})
+AWAKE: Final = frozenset({"woke", "wake", "wakes", "awoke", "waking", "awake"})
 RECENT: Final = frozenset({"yesterday", "last", "since"})
 RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
 #: Who comes back and is no illness; where one is back and well.
@@ -117,7 +120,7 @@ DEEDS: Final = frozenset(
 #: Before an animal, these say that it was eaten, carried or met: "I ate fish and got a rash".
 OBJECT_OF: Final = frozenset(
     {
-        "ate", "eat", "eats", "eating", "eaten", "some", "cooked", "bought", "of", "with", "by", "from", "at",
+        "ate", "eat", "eats", "eating", "eaten", "cooked", "bought", "with", "by", "from", "at",
         "handled", "carrying", "chased", "hit", "slaughtered", "off", "onto", "over", "behind", "under", "near",
     }
 )  # fmt: skip
