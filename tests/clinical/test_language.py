@@ -269,5 +269,5 @@ def test_a_condition_ends_where_it_came_true(text, concept, assertion):
 
 
 def test_what_had_stopped_and_began_again_is_not_under_control():
-    assert heard("The bleeding had stopped but it has started again", "bleeding_controlled") is not HERE
-    assert heard("The bleeding had stopped", "bleeding_controlled") is HERE
+    assert heard("The bleeding had stopped but it has started again", "bleeding_stopped") is RESOLVED
+    assert heard("The bleeding had stopped", "bleeding_stopped") is HERE
