@@ -271,3 +271,12 @@ def test_a_condition_ends_where_it_came_true(text, concept, assertion):
 def test_what_had_stopped_and_began_again_is_not_under_control():
     assert heard("The bleeding had stopped but it has started again", "bleeding_stopped") is RESOLVED
     assert heard("The bleeding had stopped", "bleeding_stopped") is HERE
+
+
+@law(
+    ("He came out of prison in good shape", "poison_taken", None),
+    ("We chose these grapes", "choking", None),
+    ("She swallowed poisn", "poison_taken", HERE),
+)
+def test_a_word_that_is_english_is_no_slip_of_another(text, concept, assertion):
+    assert heard(text, concept) is assertion
