@@ -70,6 +70,10 @@ def test_who_owns_does_or_passes_on_is_not_the_patient(text, concept, assertion)
     ("I ate chicken and had vomiting all night", "vomiting", HERE),
     ("My cow kicked, chest pain since", "chest_pain", HERE),
     ("My calf is swollen and hot", "one_leg_swollen", HERE),
+    ("The cat wheezes when it sleeps", "wheeze", ANOTHERS),
+    ("My hen's leg is white, cold and stiff", "limb_ischaemia", ANOTHERS),
+    ("After the goat stew vomiting started", "vomiting", HERE),
+    ("The goat had a bone and my husband is choking", "choking", HERE),
 )
 def test_an_animal_is_the_patient_only_as_a_subject(text, concept, assertion):
     assert heard(text, concept) is assertion
@@ -279,4 +283,16 @@ def test_what_had_stopped_and_began_again_is_not_under_control():
     ("She swallowed poisn", "poison_taken", HERE),
 )
 def test_a_word_that_is_english_is_no_slip_of_another(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("Is it a stroke if one side of the face is hanging since this morning?", "face_droop", HERE),
+    ("Is it a stroke if one side of the face is hanging?", "face_droop", SUPPOSED),
+    ("What can I give for a snake bite? It bit my foot ten minutes ago", "snake_bite", HERE),
+    ("What can I give for a snake bite?", "snake_bite", SUPPOSED),
+    ("It's not gas, it's crushing pain in my chest", "chest_pain", HERE),
+    ("I do not think it is chest pain", "chest_pain", DENIED),
+)
+def test_a_time_of_today_makes_real_what_is_asked(text, concept, assertion):
     assert heard(text, concept) is assertion

@@ -78,7 +78,7 @@ class Scene:
         self._negations = self._cues.covers["negation"] - self._quiet - self._doubled()
         self._short_negations = self._cues.covers["negation_short"] - self._quiet
         self._contrasts = self._cues.covers["terminator"] - self._quiet
-        self._walls = self._negation_walls()
+        self._walls = self._negation_walls() | _its(text, read)
         self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
         self._relations = _covered(self._cues.spans["relation"])
         self._own_states = self._clauses_of_self()
@@ -395,7 +395,9 @@ class Scene:
             return False
         last = min(mention.last + 3, self._bounds[segment][1] + 1)
         pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
-        return not any(self._is_person(place) for place in range(owner.last + 1, pause))
+        return not any(
+            self._is_person(place) or place in self._relations for place in range(self._past_body(owner), pause)
+        )
 
     def _animals(self, sentence: int) -> list[Match]:
         return [each for each in self._by_sentence[sentence]["animal"] if not self._is_food(each)]
@@ -411,7 +413,9 @@ class Scene:
         return not self._relations and self._own_words.isdisjoint(range(first, last + 1))
 
     def _is_food(self, owner: Match) -> bool:
-        """Whether it is no subject, but what somebody ate, carried or was hurt by: "I ate fish and got a rash"."""
+        """Whether it is no subject, but what somebody ate, carried or was hurt by: "I ate fish", "the goat stew"."""
+        if self._read.words[owner.last + 1 : owner.last + 2] and self._read.words[owner.last + 1] in small.MADE_OF:
+            return True
         return not small.OBJECT_OF.isdisjoint(self._read.words[max(owner.first - 3, 0) : owner.first])
 
     def _is_deed(self, owner: Match) -> bool:
@@ -419,6 +423,11 @@ class Scene:
         words = self._read.words
         is_done = not small.DEEDS.isdisjoint(words[owner.first : owner.last + 2])
         return is_done and not {"other", "another", "each"} & set(words[owner.last : owner.last + 3])
+
+    def _past_body(self, owner: Match) -> int:
+        """The place after an animal and, if it is named, the part of it: "my hen's leg"."""
+        after = owner.last + 1
+        return after + (after < len(self._read) and self._read.words[after] in small.OF_BODY)
 
     def _is_person(self, place: int) -> bool:
         """Whether a word is of a person and not the animal's own: "its leg", "from my box"."""
@@ -496,7 +505,21 @@ class Scene:
         cues = self._by_sentence[sentence]
         if self._is_unreal(mention, cues["unreal"]) or self._is_said_in_general(mention):
             return True
+        if self._is_clocked(mention):
+            return False
         return self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)
+
+    def _is_clocked(self, mention: Match) -> bool:
+        """Whether a time of these days makes it real: "is it a stroke if the face hangs since this morning?".
+
+        The time may be told in the next sentence, of the same thing: "… for a snake bite? It bit me an hour ago".
+        """
+        sentence = self._sentence[mention.first]
+        if any(each.first > mention.first for each in self._by_sentence[sentence]["clocked"]):
+            return True
+        following = self._sentence_bounds.get(sentence + 1)
+        is_told = following is not None and self._read.words[following[0]] in small.THIRD_PERSON
+        return is_told and bool(self._by_sentence[sentence + 1]["clocked"])
 
     def _is_unreal(self, mention: Match, cues: Sequence[Match]) -> bool:
         """Whether a story holds the mention, and no later clause comes back to the day: "a film, then suddenly I …"."""
@@ -756,6 +779,15 @@ def _tensed(text: str, read: Words) -> list[str]:
         _AS_WRITTEN[word] if word in _AS_WRITTEN and _is_written(text, start, _AS_WRITTEN[word]) else word
         for word, start in zip(read.words, read.starts, strict=True)
     ]
+
+
+def _its(text: str, read: Words) -> frozenset[int]:
+    """Every "it" after a comma, which begins a sentence of its own: "it's not gas, it's pain in the chest"."""
+    return frozenset(
+        place
+        for place, word in enumerate(read.words)
+        if word == "it" and place and "," in text[read.ends[place - 1] : read.starts[place]]
+    )
 
 
 def _is_written(text: str, start: int, word: str) -> bool:

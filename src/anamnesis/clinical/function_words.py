@@ -7,6 +7,7 @@ from typing import Final
 
 FIRST_PERSON: Final = frozenset({"i", "me", "mine", "myself", "ni", "nze"})
 THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
+OF_BODY: Final = frozenset({"hand", "leg", "arm", "face"})
 #: Of a person or a person's body, where an animal might be meant.
 OF_PEOPLE: Final = frozenset(
     {
@@ -115,6 +116,13 @@ DEEDS: Final = frozenset(
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
         "jumped", "allergy", "fur", "hair",
+    }
+)  # fmt: skip
+#: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".
+MADE_OF: Final = frozenset(
+    {
+        "meat", "stew", "soup", "milk", "muchomo", "liver", "curry", "bone", "bones", "feed", "dung", "farm", "market",
+        "riding", "ride", "cart", "accident", "owner", "house", "shed", "skin", "horn", "hoof", "rope", "chain",
     }
 )  # fmt: skip
 #: Before an animal, these say that it was eaten, carried or met: "I ate fish and got a rash".
