@@ -275,6 +275,7 @@ def test_a_condition_ends_where_it_came_true(text, concept, assertion):
 def test_what_had_stopped_and_began_again_is_not_under_control():
     assert heard("The bleeding had stopped but it has started again", "bleeding_stopped") is RESOLVED
     assert heard("The bleeding had stopped", "bleeding_stopped") is HERE
+    assert heard("She has not stopped bleeding", "bleeding_stopped") is DENIED
 
 
 @law(
@@ -295,4 +296,35 @@ def test_a_word_that_is_english_is_no_slip_of_another(text, concept, assertion):
     ("I do not think it is chest pain", "chest_pain", DENIED),
 )
 def test_a_time_of_today_makes_real_what_is_asked(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("He has the running stomach. He stopped in the middle of the bottle", "diarrhoea", HERE),
+    ("high blood pressure, stopped his tablets in March", "high_bp", HERE),
+    ("The running stomach has stopped", "diarrhoea", RESOLVED),
+    ("He has stopped vomiting", "vomiting", RESOLVED),
+    ("He has not stopped vomiting", "vomiting", HERE),
+)
+def test_who_stops_something_else_is_not_well(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("After giving birth last month my wife hears voices", "postpartum", HERE),
+    ("After giving birth in 2015 my wife heard voices", "postpartum", PAST),
+    ("Two months ago a dog bit him, now he fears water", "animal_bite", HERE),
+)
+def test_what_lasts_is_not_past_after_a_month(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("he is drooling like a baby", "saliva_out", HERE),
+    ("blood is coming from my baby's mouth", "bleeding", HERE),
+    ("I have fits like my brother", "seizure", ANOTHERS),
+    ("She has slept since yesterday and if I pinch her she only moans", "unresponsive", HERE),
+    ("can I take paracetamol for the headache that started Tuesday?", "headache", HERE),
+)
+def test_a_comparison_and_a_trial_are_neither_another_nor_a_condition(text, concept, assertion):
     assert heard(text, concept) is assertion

@@ -184,6 +184,7 @@ def a_lexicon(**changes):
             "own_wishes",
             "deeds",
             "contacts",
+            "lasting",
         ),
         (),
     )

@@ -151,7 +151,9 @@ class Scene:
             return Assertion.SOMEONE_ELSE
         if not bearing.is_own_wish and self._is_supposed(mention, bearing):
             return Assertion.HYPOTHETICAL
-        if self._is_past(mention) or (not (bearing.is_own_wish or bearing.is_deed) and self._is_closed(mention)):
+        if self._is_past(mention, bearing) or (
+            not (bearing.is_own_wish or bearing.is_deed) and self._is_closed(mention)
+        ):
             return Assertion.PAST
         if not bearing.is_still_dangerous and self._is_resolved(mention):
             return Assertion.RESOLVED
@@ -170,7 +172,8 @@ class Scene:
 
     def assertion_of_attribute(self, mention: Match) -> Assertion:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
-        if self.is_denied(mention):
+        before = self._read.words[max(mention.first - 1, 0) : mention.first]
+        if self.is_denied(mention) or not small.NEVER.isdisjoint(before):
             return Assertion.DENIED
         if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
             return Assertion.RESOLVED
@@ -609,8 +612,10 @@ class Scene:
 
     # -- past and resolved -----------------------------------------------------------------------------------
 
-    def _is_past(self, mention: Match) -> bool:
+    def _is_past(self, mention: Match, bearing: Bearing) -> bool:
         segment = self._segment[mention.first]
+        if bearing.is_lasting and self._by_sentence[self._sentence[mention.first]]["lately"]:
+            return False
         if any(self._is_reopened(each) for each in range(segment, self._segment[mention.last] + 1)):
             return False
         if self._has_returned(mention):
@@ -647,7 +652,7 @@ class Scene:
         if not ends:
             return False
         last = max(each.last for each in ends)
-        is_recent = any(each.first < last for each in cues["acute"])
+        is_recent = any(each.first < last for each in cues["acute"] if self._read.words[each.first] not in small.ASKING)
         told = self._read.words[self._sentence_bounds[sentence][0] : last + 1]
         return not is_recent and small.UNSETTLED.isdisjoint(told)
 
@@ -706,6 +711,8 @@ class Scene:
         return self._has_ended(mention) or self._is_treated(mention)
 
     def _has_ended(self, mention: Match) -> bool:
+        if self._read.words[mention.first - 1 : mention.first] == ["stopped"]:
+            return self._read.words[mention.first - 2] not in small.NEVER
         stop = min(mention.last + 1 + _RESOLVED_REACH, len(self._read))
         for place in range(mention.last + 1, stop):
             if self._cues.at("resolved", place) and place not in self._quiet and not self._turns(place):
@@ -715,12 +722,15 @@ class Scene:
         return False
 
     def _turns(self, place: int) -> bool:
-        """Whether "has gone" says what it became and not that it went: "has gone numb", "have gone through"."""
+        """Whether an end is none: "has gone numb", "he stopped in the middle of the bottle", "stopped his tablets"."""
         words = self._read.words
-        at = place if words[place] == "gone" else place + 1
-        if at + 1 >= len(words) or words[at] != "gone" or self._read.breaks[at + 1]:
-            return False
-        return words[at + 1] not in small.AFTER_GONE
+        following = words[place + 1] if place + 1 < len(words) and not self._read.breaks[place + 1] else ""
+        if words[place] == "stopped":
+            by_person = not small.STOPPERS.isdisjoint(words[max(place - 2, 0) : place])
+            return following in small.STOPPED_ELSE or (by_person and not following.endswith("ing"))
+        if words[place] != "gone":
+            return bool(following == "gone") and self._turns(place + 1)
+        return bool(following) and following not in small.AFTER_GONE
 
     def _is_anothers(self, mention: Match, ended: int) -> bool:
         """Whether it is something else, or somebody else, that ended: "her lips are blue. Her sister is fine"."""
@@ -751,7 +761,8 @@ class Scene:
         words = self._read.words
         if relapse.first and words[relapse.first - 1] in small.GOERS:
             return False
-        if relapse.last + 1 < len(words) and words[relapse.last + 1] in small.PLACES_TO_BE_BACK:
+        after = words[relapse.last + 1 : relapse.last + 3]
+        if after and after[0] in small.PLACES_TO_BE_BACK and not after[-1][0].isdigit():
             return False
         return not self._by_segment[self._segment[relapse.first]]["hypothetical"]
 

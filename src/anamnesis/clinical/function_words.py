@@ -67,6 +67,8 @@ AT_ONCE: Final = frozenset({"now", "today", "tonight", "suddenly"})
 AWAKE: Final = frozenset({"woke", "wake", "wakes", "awoke", "waking", "awake"})
 RECENT: Final = frozenset({"yesterday", "last", "since"})
 RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
+#: Words of asking for help, which tell no time.
+ASKING: Final = frozenset({"here", "help", "please", "pls", "plz"})
 #: Who comes back and is no illness; where one is back and well.
 GOERS: Final = frozenset({"i", "he", "she", "we", "you", "to", "should", "will", "could"})
 PLACES_TO_BE_BACK: Final = frozenset({"to", "home", "at", "in", "from", "with", "for"})
@@ -89,6 +91,15 @@ AFTER_GONE: Final = frozenset(
         "when",
     }
 )
+#: Who stops doing something, which ends no illness unless it is a doing: "she stopped vomiting".
+STOPPERS: Final = frozenset({"i", "he", "she", "they", "we"})
+STOPPED_ELSE: Final = frozenset(
+    {
+        "taking", "his", "her", "my", "the", "all", "eating", "drinking", "feeding", "sucking", "breathing", "moving",
+        "kicking", "talking", "answering", "responding", "passing", "growing", "working", "breastfeeding", "trying",
+        "using", "walking", "playing", "speaking", "suckling", "crying", "being",
+    }
+)  # fmt: skip
 #: After these nothing counts as dealt with.
 UNSETTLED: Final = frozenset({"now", "today", "again", "still", "since", "worse", "yesterday", "tonight", "but", "not"})
 #: With these a sentence goes on about what the one before it told: "It has now gone".

@@ -323,13 +323,15 @@ class Bearing:
     """How a finding bears what is said around it.
 
     An own wish (self-harm) is exempt from questions and conditions: asking how is a sign, not a quiz. A deed was done
-    by whoever is named before it, and a contact was with them: "uncle hurt her", "my sister has measles".
+    by whoever is named before it, and a contact was with them: "uncle hurt her", "my sister has measles". What is
+    lasting matters for weeks or months after: "gave birth last month".
     """
 
     is_still_dangerous: bool = False
     is_own_wish: bool = False
     is_deed: bool = False
     is_contact: bool = False
+    is_lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +349,7 @@ class Lexicon:
     own_wishes: frozenset[str]
     deeds: frozenset[str]
     contacts: frozenset[str]
+    lasting: frozenset[str]
 
     def bearing(self, name: str) -> Bearing:
         """How the finding of this name takes its context."""
@@ -355,6 +358,7 @@ class Lexicon:
             is_own_wish=name in self.own_wishes,
             is_deed=name in self.deeds,
             is_contact=name in self.contacts,
+            is_lasting=name in self.lasting,
         )
 
     def tokenise(self, text: str) -> Words:
@@ -385,6 +389,7 @@ class LexiconText:
     own_wishes: Sequence[str]
     deeds: Sequence[str]
     contacts: Sequence[str]
+    lasting: Sequence[str]
 
 
 def compile_lexicon(written: LexiconText) -> Lexicon:
@@ -413,6 +418,7 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
         frozenset(written.own_wishes),
         frozenset(written.deeds),
         frozenset(written.contacts),
+        frozenset(written.lasting),
     )
 
 

@@ -123,6 +123,7 @@ def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexico
         "own_wishes",
         "deeds",
         "contacts",
+        "lasting",
     )
     written = LexiconText(
         refinements=refinements,
@@ -164,7 +165,14 @@ def _named(lexicon: Lexicon) -> set[str]:
     return (
         refining
         | implied
-        | set(lexicon.still_dangerous | lexicon.attributes | lexicon.own_wishes | lexicon.deeds | lexicon.contacts)
+        | set(
+            lexicon.still_dangerous
+            | lexicon.attributes
+            | lexicon.own_wishes
+            | lexicon.deeds
+            | lexicon.contacts
+            | lexicon.lasting
+        )
     )
 
 

@@ -115,7 +115,7 @@ class LexiconFile(Strict):
             "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute", "own_state",
             "family_history", "other_after", "animal", "mistaken", "explained", "told_had", "joking", "general",
             "owner", "asking", "relapse", "fiction", "treated",
-            "dated", "closed", "completed", "reported", "clocked",
+            "dated", "closed", "completed", "reported", "clocked", "lately",
         ],
         Phrases,
     ] = {}  # fmt: skip
@@ -127,3 +127,4 @@ class LexiconFile(Strict):
     own_wishes: list[Text] = []
     deeds: list[Text] = []
     contacts: list[Text] = []
+    lasting: list[Text] = []
