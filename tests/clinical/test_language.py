@@ -328,3 +328,14 @@ def test_what_lasts_is_not_past_after_a_month(text, concept, assertion):
 )
 def test_a_comparison_and_a_trial_are_neither_another_nor_a_condition(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("How would I know if my father was having a stroke?", "arm_weakness", SUPPOSED),
+    ("The hens have a disease, necks twisted and they can't stand", "prostrate", ANOTHERS),
+    ("A goat was hit by a boda", "high_risk_trauma", ANOTHERS),
+    ("The dogs attacked the children and they can't stand", "prostrate", HERE),
+    ("After two days of fever she is herself again", "fever", RESOLVED),
+)
+def test_a_long_cue_is_heard_though_a_part_of_it_is_harmless(text, concept, assertion):
+    assert heard(text, concept) is assertion

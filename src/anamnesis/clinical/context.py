@@ -424,7 +424,8 @@ class Scene:
     def _is_deed(self, owner: Match) -> bool:
         """Whether the animal does something that somebody else suffers: "our cow kicked"."""
         words = self._read.words
-        is_done = not small.DEEDS.isdisjoint(words[owner.first : owner.last + 2])
+        said = range(owner.first, min(owner.last + 2, len(words)))
+        is_done = any(words[at] in small.DEEDS and words[at - 1] not in small.SUFFERED for at in said)
         return is_done and not {"other", "another", "each"} & set(words[owner.last : owner.last + 3])
 
     def _past_body(self, owner: Match) -> int:
@@ -443,8 +444,10 @@ class Scene:
         segment = self._segment[mention.first]
         if self._segment[owner.first] == segment:
             return self._is_deed(owner)
+        is_plural = any(self._read.words[at].endswith("s") for at in range(owner.first, owner.last + 1))
+        persons = small.PERSONS - {"they", "their"} if is_plural else small.PERSONS
         return any(
-            place in self._relations or self._read.words[place] in small.PERSONS or self._is_person(place)
+            place in self._relations or self._read.words[place] in persons or self._is_person(place)
             for place in range(owner.last + 1, mention.last + 1)
         )
 
@@ -558,7 +561,8 @@ class Scene:
 
     def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
         return any(
-            cue.last not in self._quiet and cue.last < mention.first and self._reaches(cue, mention) for cue in cues
+            not {cue.first, cue.last} <= self._quiet and cue.last < mention.first and self._reaches(cue, mention)
+            for cue in cues
         )
 
     def _reaches(self, cue: Match, mention: Match) -> bool:
