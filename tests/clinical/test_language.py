@@ -339,3 +339,27 @@ def test_a_comparison_and_a_trial_are_neither_another_nor_a_condition(text, conc
 )
 def test_a_long_cue_is_heard_though_a_part_of_it_is_harmless(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("During the church play she collapsed", "collapsed", HERE),
+    ("In the church play she collapsed", "collapsed", SUPPOSED),
+    ("For my school essay I ran to class and now I can't breathe", "severe_breathless", HERE),
+    ("The game has a bleeding out timer and now the small one is bleeding out", "bleeding", SUPPOSED),
+)
+def test_when_a_story_is_told_is_no_part_of_it(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("Is it normal that he is so sleepy I can't wake him up?", "unresponsive", HERE),
+    ("Is it normal to be very sleepy?", "very_drowsy", SUPPOSED),
+    ("Can a person die from drinking Jik? My sister drank half a bottle just now", "poison_taken", HERE),
+    ("Should I go to hospital if I am vomiting blood?", "vomiting_blood", HERE),
+    ("Should I go to hospital if I vomit blood?", "vomiting_blood", SUPPOSED),
+    ("My late mother had the worst headache. Mine came an hour ago", "severe_headache", HERE),
+    ("My late mother had the worst headache.", "severe_headache", ANOTHERS),
+    ("I had my caesarean three weeks ago, was discharged, and feel well", "postpartum", HERE),
+)
+def test_a_question_about_a_person_here_tells_of_them(text, concept, assertion):
+    assert heard(text, concept) is assertion

@@ -185,6 +185,7 @@ def a_lexicon(**changes):
             "deeds",
             "contacts",
             "lasting",
+            "states",
         ),
         (),
     )

@@ -151,9 +151,7 @@ class Scene:
             return Assertion.SOMEONE_ELSE
         if not bearing.is_own_wish and self._is_supposed(mention, bearing):
             return Assertion.HYPOTHETICAL
-        if self._is_past(mention, bearing) or (
-            not (bearing.is_own_wish or bearing.is_deed) and self._is_closed(mention)
-        ):
+        if self._is_past(mention, bearing) or (not bearing.is_unending and self._is_closed(mention)):
             return Assertion.PAST
         if not bearing.is_still_dangerous and self._is_resolved(mention):
             return Assertion.RESOLVED
@@ -329,6 +327,8 @@ class Scene:
         cues = self._by_sentence[sentence]
         if cues["family_history"] or self._follows("other_after", mention):
             return True
+        if self._is_mine_too(sentence):
+            return False
         relation = self._relation_before(mention)
         if relation is None:
             return sentence in self._other_sentences and self._goes_on(sentence, *self._sentence_bounds[sentence])
@@ -347,6 +347,11 @@ class Scene:
             return True
         is_loosely_told = self._is_distant(relation) or any(self._in_segment("told_weakly", each) for each in where)
         return is_loosely_told and self._speaks_of_self(mention)
+
+    def _is_mine_too(self, sentence: int) -> bool:
+        """Whether the next sentence says that the speaker has it too: "Mother had the same. Mine came an hour ago"."""
+        following = self._sentence_bounds.get(sentence + 1)
+        return following is not None and self._read.words[following[0]] == "mine"
 
     def _has_died_since(self, relation: Match, sentence: int) -> bool:
         """Whether a later clause of the sentence tells a death long past: "his mouth bent and he died in 1988"."""
@@ -524,7 +529,7 @@ class Scene:
         if any(each.first > mention.first for each in self._by_sentence[sentence]["clocked"]):
             return True
         following = self._sentence_bounds.get(sentence + 1)
-        is_told = following is not None and self._read.words[following[0]] in small.THIRD_PERSON
+        is_told = following is not None and self._read.words[following[0]] in small.SUBJECTS | small.THIRD_PERSON
         return is_told and bool(self._by_sentence[sentence + 1]["clocked"])
 
     def _is_unreal(self, mention: Match, cues: Sequence[Match]) -> bool:
@@ -546,18 +551,38 @@ class Scene:
     def _is_said_in_general(self, mention: Match) -> bool:
         """Whether its clause speaks of what is said or known; "people say I fainted" is told of the speaker."""
         cues = self._in_segment("general", self._segment[mention.first])
-        return any(self._own_words.isdisjoint(range(each.last + 1, each.last + 3)) for each in cues)
+        return any(self._own_words.isdisjoint(range(each.last + 1, each.last + 3)) for each in cues) and not any(
+            self._cues.at("patient", place) for each in cues for place in range(each.last + 1, mention.first)
+        )
 
     def _is_beside(self, cue: Match, mention: Match) -> bool:
         """Whether a story is only named in passing: after the finding, or before the speaker's own: "a game, my neck".
 
         A dream and its like (``fiction``) are told as one's own, and hold all of their sentence.
         """
-        if self._cues.at("fiction", cue.first):
+        if self._is_an_occasion(cue):
+            return True
+        is_own = not self._own_words.isdisjoint(range(cue.last + 1, mention.last + 1))
+        is_fiction = self._cues.at("fiction", cue.first)
+        if (is_own or not is_fiction) and self._is_now_elsewhere(cue, mention):
+            return True
+        if is_fiction:
             return not small.AWAKE.isdisjoint(self._read.words[cue.last + 1 : mention.first])
         if cue.first > mention.last:
             return self._segment[cue.first] != self._segment[mention.first]
-        return not self._own_words.isdisjoint(range(cue.last + 1, mention.last + 1))
+        return is_own
+
+    def _is_an_occasion(self, story: Match) -> bool:
+        """Whether a story is only when it happened: "during the church play she collapsed"."""
+        return not small.DURING.isdisjoint(self._read.words[max(story.first - 3, 0) : story.first])
+
+    def _is_now_elsewhere(self, story: Match, mention: Match) -> bool:
+        """Whether another clause than the story's tells it as now: "for the essay I ran, and now I can't breathe"."""
+        segment = self._segment[mention.first]
+        first, _ = self._bounds[segment]
+        return segment != self._segment[story.first] and not small.AT_ONCE.isdisjoint(
+            self._read.words[first : mention.first + 1]
+        )
 
     def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
         return any(

@@ -63,6 +63,7 @@ _PAST_VERBS: Final = frozenset(
         "shook", "spat", "couldn't",
     }
 )  # fmt: skip
+DURING: Final = frozenset({"during", "middle", "while", "after", "before", "at", "end"})
 AT_ONCE: Final = frozenset({"now", "today", "tonight", "suddenly"})
 AWAKE: Final = frozenset({"woke", "wake", "wakes", "awoke", "waking", "awake"})
 RECENT: Final = frozenset({"yesterday", "last", "since"})

@@ -324,7 +324,7 @@ class Bearing:
 
     An own wish (self-harm) is exempt from questions and conditions: asking how is a sign, not a quiz. A deed was done
     by whoever is named before it, and a contact was with them: "uncle hurt her", "my sister has measles". What is
-    lasting matters for weeks or months after: "gave birth last month".
+    lasting matters for weeks or months after: "gave birth last month"; a state goes on when an illness of it has ended.
     """
 
     is_still_dangerous: bool = False
@@ -332,6 +332,12 @@ class Bearing:
     is_deed: bool = False
     is_contact: bool = False
     is_lasting: bool = False
+    is_state: bool = False
+
+    @property
+    def is_unending(self) -> bool:
+        """Whether an episode weeks back that was brought to an end may still matter."""
+        return self.is_own_wish or self.is_deed or self.is_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +356,7 @@ class Lexicon:
     deeds: frozenset[str]
     contacts: frozenset[str]
     lasting: frozenset[str]
+    states: frozenset[str]
 
     def bearing(self, name: str) -> Bearing:
         """How the finding of this name takes its context."""
@@ -359,6 +366,7 @@ class Lexicon:
             is_deed=name in self.deeds,
             is_contact=name in self.contacts,
             is_lasting=name in self.lasting,
+            is_state=name in self.states,
         )
 
     def tokenise(self, text: str) -> Words:
@@ -390,6 +398,7 @@ class LexiconText:
     deeds: Sequence[str]
     contacts: Sequence[str]
     lasting: Sequence[str]
+    states: Sequence[str]
 
 
 def compile_lexicon(written: LexiconText) -> Lexicon:
@@ -419,6 +428,7 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
         frozenset(written.deeds),
         frozenset(written.contacts),
         frozenset(written.lasting),
+        frozenset(written.states),
     )
 
 

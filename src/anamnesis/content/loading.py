@@ -124,6 +124,7 @@ def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexico
         "deeds",
         "contacts",
         "lasting",
+        "states",
     )
     written = LexiconText(
         refinements=refinements,
@@ -172,6 +173,7 @@ def _named(lexicon: Lexicon) -> set[str]:
             | lexicon.deeds
             | lexicon.contacts
             | lexicon.lasting
+            | lexicon.states
         )
     )
 

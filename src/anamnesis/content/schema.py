@@ -128,3 +128,4 @@ class LexiconFile(Strict):
     deeds: list[Text] = []
     contacts: list[Text] = []
     lasting: list[Text] = []
+    states: list[Text] = []
