@@ -342,8 +342,8 @@ def test_a_long_cue_is_heard_though_a_part_of_it_is_harmless(text, concept, asse
 
 
 @law(
-    ("During the church play she collapsed", "collapsed", HERE),
-    ("In the church play she collapsed", "collapsed", SUPPOSED),
+    ("During the school play she fainted", "fainted", HERE),
+    ("In the school play she fainted", "fainted", SUPPOSED),
     ("For my school essay I ran to class and now I can't breathe", "severe_breathless", HERE),
     ("The game has a bleeding out timer and now the small one is bleeding out", "bleeding", SUPPOSED),
 )
