@@ -363,3 +363,13 @@ def test_when_a_story_is_told_is_no_part_of_it(text, concept, assertion):
 )
 def test_a_question_about_a_person_here_tells_of_them(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("I am a nurse and my own husband has just collapsed", "collapsed", HERE),
+    ("I need help, my aunt has just collapsed", "collapsed", HERE),
+    ("I'm scared of dying young like my father who had a stroke at 40", "arm_weakness", ANOTHERS),
+    ("I had a heart attack scare in March, the tests were all normal", "heartattack", PAST),
+)
+def test_the_writers_state_and_anothers_are_told_apart(text, concept, assertion):
+    assert heard(text, concept) is assertion

@@ -336,7 +336,8 @@ class Scene:
             return False
         if self._is_news_of_another(relation, mention):
             return True
-        if self._in_segment("acute", segment) or self._is_told_now(relation, sentence):
+        told = range(min(segment, self._segment[relation.first]), segment + 1)
+        if any(self._in_segment("acute", each) for each in told) or self._is_told_now(relation, sentence):
             return False
         where = {segment, self._segment[relation.first]}
         if any(self._in_segment(kind, each) for kind in ("told_in_past", "past") for each in where):
@@ -470,7 +471,9 @@ class Scene:
 
     def _is_likeness(self, person: Match) -> bool:
         """Whether a person is only compared with: "like someone drunk"."""
-        return not {"like", "as", "than"}.isdisjoint(self._read.words[max(person.first - 2, 0) : person.first])
+        words = self._read.words
+        before = person.first - 1 - (words[person.first - 1] in small.ARTICLES)
+        return before >= 0 and words[before] in small.LIKENESS
 
     def _is_done_by(self, mention: Match) -> bool:
         """Whether the person named before a deed is not the one who suffered it: no "was", no "got" between."""

@@ -42,6 +42,8 @@ HELPING: Final = frozenset(
     {"do", "give", "put", "tie", "press", "use", "apply", "hold", "call", "bring", "help", "rush", "carry", "stop"}
 )
 
+ARTICLES: Final = frozenset({"a", "an"})
+LIKENESS: Final = frozenset({"like", "as", "than"})
 AND: Final = frozenset({"and", "n", "nd"})
 JOINING: Final = frozenset({"and", "n", "nd", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
 ADDING: Final = frozenset({"and", "n", "nd", "with"})
