@@ -373,3 +373,14 @@ def test_a_question_about_a_person_here_tells_of_them(text, concept, assertion):
 )
 def test_the_writers_state_and_anothers_are_told_apart(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("The neighbour was stabbed in the chest. Do I pull the knife out?", "stabbed", HERE),
+    ("My workmate burnt his face with acid. I have water only", "burn_any", HERE),
+    ("Our teacher had crushing chest pain in class", "chest_pain", HERE),
+    ("My workmate had chest pain. It made me think, should I get a test?", "chest_pain", ANOTHERS),
+    ("A friend had a fit last year", "seizure", ANOTHERS),
+)
+def test_whoever_tells_only_of_another_asks_for_them(text, concept, assertion):
+    assert heard(text, concept) is assertion

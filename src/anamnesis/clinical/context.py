@@ -344,8 +344,6 @@ class Scene:
             return True
         if self._has_died_since(relation, sentence):
             return True
-        if self._is_distant(relation) and any(self._in_segment("told_had", each) for each in where):
-            return True
         is_loosely_told = self._is_distant(relation) or any(self._in_segment("told_weakly", each) for each in where)
         return is_loosely_told and self._speaks_of_self(mention)
 

@@ -113,7 +113,7 @@ class LexiconFile(Strict):
             "negation", "negation_short", "thinking", "terminator", "starter", "subject", "affirming", "answer_no",
             "answer_yes", "past", "reopening", "resolved", "hypothetical", "fearing", "unreal", "opener", "weak_opener",
             "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute", "own_state",
-            "family_history", "other_after", "animal", "mistaken", "explained", "told_had", "joking", "general",
+            "family_history", "other_after", "animal", "mistaken", "explained", "joking", "general",
             "owner", "asking", "relapse", "fiction", "treated",
             "dated", "closed", "completed", "reported", "clocked", "lately",
         ],
