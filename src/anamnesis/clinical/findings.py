@@ -17,7 +17,7 @@ __all__ = ["NO_CONTEXT", "ReadingContext", "fold", "read_findings"]
 
 _BENIGN: Final = "benign"
 _GOOD: Final = frozenset({"well", "ok", "okay", "fine", "good", "normal", "normally", "properly", "easily", "clear"})
-_UNDOING: Final = frozenset({"not", "never", "can't", "hardly", "barely", "stopped"})
+_UNDOING: Final = frozenset({"not", "never", "can't", "hardly", "barely", "stopped", "longer"})
 
 
 @dataclass(frozen=True, slots=True)
