@@ -384,3 +384,25 @@ def test_the_writers_state_and_anothers_are_told_apart(text, concept, assertion)
 )
 def test_whoever_tells_only_of_another_asks_for_them(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("There is no antivenom here, a cobra bit my son on the foot", "snake_bite", HERE),
+    ("Is there antivenom for snake bites", "snake_bite", SUPPOSED),
+    ("Instead of crying she is limp and blue", "cyanosis", HERE),
+    ("Before I could prevent it he drank the pesticide", "poison_taken", HERE),
+    ("How to prevent seizures", "seizure", SUPPOSED),
+    ("He might have swallowed a button battery", "swallowed_dangerous", HERE),
+    ("In case it matters I take warfarin and I hit my head", "head_injury", HERE),
+)
+def test_only_a_condition_holds_what_somebody_does_or_has(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("Is it normal to soak a pad every half hour? Because I am", "heavy_bleeding", HERE),
+    ("Is it normal to soak a pad every half hour? Because I have an exam", "heavy_bleeding", SUPPOSED),
+    ("They told me to come if I have a headache and see stars. I have both", "vision_flashes", HERE),
+)
+def test_what_is_admitted_after_the_question_is_told(text, concept, assertion):
+    assert heard(text, concept) is assertion

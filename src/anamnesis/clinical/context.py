@@ -213,7 +213,10 @@ class Scene:
 
     def _is_a_clause(self, mention: Match) -> bool:
         """Whether the finding's own words have a verb, so that a "no" before them belongs to something else."""
-        return not small.FINITE.isdisjoint(self._read.words[mention.first + 1 : mention.last + 1])
+        return any(
+            word in small.FINITE or small.is_past_verb(word)
+            for word in self._read.words[mention.first + 1 : mention.last + 1]
+        )
 
     def _is_on_a_denied_list(self, mention: Match) -> bool:
         """Whether "denies" stands before it in its sentence, with no contrast and no new subject between."""
@@ -346,6 +349,12 @@ class Scene:
             return True
         is_loosely_told = self._is_distant(relation) or any(self._in_segment("told_weakly", each) for each in where)
         return is_loosely_told and self._speaks_of_self(mention)
+
+    def _is_admitted(self, mention: Match, sentence: int) -> bool:
+        """Whether what was asked is said to be so: "is it normal to …? Because I am", "… I have both"."""
+        told = (*self._by_sentence[sentence]["admitting"], *self._by_sentence[sentence + 1]["admitting"])
+        ends = (each.last + 1 for each in told if each.first > mention.last)
+        return any(end >= len(self._read) or self._read.breaks[end] for end in ends)
 
     def _is_mine_too(self, sentence: int) -> bool:
         """Whether the next sentence says that the speaker has it too: "Mother had the same. Mine came an hour ago"."""
@@ -515,7 +524,11 @@ class Scene:
     def _is_hypothetical(self, mention: Match) -> bool:
         sentence = self._sentence[mention.first]
         cues = self._by_sentence[sentence]
-        if self._is_unreal(mention, cues["unreal"]) or self._is_said_in_general(mention):
+        if self._is_unreal(mention, cues["unreal"]):
+            return True
+        if self._is_admitted(mention, sentence):
+            return False
+        if self._is_said_in_general(mention):
             return True
         if self._is_clocked(mention):
             return False
@@ -592,7 +605,10 @@ class Scene:
         )
 
     def _reaches(self, cue: Match, mention: Match) -> bool:
-        """Whether a condition still holds at the mention: no contrast, no new clause after a comma, nothing present."""
+        """Whether a condition still holds at the mention: no contrast, no new clause after a comma, nothing present.
+
+        What is no condition ("prevent", "afraid of", "antivenom") governs a thing and never what somebody does or has.
+        """
         words, breaks = self._read.words, self._read.breaks
         for place in range(cue.last + 1, mention.first):
             if self._cues.at("terminator", place):
@@ -601,10 +617,11 @@ class Scene:
                 return False
             if words[place] in small.AND and self._opens_anew(place + 1):
                 return False
-        between = set(words[cue.last + 1 : mention.first])
-        if not self._cues.at("fearing", cue.first):
+        if self._cues.at("condition", cue.first):
             return True
-        return not {"my", "this"} & between and not self._has_returned(mention)
+        between = words[cue.last + 1 : mention.last + 1]
+        is_a_thing = small.DOERS.isdisjoint(between) and not self._is_a_clause(mention)
+        return is_a_thing and not self._has_returned(mention)
 
     def _opens_anew(self, place: int) -> bool:
         """Whether an "and" before this place ends a condition: "if I bleed, and now I am bleeding"."""

@@ -30,6 +30,8 @@ OF_PEOPLE: Final = frozenset(
 )
 PERSONS: Final = (FIRST_PERSON | THIRD_PERSON | {"baby"}) - {"it"}
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
+#: With these a clause says who does or has something, and whose.
+DOERS: Final = frozenset({"i", "he", "she", "they", "we", "my", "this"})
 #: A clause that begins with one of these after "and" has a subject of its own, which a denial before it leaves alone.
 OWN_SUBJECT: Final = frozenset({"the", "my", "his", "her", "their", "our", "i", "he", "she", "they", "we", "it"})
 TO_SELF: Final = frozenset({"himself", "herself", "themselves", "themself"})
