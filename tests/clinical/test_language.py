@@ -406,3 +406,18 @@ def test_only_a_condition_holds_what_somebody_does_or_has(text, concept, asserti
 )
 def test_what_is_admitted_after_the_question_is_told(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("58 year old man, history of hypertension, crushing chest pain", "chest_pain", HERE),
+    ("Previous caesarean, 38 weeks, severe belly pain and bleeding", "bleeding", HERE),
+    ("Crushing chest pain, bypass in 2019", "chest_pain", HERE),
+    ("In 2019, fits", "seizure", PAST),
+    ("Fits, ten years ago", "seizure", PAST),
+    ("Fits, burns, all of that ended in 2010", "seizure", PAST),
+    ("In my last pregnancy, in 2021, I had fits", "seizure", PAST),
+    ("My sister fainted at 34 weeks", "fainted", HERE),
+    ("He took 50 tablets at 14:00", "overdose", HERE),
+)
+def test_a_past_time_is_of_its_own_item(text, concept, assertion):
+    assert heard(text, concept) is assertion

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from anamnesis.clinical import function_words as small
-from anamnesis.clinical.lexicon import CUE, Bearing, Match
+from anamnesis.clinical.lexicon import CUE, Bearing, Match, number_of
 from anamnesis.clinical.terms import Assertion
 from anamnesis.clinical.words import Break, Words
 
@@ -343,7 +343,9 @@ class Scene:
         if any(self._in_segment("acute", each) for each in told) or self._is_told_now(relation, sentence):
             return False
         where = {segment, self._segment[relation.first]}
-        if any(self._in_segment(kind, each) for kind in ("told_in_past", "past") for each in where):
+        if any(self._in_segment("told_in_past", each) for each in where):
+            return True
+        if any(self._governs(past, mention) for each in where for past in self._in_segment("past", each)):
             return True
         if self._has_died_since(relation, sentence):
             return True
@@ -667,7 +669,7 @@ class Scene:
             return False
         if self._has_returned(mention):
             return False
-        if self._in_segment("past", segment):
+        if self._is_dated_before(mention, segment):
             return True
         if self._is_in_past_frame(mention):
             return True
@@ -677,6 +679,26 @@ class Scene:
         if not (self._is_lead_in(before, segment) or self._is_told_on(before, segment)):
             return False
         return bool(self._in_segment("past", before)) and not self._is_reopened(before)
+
+    def _is_dated_before(self, mention: Match, segment: int) -> bool:
+        return any(self._governs(each, mention) for each in self._in_segment("past", segment))
+
+    def _governs(self, past: Match, mention: Match) -> bool:
+        """Whether a past time of its clause is the mention's own, and not that of another item of a list.
+
+        "History of fits, crushing chest pain" and "chest pain, bypass in 2019" tell of today; "fits, ten years ago" and
+        "in 2019, fits" do not.
+        """
+        breaks = self._read.breaks
+        if past.last < mention.first:
+            commas = sum(breaks[at] > 0 for at in range(past.last + 1, mention.first + 1))
+            opens = past.first - self._bounds[self._segment[past.first]][0] <= _FRAME_OPENS
+            return not commas or (commas == 1 and opens and not self._cues.at("of_a_thing", past.first))
+        pauses = [at for at in range(mention.last + 1, past.first + 1) if breaks[at]]
+        if not pauses or self._read.words[pauses[-1]] in small.SUMMING:
+            return True
+        lead = self._read.words[pauses[-1] : past.first]
+        return all(word in small.ROUGHLY or number_of(word) is not None for word in lead)
 
     def _is_reopened(self, segment: int) -> bool:
         """Whether a clause comes back to today; "never again" and "fine now" do not."""
@@ -724,8 +746,8 @@ class Scene:
         """
         start, _ = self._sentence_bounds[self._sentence[mention.first]]
         opening = self._segment[start]
-        frame = self._in_segment("past", opening)
-        if not any(each.first <= start + _FRAME_OPENS for each in frame):
+        frames = [each for each in self._in_segment("past", opening) if not self._cues.at("of_a_thing", each.first)]
+        if self._segment[mention.first] == opening or not any(each.first <= start + _FRAME_OPENS for each in frames):
             return False
         clauses = range(opening, self._segment[mention.last] + 1)
         if any(self._is_reopened(each) or self._by_segment[each]["acute"] for each in clauses):

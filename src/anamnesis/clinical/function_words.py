@@ -70,6 +70,27 @@ _PAST_VERBS: Final = frozenset(
 DURING: Final = frozenset({"during", "middle", "while", "after", "before", "at", "end"})
 AT_ONCE: Final = frozenset({"now", "today", "tonight", "suddenly"})
 AWAKE: Final = frozenset({"woke", "wake", "wakes", "awoke", "waking", "awake"})
+#: With these a clause speaks of all that was listed before it: "burns, wrecks, all of that ended in 2010".
+SUMMING: Final = frozenset({"all", "that", "this", "these", "those", "which", "both", "everything", "it"})
+#: Before a time, these leave it all there is: ", some fifteen years back".
+ROUGHLY: Final = frozenset(
+    {
+        "some",
+        "about",
+        "around",
+        "nearly",
+        "almost",
+        "over",
+        "roughly",
+        "maybe",
+        "a",
+        "few",
+        "many",
+        "several",
+        "way",
+        "back",
+    }
+)
 RECENT: Final = frozenset({"yesterday", "last", "since"})
 RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
 #: Words of asking for help, which tell no time.

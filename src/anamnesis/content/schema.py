@@ -115,7 +115,7 @@ class LexiconFile(Strict):
             "weak_opener", "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute",
             "own_state", "family_history", "other_after", "animal", "mistaken", "explained", "joking", "general",
             "owner", "asking", "relapse", "fiction", "treated",
-            "dated", "closed", "completed", "reported", "clocked", "lately", "admitting",
+            "dated", "closed", "completed", "reported", "clocked", "lately", "admitting", "of_a_thing",
         ],
         Phrases,
     ] = {}  # fmt: skip
