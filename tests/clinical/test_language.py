@@ -421,3 +421,15 @@ def test_what_is_admitted_after_the_question_is_told(text, concept, assertion):
 )
 def test_a_past_time_is_of_its_own_item(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("I am with a friend who has swallowed thirty tablets", "overdose", HERE),
+    ("How can I help my friend, she has taken rat poison", "poison_taken", HERE),
+    ("The song was playing when he collapsed", "collapsed", HERE),
+    ("It is like a nightmare, he is bleeding", "bleeding", HERE),
+    ("I wrote a song about a man bleeding", "bleeding", SUPPOSED),
+    ("The leaflet says bleeding", "bleeding", SUPPOSED),
+)
+def test_a_story_is_told_in_or_about_something(text, concept, assertion):
+    assert heard(text, concept) is assertion

@@ -589,8 +589,9 @@ class Scene:
         return is_own
 
     def _is_an_occasion(self, story: Match) -> bool:
-        """Whether a story is only when it happened: "during the church play she collapsed"."""
-        return not small.DURING.isdisjoint(self._read.words[max(story.first - 3, 0) : story.first])
+        """Whether a story is only when it happened, or what it is like: "during the play she collapsed"."""
+        before = self._read.words[max(story.first - 3, 0) : story.first]
+        return not small.DURING.isdisjoint(before) or "like" in before[-2:]
 
     def _is_now_elsewhere(self, story: Match, mention: Match) -> bool:
         """Whether another clause than the story's tells it as now: "for the essay I ran, and now I can't breathe"."""
