@@ -145,6 +145,8 @@ def test_a_denial_ends_where_a_new_subject_begins(text, concept, assertion):
 @law(
     ("My in-laws give me a fever! Hehe.", "fever", SUPPOSED),
     ("I have a fever. Lol my dog is funny and keeps jumping", "fever", HERE),
+    ("lol sorry but I can't breathe since last night", "severe_breathless", HERE),
+    ("lol I can't breathe", "severe_breathless", SUPPOSED),
 )
 def test_a_laugh_alone_laughs_at_what_was_said_before_it(text, concept, assertion):
     assert heard(text, concept) is assertion

@@ -166,7 +166,10 @@ class Scene:
     def _is_supposed(self, mention: Match, bearing: Bearing) -> bool:
         if self._is_hypothetical(mention):
             return True
-        return not bearing.is_still_dangerous and self._is_laughed_at(self._sentence[mention.first])
+        sentence = self._sentence[mention.first]
+        if bearing.is_still_dangerous or self._by_sentence[sentence]["clocked"]:
+            return False
+        return self._is_laughed_at(sentence)
 
     def assertion_of_attribute(self, mention: Match) -> Assertion:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
