@@ -174,7 +174,20 @@ def test_two_thousand_characters_are_read_in_milliseconds():
 def a_lexicon(**changes):
     empty = {name: {} for name in ("classes", "spellings", "rewrites", "cues", "concepts", "implies")}
     lists = dict.fromkeys(
-        ("not_typos", "benign", "pseudo_negations", "refinements", "still_dangerous", "attributes", "own_wishes"), ()
+        (
+            "not_typos",
+            "benign",
+            "pseudo_negations",
+            "refinements",
+            "still_dangerous",
+            "attributes",
+            "own_wishes",
+            "deeds",
+            "contacts",
+            "lasting",
+            "states",
+        ),
+        (),
     )
     return compile_lexicon(LexiconText(**{**empty, **lists, **changes}))
 

@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from anamnesis.clinical.lexicon import CUE, Match
+from anamnesis.clinical import function_words as small
+from anamnesis.clinical.lexicon import CUE, Bearing, Match, number_of
 from anamnesis.clinical.terms import Assertion
 from anamnesis.clinical.words import Break, Words
 
@@ -18,42 +19,23 @@ _LIST_REACH: Final = 30  # tokens a "no" reaches along a list
 _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
+_EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
 _LONGEST_SENTENCE: Final = 90
+_LAUGH: Final = 2  # tokens of a sentence that only laughs
+_OPENS: Final = 6  # tokens of a sentence in which it names whom it goes on about
+_FRAME_OPENS: Final = 2  # tokens of a sentence before "at age four", that speaks for all of it
+_BELIEF_REACH: Final = 6  # tokens from "I thought" to what was thought
+_DOUBLE_REACH: Final = 14  # tokens from "can't" to its "without"
+_CLOSING_REACH: Final = 9  # tokens from "finished" to what was finished
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
-_JOINING: Final = frozenset({"and", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
+_CLOSING: Final = CUE + "terminator"
+#: What spelling makes one word, by that word, as it is written where it means another.
+_AS_WRITTEN: Final = {"can't": "couldn't", "because": "cause"}
+_STEM: Final = 5  # characters that tell them apart
+_MODAL_REACH: Final = 7  # tokens from "can" to its "cause"
 _DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "explained")
-_ADDING: Final = frozenset({"and", "with"})
-_LISTING: Final = frozenset({"or", "nor"})
-_FIRST_PERSON: Final = frozenset({"i", "me", "mine", "myself", "ni", "nze"})
-_OF_PEOPLE: Final = frozenset(
-    [
-        "him",
-        "her",
-        "us",
-        "my",
-        "our",
-        "his",
-        "person",
-        "people",
-        "child",
-        "son",
-        "daughter",
-        "hand",
-        "leg",
-        "arm",
-        "face",
-    ]
-)
-#: "She denies …" speaks of all that follows in its sentence, however each item begins.
-_DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
-_SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
-_GOES_ON_TODAY: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
-_RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
-_RECENT: Final = frozenset({"yesterday", "last", "since"})
-_THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
-_PEOPLE: Final = (_FIRST_PERSON | _OF_PEOPLE | _THIRD_PERSON | {"baby"}) - {"it"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +53,17 @@ class Scene:
     """One message, ready to say what it asserts of each of its mentions."""
 
     def __init__(
-        self, read: Words, matches: Sequence[Match], pseudo: Sequence[Match], attributes: AbstractSet[str] = frozenset()
+        self,
+        text: str,
+        read: Words,
+        matches: Sequence[Match],
+        pseudo: Sequence[Match],
+        attributes: AbstractSet[str] = frozenset(),
     ) -> None:
         self._read = read
+        self._tensed = _tensed(text, read)
         self._mentions = [each for each in matches if not each.name.startswith(CUE) and each.name not in attributes]
-        self._cues = _gather(matches)
+        self._cues = _gather(each for each in matches if not _is_verb(each, self._tensed))
         self._quiet = _covered((*pseudo, *self._mentions))
         self._sentence, self._segment = self._parted()
         self._bounds = _bounds(self._segment)
@@ -83,15 +71,22 @@ class Scene:
         self._by_segment = self._cues_by(self._segment)
         self._by_sentence = self._cues_by(self._sentence)
         self._mention_places = _covered(self._mentions)
+        self._mention_edges = frozenset(place for each in self._mentions for place in (each.first, each.last))
         self._other_sentences = self._others()
         self._has_denial = any(self._cues.spans[kind] for kind in _DENYING)
         self._denied: dict[tuple[int, int], bool] = {}
-        self._negations = self._cues.covers["negation"] - self._quiet
+        self._negations = self._cues.covers["negation"] - self._quiet - self._doubled()
         self._short_negations = self._cues.covers["negation_short"] - self._quiet
         self._contrasts = self._cues.covers["terminator"] - self._quiet
-        self._walls = self._negation_walls()
-        self._denying = frozenset(place for place in self._negations if read.words[place] in _DENIES)
+        self._walls = self._negation_walls() | _its(text, read)
+        self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
         self._relations = _covered(self._cues.spans["relation"])
+        self._own_states = self._clauses_of_self()
+        spoken = small.FIRST_PERSON | {"my"}
+        own = (place for place, word in enumerate(read.words) if word in spoken)
+        self._own_words = frozenset(own) - self._cues.covers["asking"]
+        self._has_deed = not small.DEEDS.isdisjoint(read.words)
+        self._owners = frozenset(each.first for each in self._cues.spans.get("owner", ()))
 
     # -- parts of the message --------------------------------------------------------------------------------
 
@@ -114,7 +109,7 @@ class Scene:
         if self._cues.at("terminator", place) and place not in self._quiet:
             return True
         is_starter = self._cues.at("starter", place)
-        return is_starter and (breaks[place] in {Break.COMMA, Break.COLON} or words[place - 1] in _JOINING)
+        return is_starter and (breaks[place] in {Break.COMMA, Break.COLON} or words[place - 1] in small.JOINING)
 
     def _cues_by(self, part: Sequence[int]) -> dict[int, dict[str, list[Match]]]:
         by_part: dict[int, dict[str, list[Match]]] = defaultdict(lambda: defaultdict(list))
@@ -124,8 +119,15 @@ class Scene:
         return by_part
 
     def _in_segment(self, kind: str, segment: int) -> list[Match]:
-        """Cues of a kind in a clause, leaving out those that are part of a finding's own words."""
-        return [each for each in self._by_segment[segment][kind] if not {each.first, each.last} <= self._mention_places]
+        """Cues of a kind in a clause, leaving out those that are part of a finding's own words.
+
+        What stands in the midst of a finding's words is none of them: "abdomen in 2012 for a burst ulcer".
+        """
+        return [each for each in self._by_segment[segment][kind] if not self._is_own_word(each)]
+
+    def _is_own_word(self, cue: Match) -> bool:
+        inside = range(cue.first, cue.last + 1)
+        return {cue.first, cue.last} <= self._mention_places and not self._mention_edges.isdisjoint(inside)
 
     # -- the assertion ---------------------------------------------------------------------------------------
 
@@ -141,24 +143,42 @@ class Scene:
             )
         return self._denied[span]
 
-    def assertion(self, mention: Match, *, is_still_dangerous: bool, is_own_wish: bool) -> Assertion:
-        """What the message says of this mention.
-
-        is_own_wish exempts self-harm from questions and conditions: asking how is a sign, not a quiz.
-        """
+    def assertion(self, mention: Match, bearing: Bearing) -> Assertion:
+        """What the message says of this mention."""
         if self.is_denied(mention):
             return Assertion.DENIED
-        if self._is_someone_else(mention) or self._is_of_an_animal(mention):
+        if self._is_of_another(mention, bearing):
             return Assertion.SOMEONE_ELSE
-        if not is_own_wish and self._is_hypothetical(mention):
+        if not bearing.is_own_wish and self._is_supposed(mention, bearing):
             return Assertion.HYPOTHETICAL
-        if not (is_own_wish or is_still_dangerous) and self._by_sentence[self._sentence[mention.first]]["joking"]:
-            return Assertion.HYPOTHETICAL
-        if self._is_past(mention):
+        if self._is_past(mention, bearing) or (not bearing.is_unending and self._is_closed(mention)):
             return Assertion.PAST
-        if not is_still_dangerous and self._is_resolved(mention):
+        if not bearing.is_still_dangerous and self._is_resolved(mention):
             return Assertion.RESOLVED
         return Assertion.AFFIRMED
+
+    def _is_of_another(self, mention: Match, bearing: Bearing) -> bool:
+        if not bearing.is_own_wish and self._is_of_an_animal(mention):
+            return True
+        is_others_part = bearing.is_contact or (bearing.is_deed and self._is_done_by(mention))
+        return not is_others_part and self._is_someone_else(mention)
+
+    def _is_supposed(self, mention: Match, bearing: Bearing) -> bool:
+        if self._is_hypothetical(mention):
+            return True
+        sentence = self._sentence[mention.first]
+        if bearing.is_still_dangerous or self._by_sentence[sentence]["clocked"]:
+            return False
+        return self._is_laughed_at(sentence)
+
+    def assertion_of_attribute(self, mention: Match) -> Assertion:
+        """What the message says of a mention that only qualifies others: their time and person are its own."""
+        before = self._read.words[max(mention.first - 1, 0) : mention.first]
+        if self.is_denied(mention) or not small.NEVER.isdisjoint(before):
+            return Assertion.DENIED
+        if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
+            return Assertion.RESOLVED
+        return Assertion.HYPOTHETICAL if self._is_hypothetical(mention) else Assertion.AFFIRMED
 
     # -- denied ----------------------------------------------------------------------------------------------
 
@@ -180,15 +200,26 @@ class Scene:
                     return False
                 commas += 1
             if place in far:
+                if words[place] in small.DETERMINERS and place + 1 < mention.first and self._is_a_clause(mention):
+                    return False
                 return not (commas and self._is_affirmed_item(mention))
             if place in near:
                 is_near = mention.first - place <= _SHORT_REACH or listed
                 return is_near and (not commas or listed) and (not joined or listed)
             if place in walls:
                 return False
-            listed = listed or words[place] in _LISTING
-            joined += words[place] in _ADDING
+            listed = listed or words[place] in small.LISTING
+            if words[place] in small.AND and words[place + 1] in small.OWN_SUBJECT and place + 1 < mention.first:
+                return False
+            joined += words[place] in small.ADDING
         return False
+
+    def _is_a_clause(self, mention: Match) -> bool:
+        """Whether the finding's own words have a verb, so that a "no" before them belongs to something else."""
+        return any(
+            word in small.FINITE or small.is_past_verb(word)
+            for word in self._read.words[mention.first + 1 : mention.last + 1]
+        )
 
     def _is_on_a_denied_list(self, mention: Match) -> bool:
         """Whether "denies" stands before it in its sentence, with no contrast and no new subject between."""
@@ -198,9 +229,22 @@ class Scene:
         for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
             if place in self._denying:
                 return self._sentence[place] == sentence
-            if place in self._contrasts or self._read.words[place] in _SUBJECTS:
+            if place in self._contrasts or self._read.words[place] in small.SUBJECTS:
                 return False
         return False
+
+    def _doubled(self) -> frozenset[int]:
+        """The "without" of a double denial, which affirms: "can't reach the door without gasping"."""
+        words, segment = self._read.words, self._segment
+        return frozenset(
+            place
+            for place in self._cues.covers["negation"]
+            if words[place] == "without"
+            and any(
+                words[at] in small.UNABLE and segment[at] == segment[place]
+                for at in range(max(place - _DOUBLE_REACH, 0), place)
+            )
+        )
 
     def _negation_walls(self) -> frozenset[int]:
         """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
@@ -212,7 +256,7 @@ class Scene:
         """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""
         words, breaks = self._read.words, self._read.breaks
         for place in range(mention.last + 1, min(mention.last + 6, len(words))):
-            if breaks[place] or words[place] in _LISTING or words[place] == "and":
+            if breaks[place] or words[place] in small.LISTING or words[place] == "and":
                 return False
             if self._cues.at("affirming", place):
                 return True
@@ -227,9 +271,10 @@ class Scene:
         for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
             gap = breaks[place]
             if place in answers:
-                ends = place + 1 >= len(words) or breaks[place + 1] > 0
+                after = next((at for at in range(place, len(words)) if at not in answers), len(words))
+                ends = after >= len(words) or breaks[after] > 0
                 is_next = place == mention.last + 1
-                is_answer = gap in {Break.COLON, Break.QUESTION} and (ends or self._cues.at("starter", place + 1))
+                is_answer = gap in {Break.COLON, Break.QUESTION} and (ends or self._cues.at("starter", after))
                 return (is_next and ends) or (is_answer and (is_next or self._is_bare_list(mention, place)))
             if gap >= Break.SENTENCE or place in terminators:
                 return False
@@ -239,9 +284,11 @@ class Scene:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
         if not (self._cues.covers["explained"] or self._cues.covers["mistaken"]):
             return False
-        if self._comes_within("explained", mention, 4):
+        if self._comes_within("explained", mention, _EXPLAINED_REACH):
             return True
-        is_believed = any(self._cues.at("thinking", place) for place in range(mention.first - 4, mention.first))
+        is_believed = any(
+            self._cues.at("thinking", place) for place in range(mention.first - _BELIEF_REACH, mention.first)
+        )
         return is_believed and self._comes_within("mistaken", mention, 5)
 
     def _comes_within(self, kind: str, mention: Match, reach: int) -> bool:
@@ -275,15 +322,19 @@ class Scene:
         return bool(cues["told_in_past"] or cues["past"]) and not cues["acute"]
 
     def _goes_on(self, sentence: int, first: int, last: int) -> bool:
-        opens = self._read.words[first] in _THIRD_PERSON
-        inside = {self._read.words[place] for place in range(first, last + 1)}
-        return opens and not inside & _FIRST_PERSON and not self._by_sentence[sentence]["acute"]
+        """Whether a sentence goes on with the story of another: of them, and in the past."""
+        said = self._tensed[first : last + 1]
+        if said[0] not in small.THIRD_PERSON or not small.FIRST_PERSON.union(small.PRESENT).isdisjoint(said):
+            return False
+        return any(map(small.is_past_verb, said)) and not self._by_sentence[sentence]["acute"]
 
     def _is_someone_else(self, mention: Match) -> bool:
         sentence, segment = self._sentence[mention.first], self._segment[mention.first]
         cues = self._by_sentence[sentence]
         if cues["family_history"] or self._follows("other_after", mention):
             return True
+        if self._is_mine_too(sentence):
+            return False
         relation = self._relation_before(mention)
         if relation is None:
             return sentence in self._other_sentences and self._goes_on(sentence, *self._sentence_bounds[sentence])
@@ -291,57 +342,160 @@ class Scene:
             return False
         if self._is_news_of_another(relation, mention):
             return True
-        if self._in_segment("acute", segment):
+        told = range(min(segment, self._segment[relation.first]), segment + 1)
+        if any(self._in_segment("acute", each) for each in told) or self._is_told_now(relation, sentence):
             return False
         where = {segment, self._segment[relation.first]}
-        if any(self._in_segment(kind, each) for kind in ("told_in_past", "past") for each in where):
+        if any(self._in_segment("told_in_past", each) for each in where):
             return True
-        if self._is_distant(relation) and any(self._in_segment("told_had", each) for each in where):
+        if any(self._governs(past, mention) for each in where for past in self._in_segment("past", each)):
+            return True
+        if self._has_died_since(relation, sentence):
             return True
         is_loosely_told = self._is_distant(relation) or any(self._in_segment("told_weakly", each) for each in where)
         return is_loosely_told and self._speaks_of_self(mention)
+
+    def _is_admitted(self, mention: Match, sentence: int) -> bool:
+        """Whether what was asked is said to be so: "is it normal to …? Because I am", "… I have both"."""
+        told = (*self._by_sentence[sentence]["admitting"], *self._by_sentence[sentence + 1]["admitting"])
+        ends = (each.last + 1 for each in told if each.first > mention.last)
+        return any(end >= len(self._read) or self._read.breaks[end] for end in ends)
+
+    def _is_mine_too(self, sentence: int) -> bool:
+        """Whether the next sentence says that the speaker has it too: "Mother had the same. Mine came an hour ago"."""
+        following = self._sentence_bounds.get(sentence + 1)
+        return following is not None and self._read.words[following[0]] == "mine"
+
+    def _has_died_since(self, relation: Match, sentence: int) -> bool:
+        """Whether a later clause of the sentence tells a death long past: "his mouth bent and he died in 1988"."""
+        later = range(self._segment[relation.last] + 1, self._segment[self._sentence_bounds[sentence][1]] + 1)
+        return any(self._in_segment("told_in_past", each) and self._in_segment("past", each) for each in later)
+
+    def _is_told_now(self, relation: Match, sentence: int) -> bool:
+        """Whether another's story has come to the present, so that help is asked for them: "he is sweating now"."""
+        first = self._segment[relation.first] + 1
+        last = self._segment[self._sentence_bounds[sentence][1]]
+        following = self._sentence_bounds.get(sentence + 1)
+        if following and not small.THIRD_PERSON.isdisjoint(self._read.words[following[0] : following[0] + _OPENS]):
+            last = self._segment[following[1]]
+        return any(self._is_going_on(each) for each in range(first, last + 1))
+
+    def _is_going_on(self, segment: int) -> bool:
+        """Whether a clause speaks of a third person in the present, and not of an end: "she is fine", "he died"."""
+        first, last = self._bounds[segment]
+        said = set(self._read.words[first : last + 1])
+        if said & small.OVER or said & small.FIRST_PERSON or not said & small.THIRD_PERSON:
+            return False
+        ends = any(self._by_segment[segment][kind] for kind in ("told_in_past", "past", "resolved"))
+        is_present = not small.PRESENT.isdisjoint(self._tensed[first : last + 1])
+        is_ill = is_present and not self._mention_places.isdisjoint(range(first, last + 1))
+        return not ends and (is_ill or bool(self._by_segment[segment]["acute"]))
 
     def _is_news_of_another(self, relation: Match, mention: Match) -> bool:
         """Whether a distant person's story ends ("was taken to hospital") and the writer then speaks of themselves."""
         if not (self._is_distant(relation) and self._speaks_of_self(mention)):
             return False
         segment = self._segment[mention.first]
+        first, last = self._bounds[segment]
+        if not small.PRESENT.isdisjoint(self._tensed[first : last + 1]):
+            return False
         said = {self._read.words[each.first] for each in self._in_segment("acute", segment)}
-        return bool(self._in_segment("told_in_past", segment)) or said <= _RECENT
+        return bool(self._in_segment("told_in_past", segment)) or said <= small.RECENT
 
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
         segment = self._segment[mention.first]
-        owners = [
-            each for each in self._by_sentence[self._sentence[mention.first]]["animal"] if each.first <= mention.first
-        ]
-        if not owners or self._has_person_between(owners[-1], mention):
+        sentence = self._sentence[mention.first]
+        owners = [each for each in self._animals(sentence) if each.first <= mention.first]
+        if not owners:
+            return self._goes_on_of_an_animal(sentence)
+        owner = owners[-1]
+        if mention.last <= owner.last and not self._is_deed(owner):
+            return True
+        if self._has_person_between(owner, mention):
             return False
         last = min(mention.last + 3, self._bounds[segment][1] + 1)
         pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
-        inside = self._read.words[owners[-1].last + 1 : pause]
-        return not (_FIRST_PERSON | _OF_PEOPLE) & set(inside)
+        return not any(
+            self._is_person(place) or place in self._relations for place in range(self._past_body(owner), pause)
+        )
+
+    def _animals(self, sentence: int) -> list[Match]:
+        return [each for each in self._by_sentence[sentence]["animal"] if not self._is_food(each)]
+
+    def _goes_on_of_an_animal(self, sentence: int) -> bool:
+        """Whether a sentence goes on about the animal before it: "Our goat is sick. It is not breathing well".
+
+        Never where an animal did something to somebody: "It is bleeding" is then the wound.
+        """
+        first, last = self._sentence_bounds[sentence]
+        if self._has_deed or self._read.words[first] not in small.THIRD_PERSON or not self._animals(sentence - 1):
+            return False
+        return not self._relations and self._own_words.isdisjoint(range(first, last + 1))
+
+    def _is_food(self, owner: Match) -> bool:
+        """Whether it is no subject, but what somebody ate, carried or was hurt by: "I ate fish", "the goat stew"."""
+        if self._read.words[owner.last + 1 : owner.last + 2] and self._read.words[owner.last + 1] in small.MADE_OF:
+            return True
+        return not small.OBJECT_OF.isdisjoint(self._read.words[max(owner.first - 3, 0) : owner.first])
+
+    def _is_deed(self, owner: Match) -> bool:
+        """Whether the animal does something that somebody else suffers: "our cow kicked"."""
+        words = self._read.words
+        said = range(owner.first, min(owner.last + 2, len(words)))
+        is_done = any(words[at] in small.DEEDS and words[at - 1] not in small.SUFFERED for at in said)
+        return is_done and not {"other", "another", "each"} & set(words[owner.last : owner.last + 3])
+
+    def _past_body(self, owner: Match) -> int:
+        """The place after an animal and, if it is named, the part of it: "my hen's leg"."""
+        after = owner.last + 1
+        return after + (after < len(self._read) and self._read.words[after] in small.OF_BODY)
+
+    def _is_person(self, place: int) -> bool:
+        """Whether a word is of a person and not the animal's own: "its leg", "from my box"."""
+        words = self._read.words
+        before = words[max(place - 2, 0) : place]
+        return words[place] in small.FIRST_PERSON | small.OF_PEOPLE and "its" not in before and before[-1:] != ["from"]
 
     def _has_person_between(self, owner: Match, mention: Match) -> bool:
         """Whether a clause between an animal's and the mention's, or this one, speaks of a person."""
         segment = self._segment[mention.first]
         if self._segment[owner.first] == segment:
-            return False
-        between = range(owner.last + 1, mention.last + 1)
-        is_named = not self._relations.isdisjoint(between)
-        return is_named or not _PEOPLE.isdisjoint(self._read.words[owner.last + 1 : mention.last + 1])
+            return self._is_deed(owner)
+        is_plural = any(self._read.words[at].endswith("s") for at in range(owner.first, owner.last + 1))
+        persons = small.PERSONS - {"they", "their"} if is_plural else small.PERSONS
+        return any(
+            place in self._relations or self._read.words[place] in persons or self._is_person(place)
+            for place in range(owner.last + 1, mention.last + 1)
+        )
 
     def _relation_before(self, mention: Match) -> Match | None:
         """The last person named before the mention in its sentence, unless the speaker comes between."""
         named = [
             each
             for each in self._by_sentence[self._sentence[mention.first]]["relation"]
-            if each.first <= mention.last and each.first <= mention.first + 1
+            if each.first <= mention.first + 1 and each.first not in self._owners and not self._is_likeness(each)
         ]
         if not named:
             return None
-        between = self._read.words[named[-1].last + 1 : mention.first]
-        return None if _FIRST_PERSON & set(between) or "my" in between else named[-1]
+        between = self._read.words[named[-1].last + 1 : mention.last + 1]
+        return None if small.FIRST_PERSON & set(between) or "my" in between else named[-1]
+
+    def _is_likeness(self, person: Match) -> bool:
+        """Whether a person is only compared with: "like someone drunk"."""
+        words = self._read.words
+        before = person.first - 1 - (words[person.first - 1] in small.ARTICLES)
+        return before >= 0 and words[before] in small.LIKENESS
+
+    def _is_done_by(self, mention: Match) -> bool:
+        """Whether the person named before a deed is not the one who suffered it: no "was", no "got" between."""
+        relation = self._relation_before(mention)
+        if relation is None:
+            return False
+        words = self._read.words
+        return small.SUFFERED.isdisjoint(words[relation.last + 1 : mention.first + 1]) and small.TO_SELF.isdisjoint(
+            words[relation.last + 1 : mention.last + 2]
+        )
 
     def _is_source_only(self, relation: Match) -> bool:
         """Whether the person only says, brings or gives something: "my mum says I am pale"."""
@@ -352,8 +506,17 @@ class Scene:
 
     def _speaks_of_self(self, mention: Match) -> bool:
         """Whether another clause of the message speaks of the writer's own state."""
-        segment = self._segment[mention.first]
-        return any(self._segment[each.first] != segment for each in self._cues.spans.get("own_state", ()))
+        return not self._own_states <= {self._segment[mention.first]}
+
+    def _clauses_of_self(self) -> frozenset[int]:
+        """Clauses of the writer's own state; "should I take him …" is none."""
+        words = self._read.words
+        return frozenset(
+            self._segment[each.first]
+            for each in self._cues.spans.get("own_state", ())
+            if small.HELPED.isdisjoint(words[each.last + 1 : each.last + 4])
+            and small.HELPING.isdisjoint(words[each.last + 1 : each.last + 2])
+        )
 
     def _follows(self, kind: str, mention: Match) -> bool:
         return any(
@@ -366,37 +529,119 @@ class Scene:
     def _is_hypothetical(self, mention: Match) -> bool:
         sentence = self._sentence[mention.first]
         cues = self._by_sentence[sentence]
-        if self._is_unreal(mention, cues["unreal"]) or self._in_segment("general", self._segment[mention.first]):
+        if self._is_unreal(mention, cues["unreal"]):
             return True
+        if self._is_admitted(mention, sentence):
+            return False
+        if self._is_said_in_general(mention):
+            return True
+        if self._is_clocked(mention):
+            return False
         return self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)
+
+    def _is_clocked(self, mention: Match) -> bool:
+        """Whether a time of these days makes it real: "is it a stroke if the face hangs since this morning?".
+
+        The time may be told in the next sentence, of the same thing: "… for a snake bite? It bit me an hour ago".
+        """
+        sentence = self._sentence[mention.first]
+        if any(each.first > mention.first for each in self._by_sentence[sentence]["clocked"]):
+            return True
+        following = self._sentence_bounds.get(sentence + 1)
+        is_told = following is not None and self._read.words[following[0]] in small.SUBJECTS | small.THIRD_PERSON
+        return is_told and bool(self._by_sentence[sentence + 1]["clocked"])
 
     def _is_unreal(self, mention: Match, cues: Sequence[Match]) -> bool:
         """Whether a story holds the mention, and no later clause comes back to the day: "a film, then suddenly I …"."""
         is_today = bool(self._by_segment[self._segment[mention.first]]["acute"])
-        return any(not is_today or self._contrasts.isdisjoint(range(cue.last + 1, mention.first)) for cue in cues)
+        return any(
+            (not is_today or self._contrasts.isdisjoint(range(cue.last + 1, mention.first)))
+            and not self._is_beside(cue, mention)
+            for cue in cues
+        )
+
+    def _is_laughed_at(self, sentence: int) -> bool:
+        """Whether a laugh is in the sentence, or is all that the next one says."""
+        if self._by_sentence[sentence]["joking"]:
+            return True
+        first, last = self._sentence_bounds.get(sentence + 1, (0, _LONGEST_SENTENCE))
+        return last - first < _LAUGH and self._cues.at("joking", first)
+
+    def _is_said_in_general(self, mention: Match) -> bool:
+        """Whether its clause speaks of what is said or known; "people say I fainted" is told of the speaker."""
+        cues = self._in_segment("general", self._segment[mention.first])
+        return any(self._own_words.isdisjoint(range(each.last + 1, each.last + 3)) for each in cues) and not any(
+            self._cues.at("patient", place) for each in cues for place in range(each.last + 1, mention.first)
+        )
+
+    def _is_beside(self, cue: Match, mention: Match) -> bool:
+        """Whether a story is only named in passing: after the finding, or before the speaker's own: "a game, my neck".
+
+        A dream and its like (``fiction``) are told as one's own, and hold all of their sentence.
+        """
+        if self._is_an_occasion(cue):
+            return True
+        is_own = not self._own_words.isdisjoint(range(cue.last + 1, mention.last + 1))
+        is_fiction = self._cues.at("fiction", cue.first)
+        if (is_own or not is_fiction) and self._is_now_elsewhere(cue, mention):
+            return True
+        if is_fiction:
+            return not small.AWAKE.isdisjoint(self._read.words[cue.last + 1 : mention.first])
+        if cue.first > mention.last:
+            return self._segment[cue.first] != self._segment[mention.first]
+        return is_own
+
+    def _is_an_occasion(self, story: Match) -> bool:
+        """Whether a story is only when it happened, or what it is like: "during the play she collapsed"."""
+        before = self._read.words[max(story.first - 3, 0) : story.first]
+        return not small.DURING.isdisjoint(before) or "like" in before[-2:]
+
+    def _is_now_elsewhere(self, story: Match, mention: Match) -> bool:
+        """Whether another clause than the story's tells it as now: "for the essay I ran, and now I can't breathe"."""
+        segment = self._segment[mention.first]
+        first, _ = self._bounds[segment]
+        return segment != self._segment[story.first] and not small.AT_ONCE.isdisjoint(
+            self._read.words[first : mention.first + 1]
+        )
 
     def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
         return any(
-            cue.last not in self._quiet and cue.last < mention.first and self._reaches(cue, mention) for cue in cues
+            not {cue.first, cue.last} <= self._quiet and cue.last < mention.first and self._reaches(cue, mention)
+            for cue in cues
         )
 
     def _reaches(self, cue: Match, mention: Match) -> bool:
-        """Whether a condition still holds at the mention: no contrast, no new clause after a comma, nothing present."""
+        """Whether a condition still holds at the mention: no contrast, no new clause after a comma, nothing present.
+
+        What is no condition ("prevent", "afraid of", "antivenom") governs a thing and never what somebody does or has.
+        """
         words, breaks = self._read.words, self._read.breaks
         for place in range(cue.last + 1, mention.first):
             if self._cues.at("terminator", place):
                 return False
             if breaks[place] and self._cues.at("starter", place):
                 return False
-        between = set(words[cue.last + 1 : mention.first])
-        return not ({"my", "this"} & between and self._cues.at("fearing", cue.first))
+            if words[place] in small.AND and self._opens_anew(place + 1):
+                return False
+        if self._cues.at("condition", cue.first):
+            return True
+        between = words[cue.last + 1 : mention.last + 1]
+        is_a_thing = small.DOERS.isdisjoint(between) and not self._is_a_clause(mention)
+        return is_a_thing and not self._has_returned(mention)
+
+    def _opens_anew(self, place: int) -> bool:
+        """Whether an "and" before this place ends a condition: "if I bleed, and now I am bleeding"."""
+        words = self._read.words
+        if place >= len(words):
+            return False
+        return words[place] in small.AT_ONCE or bool(self._read.breaks[place - 1] and self._cues.at("starter", place))
 
     def _is_inquiry(self, mention: Match, sentence: int) -> bool:
         """Whether the sentence asks about the thing in general, with no patient between the question and it."""
         first, last = self._sentence_bounds[sentence]
         segment = self._segment[mention.first]
         openers = [each for each in self._by_segment[segment]["opener"] if each.first not in self._quiet]
-        opener = next((each for each in openers if each.last < mention.first), None)
+        opener = next((each for each in openers if each.first < mention.first), None)
         if opener is None or not self._is_opening(opener, first):
             return False
         if self._cues.at("weak_opener", opener.first) and not self._ends_in_question(last):
@@ -406,7 +651,12 @@ class Scene:
     def _is_opening(self, opener: Match, first: int) -> bool:
         """Whether the opener stands at the start of its sentence or clause."""
         start = self._bounds[self._segment[opener.first]][0]
-        return opener.first - first <= 3 or opener.first - start <= 1 or bool(self._read.breaks[opener.first])
+        if self._cues.at("reported", opener.first):
+            return True
+        breaks = self._read.breaks
+        return (
+            opener.first - first <= 3 or opener.first - start <= 1 or any(breaks[opener.first - 1 : opener.first + 1])
+        )
 
     def _ends_in_question(self, last: int) -> bool:
         if last + 1 < len(self._read):
@@ -415,47 +665,224 @@ class Scene:
 
     # -- past and resolved -----------------------------------------------------------------------------------
 
-    def _is_past(self, mention: Match) -> bool:
+    def _is_past(self, mention: Match, bearing: Bearing) -> bool:
         segment = self._segment[mention.first]
-        if any(each.last not in self._cues.covers["resolved"] for each in self._in_segment("reopening", segment)):
+        if bearing.is_lasting and self._by_sentence[self._sentence[mention.first]]["lately"]:
             return False
-        if self._in_segment("past", segment):
+        if any(self._is_reopened(each) for each in range(segment, self._segment[mention.last] + 1)):
+            return False
+        if self._has_returned(mention):
+            return False
+        if self._is_dated_before(mention, segment):
+            return True
+        if self._is_in_past_frame(mention):
             return True
         before = segment - 1
         if before not in self._bounds:
             return False
         if not (self._is_lead_in(before, segment) or self._is_told_on(before, segment)):
             return False
-        return bool(self._in_segment("past", before)) and not self._in_segment("reopening", before)
+        return bool(self._in_segment("past", before)) and not self._is_reopened(before)
+
+    def _is_dated_before(self, mention: Match, segment: int) -> bool:
+        return any(self._governs(each, mention) for each in self._in_segment("past", segment))
+
+    def _governs(self, past: Match, mention: Match) -> bool:
+        """Whether a past time of its clause is the mention's own, and not that of another item of a list.
+
+        "History of fits, crushing chest pain" and "chest pain, bypass in 2019" tell of today; "fits, ten years ago" and
+        "in 2019, fits" do not.
+        """
+        breaks = self._read.breaks
+        if past.last < mention.first:
+            commas = sum(breaks[at] > 0 for at in range(past.last + 1, mention.first + 1))
+            opens = past.first - self._bounds[self._segment[past.first]][0] <= _FRAME_OPENS
+            return not commas or (commas == 1 and opens and not self._cues.at("of_a_thing", past.first))
+        pauses = [at for at in range(mention.last + 1, past.first + 1) if breaks[at]]
+        if not pauses or self._read.words[pauses[-1]] in small.SUMMING:
+            return True
+        lead = self._read.words[pauses[-1] : past.first]
+        return all(word in small.ROUGHLY or number_of(word) is not None for word in lead)
+
+    def _is_reopened(self, segment: int) -> bool:
+        """Whether a clause comes back to today; "never again" and "fine now" do not."""
+        resolved, words = self._cues.covers["resolved"], self._read.words
+        return any(
+            each.last not in resolved and (not each.first or words[each.first - 1] not in small.NEVER)
+            for each in self._in_segment("reopening", segment)
+        )
+
+    def _is_closed(self, mention: Match) -> bool:
+        """Whether it is dated weeks back or more and was brought to an end: "choked three weeks ago, … discharged".
+
+        The end is told after it, in its sentence or the next, or is done to it: "finished PEP after a prick".
+        """
+        sentence = self._sentence[mention.first]
+        cues, following = self._by_sentence[sentence], self._by_sentence[sentence + 1]
+        if not self._is_dated(mention):
+            return False
+        ends = [each for each in (*cues["closed"], *following["closed"]) if self._closes(each, mention)]
+        if not ends:
+            return False
+        last = max(each.last for each in ends)
+        is_recent = any(each.first < last for each in cues["acute"] if self._read.words[each.first] not in small.ASKING)
+        told = self._read.words[self._sentence_bounds[sentence][0] : last + 1]
+        return not is_recent and small.UNSETTLED.isdisjoint(told)
+
+    def _is_dated(self, mention: Match) -> bool:
+        """Whether its own clause, or the opening of its sentence, puts it weeks back or more."""
+        segment, opening = self._segment[mention.first], self._sentence_bounds[self._sentence[mention.first]][0]
+        dates = [each for kind in ("dated", "past") for each in self._in_segment(kind, segment)]
+        frames = [each for kind in ("dated", "past") for each in self._in_segment(kind, self._segment[opening])]
+        return bool(dates) or any(each.first <= opening + _FRAME_OPENS for each in frames)
+
+    def _closes(self, end: Match, mention: Match) -> bool:
+        if end.first > mention.last:
+            return True
+        within = range(end.last + 1, mention.first + 1)
+        is_near = end.last < mention.first <= end.last + _CLOSING_REACH
+        return is_near and self._cues.at("completed", end.first) and not any(self._read.breaks[at] for at in within)
+
+    def _is_in_past_frame(self, mention: Match) -> bool:
+        """Whether its sentence opens with a past time and every clause up to it is told as past.
+
+        "When she was one they gave oxygen because her chest was going in"; not "last month I fell, my arm is weak".
+        """
+        start, _ = self._sentence_bounds[self._sentence[mention.first]]
+        opening = self._segment[start]
+        frames = [each for each in self._in_segment("past", opening) if not self._cues.at("of_a_thing", each.first)]
+        if self._segment[mention.first] == opening or not any(each.first <= start + _FRAME_OPENS for each in frames):
+            return False
+        clauses = range(opening, self._segment[mention.last] + 1)
+        if any(self._is_reopened(each) or self._by_segment[each]["acute"] for each in clauses):
+            return False
+        words = self._tensed
+        if not small.PRESENT.isdisjoint(words[start : mention.last + 1]):
+            return False
+        clause = words[self._bounds[self._segment[mention.first]][0] : mention.last + 1]
+        return clause[0] in small.PREPOSITIONS or any(map(small.is_past_verb, clause))
 
     def _is_told_on(self, before: int, segment: int) -> bool:
         """Whether a clause goes on with what was told before it: "in 2021 I had fits and the pressure went to 180"."""
         first, last = self._bounds[segment]
         words = self._read.words
         same = self._sentence[self._bounds[before][0]] == self._sentence[first]
-        return same and words[first - 1] == "and" and _GOES_ON_TODAY.isdisjoint(words[first : last + 1])
+        return same and words[first - 1] == "and" and small.PRESENT.isdisjoint(self._tensed[first : last + 1])
 
     def _is_lead_in(self, before: int, segment: int) -> bool:
         """Whether a short clause like "last year," speaks for the one after it."""
         first, last = self._bounds[before]
-        same = self._sentence[first] == self._sentence[self._bounds[segment][0]]
+        start, end = self._bounds[segment]
+        same = self._sentence[first] == self._sentence[start]
+        if not small.PRESENT.isdisjoint(self._tensed[start : end + 1]):
+            return False
         return same and last - first < _LEAD_IN and not any(p in self._mention_places for p in range(first, last + 1))
 
     def _is_resolved(self, mention: Match) -> bool:
+        if self._has_returned(mention):
+            return False
+        return self._has_ended(mention) or self._is_treated(mention)
+
+    def _has_ended(self, mention: Match) -> bool:
+        if self._read.words[mention.first - 1 : mention.first] == ["stopped"]:
+            return self._read.words[mention.first - 2] not in small.NEVER
         stop = min(mention.last + 1 + _RESOLVED_REACH, len(self._read))
         for place in range(mention.last + 1, stop):
-            if self._cues.at("resolved", place) and place not in self._quiet:
-                return not self._comes_back(place)
+            if self._cues.at("resolved", place) and place not in self._quiet and not self._turns(place):
+                return not self._comes_back(place) and not self._is_anothers(mention, place)
             if self._cues.at("terminator", place):
                 return False
         return False
+
+    def _turns(self, place: int) -> bool:
+        """Whether an end is none: "has gone numb", "he stopped in the middle of the bottle", "stopped his tablets"."""
+        words = self._read.words
+        following = words[place + 1] if place + 1 < len(words) and not self._read.breaks[place + 1] else ""
+        if words[place] == "stopped":
+            by_person = not small.STOPPERS.isdisjoint(words[max(place - 2, 0) : place])
+            return following in small.STOPPED_ELSE or (by_person and not following.endswith("ing"))
+        if words[place] != "gone":
+            return bool(following == "gone") and self._turns(place + 1)
+        return bool(following) and following not in small.AFTER_GONE
+
+    def _is_anothers(self, mention: Match, ended: int) -> bool:
+        """Whether it is something else, or somebody else, that ended: "her lips are blue. Her sister is fine"."""
+        words = self._read.words
+        start, last = self._sentence_bounds[self._sentence[mention.first]]
+        named = words[start : mention.last + 1]
+        if ended > last:
+            opened = self._sentence_bounds[self._sentence[ended]][0]
+            return not small.REFERRING.union(named).issuperset(words[opened:ended])
+        between = range(mention.last + 1, ended)
+        return any(place in self._relations and words[place] not in named for place in between)
 
     def _comes_back(self, ended: int) -> bool:
         """Whether what ended began anew: "had stopped but has started again"."""
         later = range(ended + 1, min(ended + 1 + _RELAPSE_REACH, len(self._read)))
         return any(
-            self._read.words[place] in _RELAPSING and self._cues.at("reopening", place) for place in later
+            self._read.words[place] in small.RELAPSING and self._cues.at("reopening", place) for place in later
         ) and not self._cues.covers["terminator"].isdisjoint(later)
+
+    def _has_returned(self, mention: Match) -> bool:
+        """Whether this sentence or the next says that it is back: "had cleared, now it is back since dawn"."""
+        sentence = self._sentence[mention.first]
+        returns = (*self._by_sentence[sentence]["relapse"], *self._by_sentence[sentence + 1]["relapse"])
+        return any(mention.last < each.first and self._is_real_return(each) for each in returns)
+
+    def _is_real_return(self, relapse: Match) -> bool:
+        """Whether it is the illness that came back: not "if it is back", "he is back home", "back to normal"."""
+        words = self._read.words
+        if relapse.first and words[relapse.first - 1] in small.GOERS:
+            return False
+        after = words[relapse.last + 1 : relapse.last + 3]
+        if after and after[0] in small.PLACES_TO_BE_BACK and not after[-1][0].isdigit():
+            return False
+        return not self._by_segment[self._segment[relapse.first]]["hypothetical"]
+
+    def _is_treated(self, mention: Match) -> bool:
+        """Whether it was dealt with: "the doctor drained my abscess", "malaria in February, treated, …"."""
+        sentence = self._sentence[mention.first]
+        cues = self._by_sentence[sentence]["treated"]
+        if not any(self._treats(each, mention) for each in cues):
+            return False
+        last = self._sentence_bounds[sentence][1]
+        return small.UNSETTLED.isdisjoint(self._read.words[mention.last + 1 : last + 1])
+
+    def _treats(self, cue: Match, mention: Match) -> bool:
+        if cue.last < mention.first:
+            is_done_to_it = cue.last > cue.first and mention.first <= cue.last + 3
+            return is_done_to_it and self._segment[cue.last] == self._segment[mention.first]
+        breaks = self._read.breaks
+        ends = cue.last + 1 == len(breaks) or breaks[cue.last + 1] > 0
+        return cue.first == cue.last <= mention.last + _RESOLVED_REACH and breaks[cue.first] > 0 and ends
+
+
+def _tensed(text: str, read: Words) -> list[str]:
+    """The words, with two told apart that spelling makes one: "could not" of "can't", "to cause" of "because"."""
+    return [
+        _AS_WRITTEN[word] if word in _AS_WRITTEN and _is_written(text, start, _AS_WRITTEN[word]) else word
+        for word, start in zip(read.words, read.starts, strict=True)
+    ]
+
+
+def _its(text: str, read: Words) -> frozenset[int]:
+    """Every "it" after a comma, which begins a sentence of its own: "it's not gas, it's pain in the chest"."""
+    return frozenset(
+        place
+        for place, word in enumerate(read.words)
+        if word == "it" and place and "," in text[read.ends[place - 1] : read.starts[place]]
+    )
+
+
+def _is_written(text: str, start: int, word: str) -> bool:
+    return text[start : start + _STEM].lower() == word[:_STEM]
+
+
+def _is_verb(cue: Match, words: Sequence[str]) -> bool:
+    """Whether a "cause" is what something may do, and no short "because": "can coffee cause fainting?"."""
+    if cue.name != _CLOSING or words[cue.first] != "cause":
+        return False
+    return not small.MODAL.isdisjoint(words[max(cue.first - _MODAL_REACH, 0) : cue.first])
 
 
 def _gather(matches: Iterable[Match]) -> _Cues:

@@ -16,6 +16,8 @@ from anamnesis.clinical.words import Words, fold
 __all__ = ["NO_CONTEXT", "ReadingContext", "fold", "read_findings"]
 
 _BENIGN: Final = "benign"
+_GOOD: Final = frozenset({"well", "ok", "okay", "fine", "good", "normal", "normally", "properly", "easily", "clear"})
+_UNDOING: Final = frozenset({"not", "never", "can't", "hardly", "barely", "stopped", "longer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,10 @@ def read_findings(
     read = lexicon.tokenise(text)
     nothing_hidden = [False] * len(read)
     first = lexicon.benign.find(read, nothing_hidden)
-    hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN])
+    hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN and not _is_undone(match, read)])
     matches = lexicon.meaning.find(read, hidden)
     pseudo = [match for match in first if match.name != _BENIGN]
-    scene = Scene(read, matches, pseudo, lexicon.attributes)
+    scene = Scene(text, read, matches, pseudo, lexicon.attributes)
     mentions = [match for match in matches if not match.name.startswith(CUE)]
     found = [_finding(match, text, read, scene, lexicon, message_id) for match in mentions]
     found.extend(_answered(text, read, matches, context, message_id))
@@ -57,15 +59,17 @@ def _hidden(length: int, benign: Iterable[Match]) -> list[bool]:
     return hidden
 
 
+def _is_undone(match: Match, read: Words) -> bool:
+    """Whether a denial before it takes back what seemed harmless: "not breathing well"."""
+    is_denied = match.first > 0 and read.words[match.first - 1] in _UNDOING and not read.breaks[match.first]
+    return is_denied and read.words[match.last] in _GOOD
+
+
 def _finding(match: Match, text: str, read: Words, scene: Scene, lexicon: Lexicon, message_id: str) -> Finding:
     if match.name in lexicon.attributes:
-        assertion = Assertion.DENIED if scene.is_denied(match) else Assertion.AFFIRMED
+        assertion = scene.assertion_of_attribute(match)
     else:
-        assertion = scene.assertion(
-            match,
-            is_still_dangerous=match.name in lexicon.still_dangerous,
-            is_own_wish=match.name in lexicon.own_wishes,
-        )
+        assertion = scene.assertion(match, lexicon.bearing(match.name))
     start, end = read.starts[match.first], read.ends[match.last]
     return Finding(match.name, assertion, start, end, text[start:end], message_id)
 

@@ -319,6 +319,28 @@ class Refinement:
 
 
 @dataclass(frozen=True, slots=True)
+class Bearing:
+    """How a finding bears what is said around it.
+
+    An own wish (self-harm) is exempt from questions and conditions: asking how is a sign, not a quiz. A deed was done
+    by whoever is named before it, and a contact was with them: "uncle hurt her", "my sister has measles". What is
+    lasting matters for weeks or months after: "gave birth last month"; a state goes on when an illness of it has ended.
+    """
+
+    is_still_dangerous: bool = False
+    is_own_wish: bool = False
+    is_deed: bool = False
+    is_contact: bool = False
+    is_lasting: bool = False
+    is_state: bool = False
+
+    @property
+    def is_unending(self) -> bool:
+        """Whether an episode weeks back that was brought to an end may still matter."""
+        return self.is_own_wish or self.is_deed or self.is_state
+
+
+@dataclass(frozen=True, slots=True)
 class Lexicon:
     """All that reading needs, compiled once: spelling, the two matchers, and what findings imply of one another."""
 
@@ -331,6 +353,21 @@ class Lexicon:
     still_dangerous: frozenset[str]
     attributes: frozenset[str]
     own_wishes: frozenset[str]
+    deeds: frozenset[str]
+    contacts: frozenset[str]
+    lasting: frozenset[str]
+    states: frozenset[str]
+
+    def bearing(self, name: str) -> Bearing:
+        """How the finding of this name takes its context."""
+        return Bearing(
+            is_still_dangerous=name in self.still_dangerous,
+            is_own_wish=name in self.own_wishes,
+            is_deed=name in self.deeds,
+            is_contact=name in self.contacts,
+            is_lasting=name in self.lasting,
+            is_state=name in self.states,
+        )
 
     def tokenise(self, text: str) -> Words:
         """The text's tokens as this lexicon spells them."""
@@ -358,6 +395,10 @@ class LexiconText:
     still_dangerous: Sequence[str]
     attributes: Sequence[str]
     own_wishes: Sequence[str]
+    deeds: Sequence[str]
+    contacts: Sequence[str]
+    lasting: Sequence[str]
+    states: Sequence[str]
 
 
 def compile_lexicon(written: LexiconText) -> Lexicon:
@@ -384,6 +425,10 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
         frozenset(written.still_dangerous),
         frozenset(written.attributes),
         frozenset(written.own_wishes),
+        frozenset(written.deeds),
+        frozenset(written.contacts),
+        frozenset(written.lasting),
+        frozenset(written.states),
     )
 
 

@@ -114,7 +114,18 @@ def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexico
         for each in part.refine
     ]
     sections = ("classes", "spellings", "rewrites", "cues", "concepts", "implies")
-    lists = ("not_typos", "benign", "pseudo_negations", "still_dangerous", "attributes", "own_wishes")
+    lists = (
+        "not_typos",
+        "benign",
+        "pseudo_negations",
+        "still_dangerous",
+        "attributes",
+        "own_wishes",
+        "deeds",
+        "contacts",
+        "lasting",
+        "states",
+    )
     written = LexiconText(
         refinements=refinements,
         **{section: merged(section) for section in sections},  # type: ignore[arg-type]  # the names are its fields
@@ -152,7 +163,19 @@ def _named(lexicon: Lexicon) -> set[str]:
     """Every finding the lexicon's own rules speak of."""
     refining = {name for each in lexicon.refinements for name in each.of.union(each.unless, *each.with_)}
     implied = {name for whole, parts in lexicon.implies.items() for name in (whole, *parts)}
-    return refining | implied | set(lexicon.still_dangerous | lexicon.attributes | lexicon.own_wishes)
+    return (
+        refining
+        | implied
+        | set(
+            lexicon.still_dangerous
+            | lexicon.attributes
+            | lexicon.own_wishes
+            | lexicon.deeds
+            | lexicon.contacts
+            | lexicon.lasting
+            | lexicon.states
+        )
+    )
 
 
 def _rule(written: schema.Rule) -> RedFlagRule:

@@ -111,9 +111,11 @@ class LexiconFile(Strict):
     cues: dict[
         Literal[
             "negation", "negation_short", "thinking", "terminator", "starter", "subject", "affirming", "answer_no",
-            "answer_yes", "past", "reopening", "resolved", "hypothetical", "fearing", "unreal", "opener", "weak_opener",
-            "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute", "own_state",
-            "family_history", "other_after", "animal", "mistaken", "explained", "told_had", "joking", "general",
+            "answer_yes", "past", "reopening", "resolved", "hypothetical", "condition", "unreal", "opener",
+            "weak_opener", "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute",
+            "own_state", "family_history", "other_after", "animal", "mistaken", "explained", "joking", "general",
+            "owner", "asking", "relapse", "fiction", "treated",
+            "dated", "closed", "completed", "reported", "clocked", "lately", "admitting", "of_a_thing",
         ],
         Phrases,
     ] = {}  # fmt: skip
@@ -123,3 +125,7 @@ class LexiconFile(Strict):
     still_dangerous: list[Text] = []
     attributes: list[Text] = []
     own_wishes: list[Text] = []
+    deeds: list[Text] = []
+    contacts: list[Text] = []
+    lasting: list[Text] = []
+    states: list[Text] = []

@@ -1,0 +1,176 @@
+"""Small words that tell tense, person and reference: closed classes, which no lexicon widens.
+
+What grows with experience (cues, idioms, kin) is content and stands in ``content/lexicon``.
+"""
+
+from typing import Final
+
+FIRST_PERSON: Final = frozenset({"i", "me", "mine", "myself", "ni", "nze"})
+THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
+OF_BODY: Final = frozenset({"hand", "leg", "arm", "face"})
+#: Of a person or a person's body, where an animal might be meant.
+OF_PEOPLE: Final = frozenset(
+    {
+        "him",
+        "her",
+        "us",
+        "my",
+        "our",
+        "his",
+        "person",
+        "people",
+        "child",
+        "son",
+        "daughter",
+        "hand",
+        "leg",
+        "arm",
+        "face",
+    }
+)
+PERSONS: Final = (FIRST_PERSON | THIRD_PERSON | {"baby"}) - {"it"}
+SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
+#: With these a clause says who does or has something, and whose.
+DOERS: Final = frozenset({"i", "he", "she", "they", "we", "my", "this"})
+#: A clause that begins with one of these after "and" has a subject of its own, which a denial before it leaves alone.
+OWN_SUBJECT: Final = frozenset({"the", "my", "his", "her", "their", "our", "i", "he", "she", "they", "we", "it"})
+TO_SELF: Final = frozenset({"himself", "herself", "themselves", "themself"})
+#: Between a person and a deed, these say that the person suffered it.
+SUFFERED: Final = frozenset({"was", "were", "been", "being", "got", "gets", "get"})
+#: "Should I take him …" is no word of one's own state.
+HELPED: Final = frozenset({"him", "her", "them", "he", "she", "they"})
+#: "What do I put …" neither.
+HELPING: Final = frozenset(
+    {"do", "give", "put", "tie", "press", "use", "apply", "hold", "call", "bring", "help", "rush", "carry", "stop"}
+)
+
+ARTICLES: Final = frozenset({"a", "an"})
+LIKENESS: Final = frozenset({"like", "as", "than"})
+AND: Final = frozenset({"and", "n", "nd"})
+JOINING: Final = frozenset({"and", "n", "nd", "so", "then", "because", "while", "cos", "coz", "plus", "na", "era"})
+ADDING: Final = frozenset({"and", "n", "nd", "with"})
+PREPOSITIONS: Final = frozenset({"of", "with", "from", "for", "after", "during"})
+LISTING: Final = frozenset({"or", "nor"})
+MODAL: Final = frozenset({"can", "could", "may", "might", "does", "do", "will", "would", "to", "did"})
+DETERMINERS: Final = frozenset({"no", "more", "zero", "hakuna", "bila"})
+UNABLE: Final = frozenset({"can't", "not", "never", "hardly", "barely"})
+NEVER: Final = frozenset({"never", "not", "no", "none", "nothing", "nor"})
+#: "She denies …" speaks of all that follows in its sentence, however each item begins.
+DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
+
+FINITE: Final = frozenset({"is", "are", "was", "were", "has", "have"})
+PRESENT: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
+_PAST_VERBS: Final = frozenset(
+    {
+        "was", "were", "had", "did", "got", "fell", "took", "gave", "came", "went", "felt", "became", "began", "broke",
+        "lost", "bled", "ate", "drank", "caught", "grew", "ran", "stood", "woke", "threw", "bit", "burnt", "hurt",
+        "shook", "spat", "couldn't",
+    }
+)  # fmt: skip
+DURING: Final = frozenset({"during", "middle", "while", "after", "before", "at", "end"})
+AT_ONCE: Final = frozenset({"now", "today", "tonight", "suddenly"})
+AWAKE: Final = frozenset({"woke", "wake", "wakes", "awoke", "waking", "awake"})
+#: With these a clause speaks of all that was listed before it: "burns, wrecks, all of that ended in 2010".
+SUMMING: Final = frozenset({"all", "that", "this", "these", "those", "which", "both", "everything", "it"})
+#: Before a time, these leave it all there is: ", some fifteen years back".
+ROUGHLY: Final = frozenset(
+    {
+        "some",
+        "about",
+        "around",
+        "nearly",
+        "almost",
+        "over",
+        "roughly",
+        "maybe",
+        "a",
+        "few",
+        "many",
+        "several",
+        "way",
+        "back",
+    }
+)
+RECENT: Final = frozenset({"yesterday", "last", "since"})
+RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
+#: Words of asking for help, which tell no time.
+ASKING: Final = frozenset({"here", "help", "please", "pls", "plz"})
+#: Who comes back and is no illness; where one is back and well.
+GOERS: Final = frozenset({"i", "he", "she", "we", "you", "to", "should", "will", "could"})
+PLACES_TO_BE_BACK: Final = frozenset({"to", "home", "at", "in", "from", "with", "for"})
+#: After "has gone", these leave it gone; what else follows is what it became.
+AFTER_GONE: Final = frozenset(
+    {
+        "away",
+        "now",
+        "completely",
+        "since",
+        "by",
+        "after",
+        "and",
+        "but",
+        "already",
+        "down",
+        "again",
+        "today",
+        "with",
+        "when",
+    }
+)
+#: Who stops doing something, which ends no illness unless it is a doing: "she stopped vomiting".
+STOPPERS: Final = frozenset({"i", "he", "she", "they", "we"})
+STOPPED_ELSE: Final = frozenset(
+    {
+        "taking", "his", "her", "my", "the", "all", "eating", "drinking", "feeding", "sucking", "breathing", "moving",
+        "kicking", "talking", "answering", "responding", "passing", "growing", "working", "breastfeeding", "trying",
+        "using", "walking", "playing", "speaking", "suckling", "crying", "being",
+    }
+)  # fmt: skip
+#: After these nothing counts as dealt with.
+UNSETTLED: Final = frozenset({"now", "today", "again", "still", "since", "worse", "yesterday", "tonight", "but", "not"})
+#: With these a sentence goes on about what the one before it told: "It has now gone".
+REFERRING: Final = frozenset(
+    {
+        "it", "this", "that", "these", "they", "he", "she", "i", "we", "all", "everything", "both", "now", "then",
+        "has", "have", "had", "is", "are", "was", "were", "been", "am", "feel", "feels", "felt", "feeling", "by",
+        "completely", "fully", "already", "just", "mostly", "quickly", "soon", "later", "after", "itself", "much",
+        "so", "a", "bit", "little", "today", "since", "the", "his", "her", "my", "pain", "and", "but", "thankfully",
+        "luckily", "very", "quite", "no",
+    }
+)  # fmt: skip
+#: With these a story of another has ended, or others look after them.
+OVER: Final = frozenset(
+    {
+        "fine", "ok", "okay", "well", "better", "home", "hospital", "icu", "ward", "dead", "alive", "recovering",
+        "normal", "working", "back", "if", "healthy", "grown", "doctor", "doctors", "medicine", "medication",
+        "tablets", "treatment", "specialist", "clinic", "school", "diagnosed",
+    }
+)  # fmt: skip
+
+#: What animals do to people; whatever such a clause tells of is the person's.
+DEEDS: Final = frozenset(
+    {
+        "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
+        "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
+        "jumped", "allergy", "fur", "hair",
+    }
+)  # fmt: skip
+#: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".
+MADE_OF: Final = frozenset(
+    {
+        "meat", "stew", "soup", "milk", "muchomo", "liver", "curry", "bone", "bones", "feed", "dung", "farm", "market",
+        "riding", "ride", "cart", "accident", "owner", "house", "shed", "skin", "horn", "hoof", "rope", "chain",
+    }
+)  # fmt: skip
+#: Before an animal, these say that it was eaten, carried or met: "I ate fish and got a rash".
+OBJECT_OF: Final = frozenset(
+    {
+        "ate", "eat", "eats", "eating", "eaten", "cooked", "bought", "with", "by", "from", "at",
+        "handled", "carrying", "chased", "hit", "slaughtered", "off", "onto", "over", "behind", "under", "near",
+    }
+)  # fmt: skip
+
+
+def is_past_verb(word: str) -> bool:
+    """Whether a word is surely a verb of the past; many more are, and are not known."""
+    return word in _PAST_VERBS or (len(word) > 4 and word.endswith("ed"))
