@@ -67,7 +67,7 @@ def _is_undone(match: Match, read: Words) -> bool:
 
 def _finding(match: Match, text: str, read: Words, scene: Scene, lexicon: Lexicon, message_id: str) -> Finding:
     if match.name in lexicon.attributes:
-        assertion = scene.assertion_of_attribute(match)
+        assertion = scene.assertion_of_attribute(match, lexicon.bearing(match.name))
     else:
         assertion = scene.assertion(match, lexicon.bearing(match.name))
     start, end = read.starts[match.first], read.ends[match.last]
