@@ -464,6 +464,8 @@ def test_a_past_time_ends_where_somebody_is_or_does_something_now(text, concept,
     ("hernia no go back, pain, vomit", "vomiting", HERE),
     ("no go, vomit", "vomiting", HERE),
     ("no pain, vomit", "vomiting", DENIED),
+    ("She is neither awake nor asleep, doesn't respond", "unresponsive", HERE),
+    ("She has no fever, does vomit", "vomiting", DENIED),
 )
 def test_a_no_before_a_verb_denies_no_list(text, concept, assertion):
     assert heard(text, concept) is assertion
@@ -518,4 +520,33 @@ def test_what_is_to_be_learnt_or_was_then_is_not_now(text, concept, assertion):
     ("He threw himself under a bus", "high_risk_trauma", HERE),
 )
 def test_a_look_alike_is_taken_out_and_the_real_thing_is_not(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("My finger points sideways since basketball lol, can't bend it, it hurts", "cannot_bear_weight", HERE),
+    ("My finger points sideways, can't bend it, it hurts lol", "cannot_bear_weight", SUPPOSED),
+    ("We were joking yesterday but today I really can't breathe", "severe_breathless", HERE),
+    ("I was joking that I can't breathe", "severe_breathless", SUPPOSED),
+    ("I wish it was a dream, my baby is not breathing", "severe_breathless", HERE),
+    ("It was a dream, my baby is not breathing", "severe_breathless", SUPPOSED),
+)
+def test_what_is_said_after_a_laugh_or_instead_of_a_dream_is_meant(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("The doctor said to come back if I get chest pain or breathlessness. I feel fine", "chest_pain", SUPPOSED),
+    ("My chest pain came back, if I walk it is crushing chest pain", "chest_pain", HERE),
+    ("Last year my son had a fit. Today he is having one", "seizure", HERE),
+    ("Last year my son had a fit. Today he is having lunch", "seizure", PAST),
+    ("Nosebleed stopped and started all night", "nosebleed", HERE),
+    ("Nosebleed stopped and he slept all night", "nosebleed", RESOLVED),
+    ("A friend took poison, may he rest in peace", "poison_taken", ANOTHERS),
+    ("A friend took poison, may I rest him on his side?", "poison_taken", HERE),
+    ("In the war I was shot in the chest", "stabbed", PAST),
+    ("My mum says a fever should be sweated out", "fever", SUPPOSED),
+    ("My mum says my fever should be treated", "fever", HERE),
+)
+def test_conditions_returns_and_ends_are_heard_beside_other_findings(text, concept, assertion):
     assert heard(text, concept) is assertion

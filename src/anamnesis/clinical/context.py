@@ -64,7 +64,8 @@ class Scene:
         self._tensed = _tensed(text, read)
         self._mentions = [each for each in matches if not each.name.startswith(CUE) and each.name not in attributes]
         self._cues = _gather(each for each in matches if not _is_verb(each, self._tensed))
-        self._quiet = _covered((*pseudo, *self._mentions))
+        self._pseudo = _covered(pseudo)
+        self._quiet = self._pseudo | _covered(self._mentions)
         self._sentence, self._segment = self._parted()
         self._bounds = _bounds(self._segment)
         self._sentence_bounds = _bounds(self._sentence)
@@ -179,7 +180,7 @@ class Scene:
         sentence = self._sentence[mention.first]
         if bearing.is_still_dangerous or self._by_sentence[sentence]["clocked"]:
             return False
-        return self._is_laughed_at(sentence)
+        return self._is_laughed_at(mention)
 
     def assertion_of_attribute(self, mention: Match, bearing: Bearing) -> Assertion:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
@@ -202,11 +203,7 @@ class Scene:
         for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
             gap = breaks[place + 1]
             if gap:
-                if (
-                    gap >= Break.SENTENCE
-                    or self._cues.at("starter", place + 1)
-                    or self._cues.at("affirming", place + 1)
-                ):
+                if gap >= Break.SENTENCE or self._stands_alone(place + 1, mention):
                     return False
                 commas += 1
             if place in far:
@@ -223,6 +220,11 @@ class Scene:
                 return False
             joined += words[place] in small.ADDING
         return False
+
+    def _stands_alone(self, place: int, mention: Match) -> bool:
+        """Whether what begins after a comma is no item of a denied list: "neither …, doesn't respond"."""
+        is_told = self._cues.at("starter", place) or self._cues.at("affirming", place)
+        return is_told or (place + 1 == mention.first and self._read.words[mention.first] == "not")
 
     def _is_a_clause(self, mention: Match) -> bool:
         """Whether the finding's own words have a verb, so that a "no" before them belongs to something else."""
@@ -574,10 +576,17 @@ class Scene:
             for cue in cues
         )
 
-    def _is_laughed_at(self, sentence: int) -> bool:
-        """Whether a laugh is in the sentence, or is all that the next one says."""
-        if self._by_sentence[sentence]["joking"]:
-            return True
+    def _is_laughed_at(self, mention: Match) -> bool:
+        """Whether a laugh is in its sentence, or is all that the next one says.
+
+        What follows a laugh in the midst of a sentence, or a "but", is meant: "pointing sideways lol, can't bend it".
+        """
+        sentence = self._sentence[mention.first]
+        opening = self._sentence_bounds[sentence][0] + _LAUGH
+        for each in self._by_sentence[sentence]["joking"]:
+            is_meant = opening < each.first or not self._contrasts.isdisjoint(range(each.last + 1, mention.first))
+            if each.first > mention.first or not is_meant:
+                return True
         first, last = self._sentence_bounds.get(sentence + 1, (0, _LONGEST_SENTENCE))
         return last - first < _LAUGH and self._cues.at("joking", first)
 
@@ -629,9 +638,13 @@ class Scene:
 
     def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
         return any(
-            not {cue.first, cue.last} <= self._quiet and cue.last < mention.first and self._reaches(cue, mention)
+            cue.last < mention.first and not self._is_harmless(cue) and self._reaches(cue, mention)
             for cue in cues
         )
+
+    def _is_harmless(self, cue: Match) -> bool:
+        """Whether a condition is none, or begins or ends a finding's own words: "if I lie flat I drown"."""
+        return {cue.first, cue.last} <= self._pseudo or self._is_own_word(cue)
 
     def _reaches(self, cue: Match, mention: Match) -> bool:
         """Whether a condition still holds at the mention: no contrast, no new clause after a comma, nothing present.
