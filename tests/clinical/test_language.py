@@ -284,6 +284,8 @@ def test_what_had_stopped_and_began_again_is_not_under_control():
     ("He came out of prison in good shape", "poison_taken", None),
     ("We chose these grapes", "choking", None),
     ("She swallowed poisn", "poison_taken", HERE),
+    ("I am mourning my cat and its afterlife", "seizure", None),
+    ("I am breeding from below, 20 weeks pregnant", "bleeding", HERE),
 )
 def test_a_word_that_is_english_is_no_slip_of_another(text, concept, assertion):
     assert heard(text, concept) is assertion
@@ -545,6 +547,9 @@ def test_what_is_said_after_a_laugh_or_instead_of_a_dream_is_meant(text, concept
     ("A friend took poison, may he rest in peace", "poison_taken", ANOTHERS),
     ("A friend took poison, may I rest him on his side?", "poison_taken", HERE),
     ("In the war I was shot in the chest", "stabbed", PAST),
+    ("My grandmother was bitten by a cobra in her youth", "snake_bite", PAST),
+    ("My grandmother was bitten by a cobra in her house", "snake_bite", HERE),
+    ("My friend is having chest pain, I am with him, I feel fine", "chest_pain", HERE),
     ("My mum says a fever should be sweated out", "fever", SUPPOSED),
     ("My mum says my fever should be treated", "fever", HERE),
 )

@@ -638,8 +638,7 @@ class Scene:
 
     def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
         return any(
-            cue.last < mention.first and not self._is_harmless(cue) and self._reaches(cue, mention)
-            for cue in cues
+            cue.last < mention.first and not self._is_harmless(cue) and self._reaches(cue, mention) for cue in cues
         )
 
     def _is_harmless(self, cue: Match) -> bool:
