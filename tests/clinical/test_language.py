@@ -547,11 +547,28 @@ def test_what_is_said_after_a_laugh_or_instead_of_a_dream_is_meant(text, concept
     ("A friend took poison, may he rest in peace", "poison_taken", ANOTHERS),
     ("A friend took poison, may I rest him on his side?", "poison_taken", HERE),
     ("In the war I was shot in the chest", "stabbed", PAST),
-    ("My grandmother was bitten by a cobra in her youth", "snake_bite", PAST),
+    ("My grandmother was bitten by a cobra in her youth", "snake_bite", ANOTHERS),
     ("My grandmother was bitten by a cobra in her house", "snake_bite", HERE),
     ("My friend is having chest pain, I am with him, I feel fine", "chest_pain", HERE),
     ("My mum says a fever should be sweated out", "fever", SUPPOSED),
     ("My mum says my fever should be treated", "fever", HERE),
 )
 def test_conditions_returns_and_ends_are_heard_beside_other_findings(text, concept, assertion):
+    assert heard(text, concept) is assertion
+
+
+@law(
+    ("I had no thoughts of suicide until tonight", "self_harm_intent", HERE),
+    ("He never had a fit before today", "seizure", HERE),
+    ("I had no thoughts of suicide until now", "self_harm_intent", DENIED),
+    ("He got stabbed in a fight over a film", "stabbed", HERE),
+    ("He got stabbed in a film", "stabbed", SUPPOSED),
+    ("The leaflet of my tablets lists fits and chest pain", "chest_pain", SUPPOSED),
+    ("The leaflet is lost and I have chest pain", "chest_pain", HERE),
+    ("My gran always said vomiting blood means ulcers", "vomiting_blood", SUPPOSED),
+    ("My gran said nothing, she is vomiting blood", "vomiting_blood", HERE),
+    ("I had an operation last year because of terrible chest pain", "chest_pain", PAST),
+    ("I had an operation last year, because of that I have chest pain", "chest_pain", HERE),
+)
+def test_until_today_over_a_film_and_because_of_say_when_and_why(text, concept, assertion):
     assert heard(text, concept) is assertion

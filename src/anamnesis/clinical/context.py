@@ -146,11 +146,15 @@ class Scene:
         """Whether the words deny it, before it ("no …") or as an answer after it ("… – none")."""
         span = mention.first, mention.last
         if span not in self._denied:
-            self._denied[span] = self._has_denial and (
-                self._is_negated_before(mention)
-                or self._is_on_a_denied_list(mention)
-                or self._is_answered_no(mention)
-                or self._is_mistaken(mention)
+            self._denied[span] = (
+                self._has_denial
+                and not self._began_lately(mention)
+                and (
+                    self._is_negated_before(mention)
+                    or self._is_on_a_denied_list(mention)
+                    or self._is_answered_no(mention)
+                    or self._is_mistaken(mention)
+                )
             )
         return self._denied[span]
 
@@ -220,6 +224,12 @@ class Scene:
                 return False
             joined += words[place] in small.ADDING
         return False
+
+    def _began_lately(self, mention: Match) -> bool:
+        """Whether what was never so has begun: "no such thoughts until tonight"; "until now" is no beginning."""
+        words = self._read.words
+        after = range(mention.last + 1, min(mention.last + _RELAPSE_REACH, len(words) - 1))
+        return any(words[place] in small.UNTIL and words[place + 1] in small.OF_LATE for place in after)
 
     def _stands_alone(self, place: int, mention: Match) -> bool:
         """Whether what begins after a comma is no item of a denied list: "neither …, doesn't respond"."""
@@ -827,7 +837,7 @@ class Scene:
         first, last = self._bounds[segment]
         words = self._read.words
         same = self._sentence[self._bounds[before][0]] == self._sentence[first]
-        goes_on = words[first - 1] == "and" or words[first : first + 2] == ["that", "time"]
+        goes_on = words[first - 1] == "and" or words[first : first + 2] in (["that", "time"], ["because", "of"])
         return same and goes_on and small.PRESENT.isdisjoint(self._tensed[first : last + 1])
 
     def _is_lead_in(self, before: int, segment: int) -> bool:

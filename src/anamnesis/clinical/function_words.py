@@ -82,7 +82,9 @@ BARE_VERBS: Final = frozenset(
 )  # fmt: skip
 #: An animal that does this to young ones is pregnant.
 CARRYING: Final = frozenset({"carrying", "expecting"})
-DURING: Final = frozenset({"during", "middle", "while", "after", "before", "at", "end"})
+UNTIL: Final = frozenset({"until", "till", "before"})
+OF_LATE: Final = frozenset({"today", "tonight", "yesterday", "this"})
+DURING: Final = frozenset({"over", "during", "middle", "while", "after", "before", "at", "end"})
 AT_ONCE: Final = frozenset({"now", "today", "tonight", "suddenly"})
 AWAKE: Final = frozenset({"woke", "wake", "wakes", "awoke", "waking", "awake"})
 #: With these a clause speaks of all that was listed before it: "burns, wrecks, all of that ended in 2010".
