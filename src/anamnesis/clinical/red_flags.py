@@ -139,7 +139,8 @@ def _counts(name: str, names: AbstractSet[str], person: Person) -> bool:
 
 def _flag(rule: RedFlagRule, present: Found, version: str) -> RedFlag:
     """The flag with the words of the rule's own findings, or of any finding when only people were counted."""
-    named = [found[0] for name, found in present.items() if name in rule.concepts]
+    concepts = rule.concepts
+    named = [found[0] for name, found in present.items() if name in concepts]
     told = named or [next(iter(present.values()))[0]]
     evidence = tuple(dict.fromkeys(Evidence(finding.message_id, finding.quote) for finding in told))
     return RedFlag(rule.id, rule.acuity, rule.advice, evidence, version, rule.is_draft, rule.line)
