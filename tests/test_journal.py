@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import anamnesis
 from anamnesis import journal
 from anamnesis.edge.faults import fault_of
-from anamnesis.journal import bind, bound, log, narrated, procedure_logger
+from anamnesis.journal import bind, bound, log, procedure_logger
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.identity import Claims
 from anamnesis.kernel.procedures import Request
@@ -287,16 +287,6 @@ def test_a_visitors_call_has_no_user(page):
     assert "user_id" not in page.line()
 
 
-def test_a_narrated_step_tells_how_it_ended(page):
-    with narrated("job.take_turn", job_id=1):
-        pass
-    with pytest.raises(ValueError, match="CANARY"), narrated("job.take_turn", job_id=2):
-        fail()
-    phases = [(line["phase"], line["job_id"]) for line in page.lines()]
-    assert phases == [("started", "1"), ("completed", "1"), ("started", "2"), ("error", "2")]
-    assert "chest" not in page.getvalue()
-
-
 # -- everything else a process says --------------------------------------------------------------------------------
 
 NOISY = f"""
@@ -359,7 +349,7 @@ def test_a_librarys_line_says_where_it_comes_from(page):
 # -- the rest of the house -----------------------------------------------------------------------------------------
 
 SOURCES = sorted(Path(anamnesis.__file__).parent.rglob("*.py"))
-WRITERS = {"debug", "info", "warning", "error", "critical", "exception", "bind", "bound", "narrated"}
+WRITERS = {"debug", "info", "warning", "error", "critical", "exception", "bind", "bound"}
 
 
 def fields_told(source):

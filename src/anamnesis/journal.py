@@ -341,23 +341,6 @@ def _tell_failure(
     write(name, **fields, error_code=fault.code, exc_info=error)
 
 
-@contextmanager
-def narrated(event: str, **fields: object) -> Iterator[None]:
-    """Write that something started, and how it ended and after how long; an exception goes on after its line."""
-    started = time.perf_counter()
-    log.info(event, phase="started", **fields)
-    try:
-        yield
-    except Exception as error:
-        log.error(event, phase="error", duration_ms=_since(started), exc_info=error, **fields)  # noqa: TRY400 - not logging's
-        raise
-    log.info(event, phase="completed", duration_ms=_since(started), **fields)
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
-
-
 class _FromLibraries(logging.Handler):
     """Takes what libraries log. Their words may quote a request or a patient, so only the place is kept."""
 

@@ -5,6 +5,8 @@ from html import escape
 
 import pytest
 
+from anamnesis.clinical.record import record_from_json, record_to_json
+from anamnesis.clinical.red_flags import gathered
 from anamnesis.clinical.rendering import render_html, render_printable, render_text, sections, soap
 from anamnesis.clinical.rubric import passes, score
 from anamnesis.clinical.sbar import PROPOSED, Sbar, Statement, draft_sbar, first_words, shortened
@@ -121,3 +123,18 @@ def test_an_empty_interview_still_makes_a_note():
     assert isinstance(note, Sbar)
     assert "Complaint: not asked" in render_text(note)
     assert "Triage: unknown" in render_text(note)
+
+
+def test_flags_of_one_danger_stand_in_one_line_with_all_their_words():
+    record = record_of(
+        "It is about me", "Moses, 58, male", "crushing pain in my chest since this morning, I am sweating"
+    )
+    dangers = gathered(record.flags)
+    assert len(dangers) < len(record.flags)
+    lines = [
+        line for line in draft_sbar(record, rules_version="v7", is_draft=True).situation if "Red flag" in line.text
+    ]
+    assert len(lines) == len(dangers)
+    assert all(flag.rule_id in lines[0].text for flag in dangers[0])
+    assert {each for flag in dangers[0] for each in flag.evidence} == set(lines[0].evidence)
+    assert record_from_json(record_to_json(record)).flags == record.flags

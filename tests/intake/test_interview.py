@@ -256,6 +256,12 @@ def test_a_question_back_is_not_answered_and_kept_for_the_doctor():
     assert [each.quote for each in plan.record.also_told] == ["is it serious?"]
 
 
+def test_whom_it_is_about_is_no_complaint():
+    plan, _ = interview("It is about me", "Moses, 52, male", "It is about me")
+    assert plan.question_id == "chief_complaint"
+    assert not plan.record.is_covered("chief_complaint")
+
+
 def test_a_vague_complaint_is_asked_about_once():
     plan, _ = interview("It is about me", "Jane, 34, female", "I am not feeling well")
     assert plan.question_id == "chief_complaint"

@@ -62,6 +62,7 @@ _ASKING: Final = re.compile(
     r"how (?:long|much|serious|bad|do)|does (?:it|this)|which|who|where)\b"
 )
 _VAGUE: Final = re.compile(
+    r"(?:it(?:'s| is) )?(?:about )?(?:me|myself|my child|somebody else)[\s.!]*|"
     r"(?:(?:i|he|she|we|they)(?:'m| am| is|'s| feel| feels| don't feel| do not feel| doesn't feel)? ?|my body |just |feeling )*(?:feel|feels|am|not|very|so|really|just|a bit|bit|too|"
     r"feeling|sick|unwell|ill|bad|well|good|okay|ok|fine|terrible|awful|weak|pain|in pain|it hurts|hurts|it|help|help me|please|pains)"
     r"(?: (?:feel|feels|am|not|very|so|really|just|bit|too|feeling|sick|unwell|ill|bad|well|good|okay|ok|terrible|awful|pain|hurts|today|these days|please|help|me|now|doctor))*[\s.!]*"

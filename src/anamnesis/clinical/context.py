@@ -179,21 +179,22 @@ class Scene:
         return not is_others_part and self._is_someone_else(mention)
 
     def _is_supposed(self, mention: Match, bearing: Bearing) -> bool:
-        if self._is_hypothetical(mention, bearing):
+        if self._is_hypothetical(mention, is_contact=bearing.is_contact):
             return True
         sentence = self._sentence[mention.first]
         if bearing.is_still_dangerous or self._by_sentence[sentence]["clocked"]:
             return False
         return self._is_laughed_at(mention)
 
-    def assertion_of_attribute(self, mention: Match, bearing: Bearing) -> Assertion:
+    def assertion_of_attribute(self, mention: Match, *, is_contact: bool) -> Assertion:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
         before = self._read.words[max(mention.first - 1, 0) : mention.first]
         if self.is_denied(mention) or not small.NEVER.isdisjoint(before):
             return Assertion.DENIED
         if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
             return Assertion.RESOLVED
-        return Assertion.HYPOTHETICAL if self._is_hypothetical(mention, bearing) else Assertion.AFFIRMED
+        is_supposed = self._is_hypothetical(mention, is_contact=is_contact)
+        return Assertion.HYPOTHETICAL if is_supposed else Assertion.AFFIRMED
 
     # -- denied ----------------------------------------------------------------------------------------------
 
@@ -551,15 +552,17 @@ class Scene:
 
     # -- hypothetical ----------------------------------------------------------------------------------------
 
-    def _is_hypothetical(self, mention: Match, bearing: Bearing) -> bool:
+    def _is_hypothetical(self, mention: Match, *, is_contact: bool) -> bool:
         sentence = self._sentence[mention.first]
         cues = self._by_sentence[sentence]
-        stories = [each for each in cues["unreal"] if not (bearing.is_contact and self._cues.at("news", each.first))]
-        if self._is_unreal(mention, stories):
+        stories = cues["unreal"]
+        if is_contact:
+            stories = [each for each in stories if not self._cues.at("news", each.first)]
+        if stories and self._is_unreal(mention, stories):
             return True
         if self._is_admitted(mention, sentence):
             return False
-        if self._is_said_in_general(mention) or (not bearing.is_contact and self._is_hearsay(mention)):
+        if self._is_said_in_general(mention) or (not is_contact and self._is_hearsay(mention)):
             return True
         if self._is_clocked(mention):
             return False
@@ -607,7 +610,7 @@ class Scene:
     def _is_hearsay(self, mention: Match) -> bool:
         """Whether "people say" stands before it in its clause; what the speaker told before that is their own."""
         cues = self._in_segment("hearsay", self._segment[mention.first])
-        return self._is_of_nobody([each for each in cues if each.first <= mention.first], mention)
+        return bool(cues) and self._is_of_nobody([each for each in cues if each.first <= mention.first], mention)
 
     def _is_of_nobody(self, cues: Sequence[Match], mention: Match) -> bool:
         """Whether no patient is between what is said and the mention; "people say I fainted" is told of the speaker."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from anamnesis.clinical.context import Scene
-from anamnesis.clinical.lexicon import CUE, Lexicon, Match, Refinement
+from anamnesis.clinical.lexicon import CUE, Bearing, Lexicon, Match, Refinement
 from anamnesis.clinical.terms import Assertion, Finding
 from anamnesis.clinical.words import Words, fold
 
@@ -46,7 +46,8 @@ def read_findings(
     pseudo = [match for match in first if match.name != _BENIGN]
     scene = Scene(text, read, matches, pseudo, lexicon.attributes)
     mentions = [match for match in matches if not match.name.startswith(CUE)]
-    found = [_finding(match, text, read, scene, lexicon, message_id) for match in mentions]
+    weigh = _Weighing(scene, lexicon)
+    found = [_finding(match, text, read, weigh.assertion(match), message_id) for match in mentions]
     found.extend(_answered(text, read, matches, context, message_id))
     named = _refined(found, lexicon.refinements)
     return tuple(sorted(_with_implied(named, lexicon), key=lambda each: (each.start, each.end, each.concept)))
@@ -65,11 +66,30 @@ def _is_undone(match: Match, read: Words) -> bool:
     return is_denied and read.words[match.last] in _GOOD
 
 
-def _finding(match: Match, text: str, read: Words, scene: Scene, lexicon: Lexicon, message_id: str) -> Finding:
-    if match.name in lexicon.attributes:
-        assertion = scene.assertion_of_attribute(match, lexicon.bearing(match.name))
-    else:
-        assertion = scene.assertion(match, lexicon.bearing(match.name))
+class _Weighing:
+    """What a message says of each mention. Many findings stand in the same words, which are weighed once."""
+
+    def __init__(self, scene: Scene, lexicon: Lexicon) -> None:
+        self._scene, self._lexicon = scene, lexicon
+        self._known: dict[tuple[int, int, Bearing | bool], Assertion] = {}
+
+    def assertion(self, mention: Match) -> Assertion:
+        """As the mention's finding takes its context: an attribute's time and person are its own."""
+        name = mention.name
+        is_attribute = name in self._lexicon.attributes
+        bearing = name in self._lexicon.contacts if is_attribute else self._lexicon.bearing(name)
+        key = mention.first, mention.last, bearing
+        known = self._known.get(key)
+        if known is None:
+            if isinstance(bearing, bool):
+                known = self._scene.assertion_of_attribute(mention, is_contact=bearing)
+            else:
+                known = self._scene.assertion(mention, bearing)
+            self._known[key] = known
+        return known
+
+
+def _finding(match: Match, text: str, read: Words, assertion: Assertion, message_id: str) -> Finding:
     start, end = read.starts[match.first], read.ends[match.last]
     return Finding(match.name, assertion, start, end, text[start:end], message_id)
 

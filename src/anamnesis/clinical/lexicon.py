@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
 from anamnesis.clinical.spelling import LONGEST_STEM, Spelling
 from anamnesis.clinical.words import Break, Words, tokenise
@@ -133,23 +133,26 @@ def number_of(word: str) -> float | None:
     return _NUMBERS.get(word)
 
 
+class Step(NamedTuple):
+    """From one symbol of a phrase to the next: how many words may stand between, and the weightiest break that may."""
+
+    symbol: int
+    gap: int
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One compiled phrase: symbols in order.
-
-    gaps[i] is how many words may stand before symbol i, crosses[i] whether a comma may; anchor is the rarest symbol.
-    """
+    """One compiled phrase: symbols in order, looked for from the rarest, the anchor, forwards and then backwards."""
 
     name: str
-    symbols: tuple[int, ...]
-    gaps: tuple[int, ...]
-    crosses: tuple[bool, ...]
     anchor: int
+    ahead: tuple[Step, ...]
+    behind: tuple[Step, ...]
     wants: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A phrase found: its name and the tokens [first, last] it spans."""
 
     name: str
@@ -221,21 +224,26 @@ class Matcher:
         self._symbols = symbols
         self._by_anchor: dict[int, list[Phrase]] = defaultdict(list)
         for phrase in phrases:
-            self._by_anchor[phrase.symbols[phrase.anchor]].append(phrase)
+            self._by_anchor[phrase.anchor].append(phrase)
         self._anchored: dict[str, tuple[Phrase, ...]] = {}
 
     def find(self, read: Words, hidden: Sequence[bool]) -> list[Match]:
         """Matches in order of place; of one name's overlapping matches the first longest. Hidden tokens say nothing."""
         said = [_NOTHING if hide else self._symbols.read(word) for word, hide in zip(read.words, hidden, strict=True)]
-        heard = frozenset().union(*said)
+        heard = frozenset().union(*{id(each): each for each in said}.values())
         stops = [word in GAP_STOPS for word in read.words]
-        found = {
-            Match(phrase.name, *span)
-            for place, word in enumerate(read.words)
-            if said[place]
-            for phrase in self._anchored_at(word)
-            if phrase.wants <= heard and (span := _span(phrase, place, said, stops, read.breaks))
-        }
+        possible: dict[str, list[Phrase]] = {}
+        found: set[Match] = set()
+        for place, word in enumerate(read.words):
+            if not said[place]:
+                continue
+            phrases = possible.get(word)
+            if phrases is None:
+                phrases = possible[word] = [each for each in self._anchored_at(word) if each.wants <= heard]
+            for phrase in phrases:
+                span = _span(phrase, place, said, stops, read.breaks)
+                if span is not None:
+                    found.add(Match(phrase.name, *span))
         return list(_longest(found))
 
     def _anchored_at(self, word: str) -> tuple[Phrase, ...]:
@@ -252,47 +260,45 @@ def _span(
     phrase: Phrase, place: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
 ) -> tuple[int, int] | None:
     """The tokens this phrase spans with its anchor at place, or None. The nearest word of each symbol is taken."""
-    first = last = place
-    for number in range(phrase.anchor + 1, len(phrase.symbols)):
-        step = _forward(phrase, number, last, said, stops, breaks)
-        if step is None:
-            return None
-        last = step
-    for number in range(phrase.anchor - 1, -1, -1):
-        step = _backward(phrase, number, first, said, stops, breaks)
-        if step is None:
-            return None
-        first = step
-    return first, last
+    last = _last(phrase.ahead, place, said, stops, breaks)
+    if last is None:
+        return None
+    first = _first(phrase.behind, place, said, stops, breaks)
+    return None if first is None else (first, last)
 
 
-def _forward(
-    phrase: Phrase, number: int, at: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
+def _last(
+    ahead: Iterable[Step], last: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
 ) -> int | None:
-    wanted, limit = phrase.symbols[number], Break.COMMA if phrase.crosses[number] else Break.NONE
-    for place in range(at + 1, min(at + 2 + phrase.gaps[number], len(said))):
-        if breaks[place] > limit:
+    for symbol, gap, limit in ahead:
+        for at in range(last + 1, min(last + 2 + gap, len(said))):
+            if breaks[at] > limit:
+                return None
+            if symbol in said[at]:
+                last = at
+                break
+            if stops[at]:
+                return None
+        else:
             return None
-        if wanted in said[place]:
-            return place
-        if stops[place]:
-            return None
-    return None
+    return last
 
 
-def _backward(
-    phrase: Phrase, number: int, at: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
+def _first(
+    behind: Iterable[Step], first: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
 ) -> int | None:
-    gap, limit = phrase.gaps[number + 1], Break.COMMA if phrase.crosses[number + 1] else Break.NONE
-    wanted = phrase.symbols[number]
-    for place in range(at - 1, max(at - 2 - gap, -1), -1):
-        if breaks[place + 1] > limit:
+    for symbol, gap, limit in behind:
+        for at in range(first - 1, max(first - 2 - gap, -1), -1):
+            if breaks[at + 1] > limit:
+                return None
+            if symbol in said[at]:
+                first = at
+                break
+            if stops[at]:
+                return None
+        else:
             return None
-        if wanted in said[place]:
-            return place
-        if stops[place]:
-            return None
-    return None
+    return first
 
 
 def _longest(found: Iterable[Match]) -> Iterator[Match]:
@@ -530,7 +536,10 @@ class _Compiler:
             crosses.append(cross)
             gap, cross = 0, False
         anchor = min(range(len(symbols)), key=lambda number: self.symbols.commonness(symbols[number]))
-        return Phrase(name, tuple(symbols), tuple(gaps), tuple(crosses), anchor, frozenset(symbols))
+        limits = [int(Break.COMMA if each else Break.NONE) for each in crosses]
+        ahead = tuple(Step(symbols[at], gaps[at], limits[at]) for at in range(anchor + 1, len(symbols)))
+        behind = tuple(Step(symbols[at], gaps[at + 1], limits[at + 1]) for at in range(anchor - 1, -1, -1))
+        return Phrase(name, symbols[anchor], ahead, behind, frozenset(symbols))
 
 
 def _flat(text: str) -> str:

@@ -94,6 +94,7 @@ class RedFlagRule:
     sex: Sex | None = None
     lifts_urgent: bool = False
     is_draft: bool = True
+    line: int | None = None
 
     @property
     def concepts(self) -> frozenset[str]:
@@ -138,7 +139,16 @@ def _counts(name: str, names: AbstractSet[str], person: Person) -> bool:
 
 def _flag(rule: RedFlagRule, present: Found, version: str) -> RedFlag:
     """The flag with the words of the rule's own findings, or of any finding when only people were counted."""
-    named = [found[0] for name, found in present.items() if name in rule.concepts]
+    concepts = rule.concepts
+    named = [found[0] for name, found in present.items() if name in concepts]
     told = named or [next(iter(present.values()))[0]]
     evidence = tuple(dict.fromkeys(Evidence(finding.message_id, finding.quote) for finding in told))
-    return RedFlag(rule.id, rule.acuity, rule.advice, evidence, version, rule.is_draft)
+    return RedFlag(rule.id, rule.acuity, rule.advice, evidence, version, rule.is_draft, rule.line)
+
+
+def gathered(flags: Iterable[RedFlag]) -> tuple[tuple[RedFlag, ...], ...]:
+    """The flags that speak of one danger together: those of one line of the catalogue, in the order they stand in."""
+    groups: dict[int | str, list[RedFlag]] = {}
+    for flag in flags:
+        groups.setdefault(flag.rule_id if flag.line is None else flag.line, []).append(flag)
+    return tuple(tuple(group) for group in groups.values())

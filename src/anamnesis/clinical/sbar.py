@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from anamnesis.clinical.record import NONE_NOW, Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
+from anamnesis.clinical.red_flags import gathered
 from anamnesis.clinical.scores import news2
 from anamnesis.clinical.terms import Acuity, Colour, Evidence, RedFlag, Sex, Speaker
 
@@ -235,10 +236,13 @@ def _colour(record: ClinicalRecord) -> str:
 
 
 def _flags(flags: Sequence[RedFlag]) -> Iterator[Statement]:
-    for flag in flags[:_MOST_FLAGS_SHOWN]:
-        quotes = "”, “".join(first_words(each.quote, _FLAG_QUOTE_WORDS) for each in flag.evidence[:2])
-        yield Statement(f"Red flag {flag.rule_id} (v {flag.version}): “{quotes}”", flag.evidence)
-    rest = flags[_MOST_FLAGS_SHOWN:]
+    groups = gathered(flags)
+    for flag, *others in groups[:_MOST_FLAGS_SHOWN]:
+        evidence = tuple(dict.fromkeys(each for one in (flag, *others) for each in one.evidence))
+        quotes = "”, “".join(first_words(each.quote, _FLAG_QUOTE_WORDS) for each in evidence[:2])
+        heard = f", heard as {', '.join(each.rule_id for each in others)} too" if others else ""
+        yield Statement(f"Red flag {flag.rule_id} (v {flag.version}): “{quotes}”{heard}", evidence)
+    rest = [flag for group in groups[_MOST_FLAGS_SHOWN:] for flag in group]
     if rest:
         names = ", ".join(flag.rule_id for flag in rest)
         yield Statement(
@@ -305,7 +309,7 @@ def assessment(record: ClinicalRecord, *, is_degraded: bool = False) -> Iterator
     yield from vital_signs(record)
     yield Statement(WITHHELD)
     if record.flags:
-        rules = ", ".join(flag.rule_id for flag in record.flags[:_MOST_FLAGS_SHOWN])
+        rules = ", ".join(group[0].rule_id for group in gathered(record.flags)[:_MOST_FLAGS_SHOWN])
         yield Statement(f"Must not be missed: what stands behind {rules}.")
     yield from _quality(record, is_degraded=is_degraded)
 

@@ -112,7 +112,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class RedFlag:
-    """A rule that fired. advice is a key of the locales; version is the version of the rule set."""
+    """A rule that fired. advice is a key of the locales; version is the version of the rule set.
+
+    line is the first line of the clinical catalogue that the rule covers; several rules may hear one danger.
+    """
 
     rule_id: str
     acuity: Acuity
@@ -120,6 +123,7 @@ class RedFlag:
     evidence: tuple[Evidence, ...]
     version: str = ""
     is_draft: bool = True
+    line: int | None = None
 
 
 class Consciousness(StrEnum):

@@ -190,6 +190,7 @@ def _rule(written: schema.Rule) -> RedFlagRule:
         sex=None if written.sex is None else Sex(written.sex),
         lifts_urgent=written.lifts_urgent,
         is_draft=written.status == "draft",
+        line=written.catalogue[0] if written.catalogue else None,
     )
 
 

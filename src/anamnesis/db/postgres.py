@@ -1,8 +1,7 @@
 """The connection pool: every wait is bounded, every driver error becomes one of ours."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,9 +22,8 @@ Connection: TypeAlias = PoolConnectionProxy | asyncpg.Connection
 Result = TypeVar("Result")
 
 APP_ROLE: Final = "anamnesis_app"
-_ATTEMPTS: Final = 3
 
-#: What a client may cure by trying again a moment later: connection trouble, shutdown, exhaustion, time-outs.
+#: What a client may cure by trying again a moment later: connection trouble, shutdown, exhaustion, time-outs, races.
 _AWAY: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -34,6 +32,8 @@ _AWAY: Final = (
     asyncpg.InsufficientResourcesError,
     asyncpg.PostgresSystemError,
     asyncpg.LockNotAvailableError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -45,7 +45,6 @@ _SERVER_GIVES_UP_AT: Final = 0.9
 _SESSION: Final = """
 SELECT set_config('role', $1, false), set_config('statement_timeout', $2, false), set_config('lock_timeout', $3, false),
        set_config('idle_in_transaction_session_timeout', $2, false), set_config('timezone', 'UTC', false)"""
-_LOST_RACE: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
 class Profile(StrEnum):
@@ -222,21 +221,6 @@ class Database:
         needs_transaction = self._is_serverless or _HELD.get() is not None
         async with self.connection() if needs_transaction else self._borrowed() as connection:
             return await connection.fetchrow(query, *arguments)
-
-    async def retrying(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
-        """Run work in a transaction, again if it lost a race with another one, at most three times in all.
-
-        work must have no effect outside its transaction. Raises Unavailable when the race is lost to the end.
-        """
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                async with self.transaction() as connection:
-                    return await work(connection)
-            except _LOST_RACE as lost:
-                if attempt == _ATTEMPTS:
-                    raise Unavailable from lost
-                await asyncio.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311 - jitter, not a secret
-        raise AssertionError("the loop returns or raises")
 
     @property
     def in_use(self) -> int:

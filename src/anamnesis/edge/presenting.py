@@ -1,6 +1,6 @@
 """From wire values to what a page shows: names, dates and words, never a decision."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -160,6 +160,25 @@ def inbox_row(case: Wire, now: datetime) -> dict[str, object]:
     }
 
 
+def _dangers(flags: Sequence[Wire]) -> list[dict[str, object]]:
+    """The red flags, each danger once: what it was heard by, and its quotes, none inside another of its message."""
+    groups: dict[object, list[Wire]] = {}
+    for flag in flags:
+        groups.setdefault(flag["rule"] if flag["line"] is None else flag["line"], []).append(flag)
+    return [_danger(group) for group in groups.values()]
+
+
+def _danger(flags: Sequence[Wire]) -> dict[str, object]:
+    said = {(item["messageId"], item["quote"]): item for flag in flags for item in flag["evidence"]}
+    whole = [
+        item
+        for (message, quote), item in said.items()
+        if not any(message == other and quote != longer and quote in longer for other, longer in said)
+    ]
+    first, *others = flags
+    return {**first, "evidence": whole, "also": [each["words"] for each in others]}
+
+
 def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
     """What the case page shows around the conversation."""
     return {
@@ -169,7 +188,7 @@ def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
         "colour": case["colour"],
         "state": STATES[found["session"]["status"]],
         "strip": [(item["label"], item["words"]) for item in case["strip"]],
-        "flags": case["flags"],
+        "flags": _dangers(case["flags"]),
         "sections": [(section["heading"], section["statements"]) for section in case["sections"]],
         "is_worded_by_model": case["isWordedByModel"],
         "differential": case["differential"],

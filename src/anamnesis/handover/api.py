@@ -11,6 +11,7 @@ from anamnesis.care.policy import access_as_clinician, verified_doctor
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.clinical.reasoning import reasoning_of
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
+from anamnesis.clinical.red_flags import gathered
 from anamnesis.clinical.sbar import HEADINGS, describe, sbar_text
 from anamnesis.clinical.terms import Colour
 from anamnesis.files.actions import Filing
@@ -89,11 +90,15 @@ class Section(Output):
 
 
 class Flag(Output):
-    """A red flag in words, with its rule, version and quotes."""
+    """A red flag in words, with its rule, version and quotes.
+
+    Flags with the same line, one of the clinical catalogue's, speak of one danger.
+    """
 
     words: str
     rule: str
     version: str
+    line: int | None
     evidence: list[EvidenceItem]
 
 
@@ -291,10 +296,16 @@ def _inbox_case(row: Row) -> InboxCase:
         waiting_since=row["last_patient_at"],
         unread_count=row["unread"],
         chief_complaint=getattr(complaint, "value", None),
-        reason=", ".join([*_UNREAD_REASONS.get(row["unread_acuity"], ()), *map(in_words, record.reasons[:3])]),
+        reason=", ".join([*_UNREAD_REASONS.get(row["unread_acuity"], ()), *map(in_words, _reasons(record)[:3])]),
         completeness=record.completeness,
         gaps=list(record.gaps[:4]),
     )
+
+
+def _reasons(record: ClinicalRecord) -> list[str]:
+    """Why a case has its colour, each danger once."""
+    again = {flag.rule_id for group in gathered(record.flags) for flag in group[1:]}
+    return [reason for reason in record.reasons if reason not in again]
 
 
 def in_words(reason: str) -> str:
@@ -337,6 +348,7 @@ async def get_case(call: Call, body: SessionRef) -> CaseView:
                 words=in_words(flag.rule_id),
                 rule=flag.rule_id,
                 version=flag.version,
+                line=flag.line,
                 evidence=[_item(each) for each in flag.evidence],
             )
             for flag in record.flags
