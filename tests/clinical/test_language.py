@@ -572,3 +572,21 @@ def test_conditions_returns_and_ends_are_heard_beside_other_findings(text, conce
 )
 def test_until_today_over_a_film_and_because_of_say_when_and_why(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    (
+        "My cousin was knocked by a boda, he's in Mulago. I'd like to book a test",
+        "high_risk_trauma",
+        ANOTHERS,
+    ),
+    ("My cousin was knocked by a boda, he's in pain. I'd like an ambulance", "high_risk_trauma", HERE),
+    ("My phone fell in the toilet and drowned", "drowning", None),
+    ("My son fell in the pond and drowned", "drowning", HERE),
+    ("We collapsed laughing", "collapsed", None),
+    ("He was laughing and collapsed", "collapsed", HERE),
+    ("I cut onions and my eyes burned", "burn_any", None),
+    ("I cut wire and the acid burned my eyes", "burn_any", HERE),
+)
+def test_who_lies_in_hospital_and_what_only_sounds_like_danger_alarm_nobody(text, concept, assertion):
+    assert heard(text, concept) is assertion
