@@ -590,3 +590,16 @@ def test_until_today_over_a_film_and_because_of_say_when_and_why(text, concept, 
 )
 def test_who_lies_in_hospital_and_what_only_sounds_like_danger_alarm_nobody(text, concept, assertion):
     assert heard(text, concept) is assertion
+
+
+@law(
+    ("My friend was stabbed in the belly. I am ok, what do I do with the knife?", "stabbed", HERE),
+    ("My friend was stabbed in the belly. I am ok, what do I do to avoid such men?", "stabbed", ANOTHERS),
+    ("My uncle's mouth is crooked since this morning. Do I need to book?", "face_droop", HERE),
+    ("My uncle's mouth was crooked. Do I need to book?", "face_droop", ANOTHERS),
+    ("My uncle can't see since glaucoma ten years ago. I'm 40, should I be screened?", "vision_loss", ANOTHERS),
+    ("My uncle is in hospital, bleeding. I am fine", "bleeding", ANOTHERS),
+    ("My grandmother who had a stroke last year can't speak since morning", "cannot_talk", HERE),
+)
+def test_whoever_asks_what_to_do_for_another_or_tells_of_their_present_asks_for_them(text, concept, assertion):
+    assert heard(text, concept) is assertion

@@ -89,6 +89,7 @@ class Scene:
         self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
         self._relations = _covered(self._cues.spans["relation"])
         self._own_states = self._clauses_of_self()
+        self._asks_for_another = any(each.first not in self._pseudo for each in self._cues.spans.get("for_another", ()))
         spoken = small.FIRST_PERSON | {"my"}
         own = (place for place, word in enumerate(read.words) if word in spoken)
         self._own_words = frozenset(own) - self._cues.covers["asking"]
@@ -361,7 +362,7 @@ class Scene:
         relation = self._relation_before(mention)
         if relation is None:
             return sentence in self._other_sentences and self._goes_on(sentence, *self._sentence_bounds[sentence])
-        if self._is_source_only(relation):
+        if self._is_source_only(relation) or self._is_in_present(relation, mention):
             return False
         if self._is_news_of_another(relation, mention):
             return True
@@ -377,6 +378,14 @@ class Scene:
             return True
         is_loosely_told = self._is_distant(relation) or any(self._by_segment[each]["told_weakly"] for each in where)
         return is_loosely_told and self._speaks_of_self(mention)
+
+    def _is_in_present(self, relation: Match, mention: Match) -> bool:
+        """Whether another is told to be so now, and not in hospital or dead: "my uncle's mouth is crooked"."""
+        first, last = self._bounds[self._segment[mention.first]]
+        said = self._tensed[relation.last + 1 : mention.last + 1]
+        if small.RIGHT_NOW.isdisjoint(said) or not small.OVER.isdisjoint(self._read.words[first : last + 1]):
+            return False
+        return not any(each.first > mention.last for each in self._by_sentence[self._sentence[mention.first]]["past"])
 
     def _is_admitted(self, mention: Match, sentence: int) -> bool:
         """Whether what was asked is said to be so: "is it normal to …? Because I am", "… I have both"."""
@@ -531,8 +540,8 @@ class Scene:
         return any(self._cues.at("distant", place) for place in range(relation.first, relation.last + 1))
 
     def _speaks_of_self(self, mention: Match) -> bool:
-        """Whether another clause of the message speaks of the writer's own state."""
-        return not self._own_states <= {self._segment[mention.first]}
+        """Whether another clause of the message speaks of the writer's own state, and none asks for another."""
+        return not self._asks_for_another and not self._own_states <= {self._segment[mention.first]}
 
     def _clauses_of_self(self) -> frozenset[int]:
         """Clauses of the writer's own state; "should I take him …" is none."""
@@ -768,6 +777,8 @@ class Scene:
     def _is_told_in_present(self, first: int, last: int) -> bool:
         """Whether somebody is or does something now in these tokens: "after a bite last month he fears water"."""
         words = self._tensed
+        if words[first] in small.PRESENT and small.PERFECT.isdisjoint(words[first + 1 : first + 2]):
+            return True
         for place in range(first, min(last, len(words) - 2) + 1):
             if words[place] not in small.ACTORS:
                 continue

@@ -61,6 +61,8 @@ DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
 FINITE: Final = frozenset({"is", "are", "was", "were", "has", "have"})
 PRESENT: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
 _NO_PRESENT: Final = frozenset({"was", "has", "does", "is", "always", "sometimes", "perhaps", "his", "this", "'s"})
+#: Of these, what tells of another as they are: "has had fits" and "has diabetes" do not.
+RIGHT_NOW: Final = frozenset({"is", "are", "can't", "cannot", "won't", "keeps"})
 _PAST_VERBS: Final = frozenset(
     {
         "was", "were", "had", "did", "got", "fell", "took", "gave", "came", "went", "felt", "became", "began", "broke",
