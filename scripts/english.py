@@ -20,12 +20,12 @@ _BRITISH: Final = ((r"(?<=[iy])z", "s"), (r"ae", "e"), (r"our(?=(?:s|ed|ing|less
 #: English words all the same, but in a message about one's health more likely a slip of a word of danger.
 SLIPS_OF_DANGER: Final = frozenset(
     [
-        "awaked", "awoken", "breadth", "breadths", "breed", "breeding", "breeds", "breached", "breaches",
-        "breaching", "brunt", "busting", "busts", "coked", "couched", "couching", "dehydrates", "dysentery",
-        "feint", "feinted", "feinting", "feints", "fiver", "frostbitten", "frostbiting", "grasping", "grasps",
-        "herniae", "kerosine", "knifed", "overdo", "overdoes", "pelves", "placentae", "recta", "ruptures",
-        "sever", "severer", "severs", "stinting", "stints", "straggle", "straggled", "straggling", "stroked",
-        "stubbed", "stubbing", "stubs", "vaginae",
+        "awaked", "awoken", "breading", "breadth", "breadths", "breed", "breeding", "breeds", "breached",
+        "breaches", "breaching", "brunt", "busting", "busts", "coked", "couched", "couching", "dehydrates",
+        "dysentery", "feint", "feinted", "feinting", "feints", "fiver", "frostbitten", "frostbiting",
+        "grasping", "grasps", "herniae", "kerosine", "knifed", "overdo", "overdoes", "pelves", "placentae",
+        "recta", "ruptures", "sever", "severer", "severs", "stinting", "stints", "straggle", "straggled",
+        "straggling", "stroked", "stubbed", "stubbing", "stubs", "vaginae",
     ]
 )  # fmt: skip
 HEAD: Final = """\

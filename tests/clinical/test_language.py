@@ -599,6 +599,11 @@ def test_who_lies_in_hospital_and_what_only_sounds_like_danger_alarm_nobody(text
     ("My uncle's mouth was crooked. Do I need to book?", "face_droop", ANOTHERS),
     ("My uncle can't see since glaucoma ten years ago. I'm 40, should I be screened?", "vision_loss", ANOTHERS),
     ("My uncle is in hospital, bleeding. I am fine", "bleeding", ANOTHERS),
+    ("My aunt vomited blood. I am at work, can I get an appointment for her?", "vomiting_blood", HERE),
+    ("My aunt vomited blood. Can I get an appointment for me?", "vomiting_blood", ANOTHERS),
+    ("A cousin choked to death on a sweet. I have a toddler, which foods are safe?", "choking", ANOTHERS),
+    ("Whether I lie or sit I can't breathe", "severe_breathless", HERE),
+    ("Tell me whether I can't breathe well in the mountains", "severe_breathless", SUPPOSED),
     ("My grandmother who had a stroke last year can't speak since morning", "cannot_talk", HERE),
 )
 def test_whoever_asks_what_to_do_for_another_or_tells_of_their_present_asks_for_them(text, concept, assertion):
