@@ -447,6 +447,8 @@ def test_a_story_is_told_in_or_about_something(text, concept, assertion):
     ("He drank pesticide, people say milk helps", "poison_taken", HERE),
     ("People say drinking bleach cures it", "poison_taken", SUPPOSED),
     ("I saw a film about cholera", "cholera_word", SUPPOSED),
+    ("Bleeding since yesterday, people say it is normal at 30 weeks", "pregnant", HERE),
+    ("Bleeding since yesterday, people say fever is normal at 30 weeks", "fever", SUPPOSED),
 )
 def test_hearsay_governs_what_follows_it_and_never_an_outbreak(text, concept, assertion):
     assert heard(text, concept) is assertion

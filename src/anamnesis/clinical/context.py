@@ -180,7 +180,7 @@ class Scene:
         return not is_others_part and self._is_someone_else(mention)
 
     def _is_supposed(self, mention: Match, bearing: Bearing) -> bool:
-        if self._is_hypothetical(mention, is_contact=bearing.is_contact):
+        if self._is_hypothetical(mention, outlives_hearsay=bearing.outlives_hearsay):
             return True
         sentence = self._sentence[mention.first]
         if bearing.is_still_dangerous or self._by_sentence[sentence]["clocked"]:
@@ -194,7 +194,7 @@ class Scene:
             return Assertion.DENIED
         if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
             return Assertion.RESOLVED
-        is_supposed = self._is_hypothetical(mention, is_contact=is_contact)
+        is_supposed = self._is_hypothetical(mention, outlives_hearsay=is_contact)
         return Assertion.HYPOTHETICAL if is_supposed else Assertion.AFFIRMED
 
     # -- denied ----------------------------------------------------------------------------------------------
@@ -561,17 +561,17 @@ class Scene:
 
     # -- hypothetical ----------------------------------------------------------------------------------------
 
-    def _is_hypothetical(self, mention: Match, *, is_contact: bool) -> bool:
+    def _is_hypothetical(self, mention: Match, *, outlives_hearsay: bool) -> bool:
         sentence = self._sentence[mention.first]
         cues = self._by_sentence[sentence]
         stories = cues["unreal"]
-        if is_contact:
+        if outlives_hearsay:
             stories = [each for each in stories if not self._cues.at("news", each.first)]
         if stories and self._is_unreal(mention, stories):
             return True
         if self._is_admitted(mention, sentence):
             return False
-        if self._is_said_in_general(mention) or (not is_contact and self._is_hearsay(mention)):
+        if self._is_said_in_general(mention) or (not outlives_hearsay and self._is_hearsay(mention)):
             return True
         if self._is_clocked(mention):
             return False
