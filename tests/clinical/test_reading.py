@@ -93,11 +93,11 @@ def test_a_yes_to_several_questions_does_not_say_to_which():
     assert {each.concept for each in read_findings("no", CONTENT.lexicon, context=asked)} == {"fever", "seizure"}
 
 
-def test_most_phrases_that_were_worked_on_stay_understood():
-    lines = [line for file in sorted(PHRASES.glob("*.jsonl")) for line in file.read_text().splitlines()]
-    cases = [json.loads(line) for line in lines]
+@pytest.mark.parametrize(("name", "least"), [("worked_on", 0.97), ("told", 0.95), ("plain", 0.95)])
+def test_most_phrases_that_were_worked_on_stay_understood(name, least):
+    cases = [json.loads(line) for line in (PHRASES / f"{name}.jsonl").read_text().splitlines()]
     right = sum(triage(case, CONTENT)["triage"] == case["expected"] for case in cases)
-    assert right / len(cases) >= 0.97
+    assert right / len(cases) >= least
 
 
 def test_risks_lift_an_urgent_case_and_nothing_else():

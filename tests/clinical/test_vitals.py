@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anamnesis.clinical.scores import news2
-from anamnesis.clinical.terms import Age, Colour, Consciousness, Person, VitalSigns
+from anamnesis.clinical.terms import Acuity, Age, Colour, Consciousness, Person, RedFlag, VitalSigns
 from anamnesis.clinical.triage import dispose
 from anamnesis.clinical.vitals import plausible, read_vitals
 
@@ -92,6 +92,20 @@ def test_no_vital_signs_is_unknown_and_normal_ones_are_green():
 )
 def test_single_readings_decide_by_their_published_limits(vitals, person, colour):
     assert dispose((), VitalSigns(**vitals), person).colour is colour
+
+
+@pytest.mark.parametrize(("days", "colour"), [(3, Colour.RED), (60, Colour.YELLOW), (200, Colour.UNKNOWN)])
+def test_the_age_of_an_infant_decides_unless_it_is_said_to_be_well(days, colour):
+    infant = Person(age=Age(days))
+    assert dispose((), VitalSigns(), infant).colour is colour
+    assert dispose((), VitalSigns(), infant, is_said_well=True).colour is Colour.UNKNOWN
+
+
+def test_a_well_infant_with_a_complaint_or_a_measurement_has_the_colour_of_its_age():
+    infant = Person(age=Age(3))
+    flag = RedFlag("first_week_illness", Acuity.URGENT, "advice.child", (), "1")
+    assert dispose([flag], VitalSigns(), infant, is_said_well=True).colour is Colour.RED
+    assert dispose((), VitalSigns(heart_rate_per_min=130), infant, is_said_well=True).colour is Colour.RED
 
 
 @settings(max_examples=100, deadline=None)

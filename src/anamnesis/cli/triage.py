@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from anamnesis.clinical import told
 from anamnesis.clinical.findings import read_findings
-from anamnesis.clinical.red_flags import screen
+from anamnesis.clinical.red_flags import says_infant_is_well, screen
 from anamnesis.clinical.terms import Acuity, Age, Assertion, Consciousness, Person, Sex, Speaker, VitalSigns
 from anamnesis.clinical.triage import dispose
 from anamnesis.clinical.vitals import merged, plausible, read_vitals
@@ -73,7 +73,7 @@ def triage(case: Mapping[str, Any], content: ClinicalContent) -> dict[str, Any]:
         told_pregnant = any(f.concept == "pregnant" and f.assertion is Assertion.AFFIRMED for f in findings)
         person = replace(person, pregnant=True if told_pregnant else None)
     flags = screen(findings, person, content.rules, version=content.version)
-    disposition = dispose(flags, vitals, person)
+    disposition = dispose(flags, vitals, person, is_said_well=says_infant_is_well(findings))
     score = disposition.score
     quotes = [{"rule": flag.rule_id, "quote": flag.evidence[0].quote if flag.evidence else ""} for flag in flags]
     return {

@@ -68,6 +68,10 @@ WHO: Final[Mapping[str, Group]] = {
 }
 
 
+#: Findings of an infant that nobody brings ill.
+_WELL: Final = frozenset({"feeds_well", "infant_well"})
+
+
 @dataclass(frozen=True, slots=True)
 class AtLeast:
     """So many different members out of a set of findings and groups of people."""
@@ -118,6 +122,11 @@ def screen(
     has_fired = any(not rule.lifts_urgent for rule in holding)
     fired = [_flag(rule, present, version) for rule in holding if has_fired or not rule.lifts_urgent]
     return tuple(sorted(fired, key=lambda flag: (-flag.acuity, flag.rule_id)))
+
+
+def says_infant_is_well(findings: Iterable[Finding]) -> bool:
+    """Whether somebody said that the infant is well or feeds well."""
+    return any(each.concept in _WELL and each.assertion is Assertion.AFFIRMED for each in findings)
 
 
 def _holds(rule: RedFlagRule, names: AbstractSet[str], person: Person) -> bool:

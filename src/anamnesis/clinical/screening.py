@@ -12,7 +12,7 @@ from anamnesis.clinical.lexicon import Lexicon
 from anamnesis.clinical.lowering import fired_anew, still_counting, with_flags
 from anamnesis.clinical.reading import Words
 from anamnesis.clinical.record import Answer, ClinicalRecord, NoneReported, Reported
-from anamnesis.clinical.red_flags import RedFlagRule
+from anamnesis.clinical.red_flags import RedFlagRule, says_infant_is_well
 from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, Finding, RedFlag
 from anamnesis.clinical.triage import dispose
 from anamnesis.clinical.vitals import VitalsRead, is_empty, merged, read_vitals
@@ -57,7 +57,7 @@ def latch(record: ClinicalRecord, rules: Iterable[RedFlagRule], *, version: str)
     new = fired_anew(record, rules, version=version)
     record = with_flags(record, new)
     flags, vitals = still_counting(record)
-    disposition = dispose(flags, vitals, record.person)
+    disposition = dispose(flags, vitals, record.person, is_said_well=says_infant_is_well(record.findings))
     rises = disposition.acuity > record.acuity
     emergency = tuple(dict.fromkeys(flag.advice for flag in new if flag.acuity is Acuity.EMERGENCY))
     urgent = tuple(flag.advice for flag in new if flag.acuity is Acuity.URGENT)

@@ -32,16 +32,18 @@ class Disposition:
         return {Colour.RED: Acuity.EMERGENCY, Colour.YELLOW: Acuity.URGENT}.get(self.colour, Acuity.ROUTINE)
 
 
-def dispose(flags: Iterable[RedFlag], vitals: VitalSigns, person: Person) -> Disposition:
+def dispose(flags: Iterable[RedFlag], vitals: VitalSigns, person: Person, *, is_said_well: bool = False) -> Disposition:
     """The colour of record: the highest of red flags, IITT vital signs, NEWS2 and the floors.
 
     WHO IITT is the tool of record; NEWS2 applies from 16 years, not in pregnancy. No vital signs is unknown, not green.
+    is_said_well tells of an infant that it was called well: nothing but that takes back the colour of its age.
     """
-    score = news2(vitals, person)
+    score, flags = news2(vitals, person), tuple(flags)
     reasons = [
         *_flag_reasons(flags),
         *_floor(vitals, person),
         *_iitt(vitals, person),
+        *(_young_infant(person) if flags or not is_empty(vitals) or not is_said_well else ()),
         *_imci(vitals, person),
         *_pregnancy(vitals, person),
         *_news2(score),
@@ -134,9 +136,17 @@ def _iitt_child(vitals: VitalSigns, age_years: float) -> Iterator[Reason]:
         high, low = next((high, low) for up_to, high, low in bands if age_years < up_to)
         if value is not None and not low <= value <= high:
             yield Colour.YELLOW, f"{name} {value:g} /min"
-    if age_years < 8 / 365.25:
+
+
+def _young_infant(person: Person) -> Iterator[Reason]:
+    """WHO IITT: any infant under 8 days who is brought ill is red, any under 6 months yellow.
+
+    One said to be well, whose parents ask when the next vaccine is due, is not brought ill (catalogue 57 to 59).
+    """
+    age_years = None if person.age is None else person.age.years
+    if age_years is not None and age_years < 8 / 365.25:
         yield Colour.RED, "an infant under 8 days"
-    elif age_years < 0.5:
+    elif age_years is not None and age_years < 0.5:
         yield Colour.YELLOW, "an infant under 6 months"
 
 
