@@ -518,6 +518,9 @@ def test_what_is_to_be_learnt_or_was_then_is_not_now(text, concept, assertion):
 @law(
     ("Her shoes no longer fit", "seizure", None),
     ("His trousers were wet after the fit", "seizure", HERE),
+    ("His trousers wet after the fit", "seizure", HERE),
+    ("Pain like never before in the chest", "chest_word", HERE),
+    ("I never had pain in the chest", "chest_word", DENIED),
     ("Malaria last month, took all the tablets and the test was negative", "overdose", None),
     ("I took all the tablets", "overdose", HERE),
     ("He threw me under the bus in the meeting", "high_risk_trauma", None),
