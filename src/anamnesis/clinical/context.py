@@ -64,24 +64,32 @@ class Scene:
         self._tensed = _tensed(text, read)
         self._mentions = [each for each in matches if not each.name.startswith(CUE) and each.name not in attributes]
         self._cues = _gather(each for each in matches if not _is_verb(each, self._tensed))
-        self._quiet = _covered((*pseudo, *self._mentions))
+        self._pseudo = _covered(pseudo)
+        self._quiet = self._pseudo | _covered(self._mentions)
         self._sentence, self._segment = self._parted()
         self._bounds = _bounds(self._segment)
         self._sentence_bounds = _bounds(self._sentence)
         self._by_segment = self._cues_by(self._segment)
         self._by_sentence = self._cues_by(self._sentence)
         self._mention_places = _covered(self._mentions)
-        self._mention_edges = frozenset(place for each in self._mentions for place in (each.first, each.last))
+        self._ends_from: dict[int, int] = {}
+        self._begins_to: dict[int, int] = {}
+        for each in self._mentions:
+            self._ends_from[each.first] = max(each.last, self._ends_from.get(each.first, each.last))
+            self._begins_to[each.last] = min(each.first, self._begins_to.get(each.last, each.first))
         self._other_sentences = self._others()
         self._has_denial = any(self._cues.spans[kind] for kind in _DENYING)
         self._denied: dict[tuple[int, int], bool] = {}
-        self._negations = self._cues.covers["negation"] - self._quiet - self._doubled()
-        self._short_negations = self._cues.covers["negation_short"] - self._quiet
+        negations = _covered(self._loud("negation")) - self._doubled()
+        of_verbs = _before_verbs(negations, read.words)
+        self._negations = negations - of_verbs
+        self._short_negations = (self._cues.covers["negation_short"] - self._quiet) | of_verbs
         self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls() | _its(text, read)
         self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
         self._relations = _covered(self._cues.spans["relation"])
         self._own_states = self._clauses_of_self()
+        self._asks_for_another = any(each.first not in self._pseudo for each in self._cues.spans.get("for_another", ()))
         spoken = small.FIRST_PERSON | {"my"}
         own = (place for place, word in enumerate(read.words) if word in spoken)
         self._own_words = frozenset(own) - self._cues.covers["asking"]
@@ -125,9 +133,13 @@ class Scene:
         """
         return [each for each in self._by_segment[segment][kind] if not self._is_own_word(each)]
 
+    def _loud(self, kind: str) -> Iterable[Match]:
+        """Cues of a kind that are no part of a finding's words or of a harmless expression."""
+        return (each for each in self._cues.spans[kind] if not self._quiet.issuperset(range(each.first, each.last + 1)))
+
     def _is_own_word(self, cue: Match) -> bool:
-        inside = range(cue.first, cue.last + 1)
-        return {cue.first, cue.last} <= self._mention_places and not self._mention_edges.isdisjoint(inside)
+        is_beginning = self._ends_from.get(cue.first, -1) >= cue.last
+        return is_beginning or self._begins_to.get(cue.last, cue.last + 1) <= cue.first
 
     # -- the assertion ---------------------------------------------------------------------------------------
 
@@ -135,11 +147,15 @@ class Scene:
         """Whether the words deny it, before it ("no …") or as an answer after it ("… – none")."""
         span = mention.first, mention.last
         if span not in self._denied:
-            self._denied[span] = self._has_denial and (
-                self._is_negated_before(mention)
-                or self._is_on_a_denied_list(mention)
-                or self._is_answered_no(mention)
-                or self._is_mistaken(mention)
+            self._denied[span] = (
+                self._has_denial
+                and not self._began_lately(mention)
+                and (
+                    self._is_negated_before(mention)
+                    or self._is_on_a_denied_list(mention)
+                    or self._is_answered_no(mention)
+                    or self._is_mistaken(mention)
+                )
             )
         return self._denied[span]
 
@@ -164,21 +180,22 @@ class Scene:
         return not is_others_part and self._is_someone_else(mention)
 
     def _is_supposed(self, mention: Match, bearing: Bearing) -> bool:
-        if self._is_hypothetical(mention):
+        if self._is_hypothetical(mention, outlives_hearsay=bearing.outlives_hearsay):
             return True
         sentence = self._sentence[mention.first]
         if bearing.is_still_dangerous or self._by_sentence[sentence]["clocked"]:
             return False
-        return self._is_laughed_at(sentence)
+        return self._is_laughed_at(mention)
 
-    def assertion_of_attribute(self, mention: Match) -> Assertion:
+    def assertion_of_attribute(self, mention: Match, *, is_contact: bool) -> Assertion:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
         before = self._read.words[max(mention.first - 1, 0) : mention.first]
         if self.is_denied(mention) or not small.NEVER.isdisjoint(before):
             return Assertion.DENIED
         if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
             return Assertion.RESOLVED
-        return Assertion.HYPOTHETICAL if self._is_hypothetical(mention) else Assertion.AFFIRMED
+        is_supposed = self._is_hypothetical(mention, outlives_hearsay=is_contact)
+        return Assertion.HYPOTHETICAL if is_supposed else Assertion.AFFIRMED
 
     # -- denied ----------------------------------------------------------------------------------------------
 
@@ -192,11 +209,7 @@ class Scene:
         for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
             gap = breaks[place + 1]
             if gap:
-                if (
-                    gap >= Break.SENTENCE
-                    or self._cues.at("starter", place + 1)
-                    or self._cues.at("affirming", place + 1)
-                ):
+                if gap >= Break.SENTENCE or self._stands_alone(place + 1, mention):
                     return False
                 commas += 1
             if place in far:
@@ -213,6 +226,17 @@ class Scene:
                 return False
             joined += words[place] in small.ADDING
         return False
+
+    def _began_lately(self, mention: Match) -> bool:
+        """Whether what was never so has begun: "no such thoughts until tonight"; "until now" is no beginning."""
+        words = self._read.words
+        after = range(mention.last + 1, min(mention.last + _RELAPSE_REACH, len(words) - 1))
+        return any(words[place] in small.UNTIL and words[place + 1] in small.OF_LATE for place in after)
+
+    def _stands_alone(self, place: int, mention: Match) -> bool:
+        """Whether what begins after a comma is no item of a denied list: "neither …, doesn't respond"."""
+        is_told = self._cues.at("starter", place) or self._cues.at("affirming", place)
+        return is_told or (place + 1 == mention.first and self._read.words[mention.first] == "not")
 
     def _is_a_clause(self, mention: Match) -> bool:
         """Whether the finding's own words have a verb, so that a "no" before them belongs to something else."""
@@ -338,7 +362,7 @@ class Scene:
         relation = self._relation_before(mention)
         if relation is None:
             return sentence in self._other_sentences and self._goes_on(sentence, *self._sentence_bounds[sentence])
-        if self._is_source_only(relation):
+        if self._is_source_only(relation) or self._is_in_present(relation, mention):
             return False
         if self._is_news_of_another(relation, mention):
             return True
@@ -352,8 +376,16 @@ class Scene:
             return True
         if self._has_died_since(relation, sentence):
             return True
-        is_loosely_told = self._is_distant(relation) or any(self._in_segment("told_weakly", each) for each in where)
+        is_loosely_told = self._is_distant(relation) or any(self._by_segment[each]["told_weakly"] for each in where)
         return is_loosely_told and self._speaks_of_self(mention)
+
+    def _is_in_present(self, relation: Match, mention: Match) -> bool:
+        """Whether another is told to be so now, and not in hospital or dead: "my uncle's mouth is crooked"."""
+        first, last = self._bounds[self._segment[mention.first]]
+        said = self._tensed[relation.last + 1 : mention.last + 1]
+        if small.RIGHT_NOW.isdisjoint(said) or not small.OVER.isdisjoint(self._read.words[first : last + 1]):
+            return False
+        return not any(each.first > mention.last for each in self._by_sentence[self._sentence[mention.first]]["past"])
 
     def _is_admitted(self, mention: Match, sentence: int) -> bool:
         """Whether what was asked is said to be so: "is it normal to …? Because I am", "… I have both"."""
@@ -416,9 +448,7 @@ class Scene:
             return False
         last = min(mention.last + 3, self._bounds[segment][1] + 1)
         pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
-        return not any(
-            self._is_person(place) or place in self._relations for place in range(self._past_body(owner), pause)
-        )
+        return not any(self._is_person(place) or self._is_kin(place) for place in range(self._past_body(owner), pause))
 
     def _animals(self, sentence: int) -> list[Match]:
         return [each for each in self._by_sentence[sentence]["animal"] if not self._is_food(each)]
@@ -457,6 +487,10 @@ class Scene:
         before = words[max(place - 2, 0) : place]
         return words[place] in small.FIRST_PERSON | small.OF_PEOPLE and "its" not in before and before[-1:] != ["from"]
 
+    def _is_kin(self, place: int) -> bool:
+        """Whether a word names a person, and not the young that an animal carries: "our goat is carrying kids"."""
+        return place in self._relations and self._read.words[place - 1] not in small.CARRYING
+
     def _has_person_between(self, owner: Match, mention: Match) -> bool:
         """Whether a clause between an animal's and the mention's, or this one, speaks of a person."""
         segment = self._segment[mention.first]
@@ -465,7 +499,7 @@ class Scene:
         is_plural = any(self._read.words[at].endswith("s") for at in range(owner.first, owner.last + 1))
         persons = small.PERSONS - {"they", "their"} if is_plural else small.PERSONS
         return any(
-            place in self._relations or self._read.words[place] in persons or self._is_person(place)
+            self._is_kin(place) or self._read.words[place] in persons or self._is_person(place)
             for place in range(owner.last + 1, mention.last + 1)
         )
 
@@ -479,6 +513,7 @@ class Scene:
         if not named:
             return None
         between = self._read.words[named[-1].last + 1 : mention.last + 1]
+        between = between[2:] if between[:2] == ["of", "mine"] else between
         return None if small.FIRST_PERSON & set(between) or "my" in between else named[-1]
 
     def _is_likeness(self, person: Match) -> bool:
@@ -505,8 +540,8 @@ class Scene:
         return any(self._cues.at("distant", place) for place in range(relation.first, relation.last + 1))
 
     def _speaks_of_self(self, mention: Match) -> bool:
-        """Whether another clause of the message speaks of the writer's own state."""
-        return not self._own_states <= {self._segment[mention.first]}
+        """Whether another clause of the message speaks of the writer's own state, and none asks for another."""
+        return not self._asks_for_another and not self._own_states <= {self._segment[mention.first]}
 
     def _clauses_of_self(self) -> frozenset[int]:
         """Clauses of the writer's own state; "should I take him …" is none."""
@@ -526,14 +561,17 @@ class Scene:
 
     # -- hypothetical ----------------------------------------------------------------------------------------
 
-    def _is_hypothetical(self, mention: Match) -> bool:
+    def _is_hypothetical(self, mention: Match, *, outlives_hearsay: bool) -> bool:
         sentence = self._sentence[mention.first]
         cues = self._by_sentence[sentence]
-        if self._is_unreal(mention, cues["unreal"]):
+        stories = cues["unreal"]
+        if outlives_hearsay:
+            stories = [each for each in stories if not self._cues.at("news", each.first)]
+        if stories and self._is_unreal(mention, stories):
             return True
         if self._is_admitted(mention, sentence):
             return False
-        if self._is_said_in_general(mention):
+        if self._is_said_in_general(mention) or (not outlives_hearsay and self._is_hearsay(mention)):
             return True
         if self._is_clocked(mention):
             return False
@@ -560,16 +598,31 @@ class Scene:
             for cue in cues
         )
 
-    def _is_laughed_at(self, sentence: int) -> bool:
-        """Whether a laugh is in the sentence, or is all that the next one says."""
-        if self._by_sentence[sentence]["joking"]:
-            return True
+    def _is_laughed_at(self, mention: Match) -> bool:
+        """Whether a laugh is in its sentence, or is all that the next one says.
+
+        What follows a laugh in the midst of a sentence, or a "but", is meant: "pointing sideways lol, can't bend it".
+        """
+        sentence = self._sentence[mention.first]
+        opening = self._sentence_bounds[sentence][0] + _LAUGH
+        for each in self._by_sentence[sentence]["joking"]:
+            is_meant = opening < each.first or not self._contrasts.isdisjoint(range(each.last + 1, mention.first))
+            if each.first > mention.first or not is_meant:
+                return True
         first, last = self._sentence_bounds.get(sentence + 1, (0, _LONGEST_SENTENCE))
         return last - first < _LAUGH and self._cues.at("joking", first)
 
     def _is_said_in_general(self, mention: Match) -> bool:
-        """Whether its clause speaks of what is said or known; "people say I fainted" is told of the speaker."""
-        cues = self._in_segment("general", self._segment[mention.first])
+        """Whether its clause speaks of what is known: "coffee can cause fainting"."""
+        return self._is_of_nobody(self._in_segment("general", self._segment[mention.first]), mention)
+
+    def _is_hearsay(self, mention: Match) -> bool:
+        """Whether "people say" stands before it in its clause; what the speaker told before that is their own."""
+        cues = self._in_segment("hearsay", self._segment[mention.first])
+        return bool(cues) and self._is_of_nobody([each for each in cues if each.first <= mention.first], mention)
+
+    def _is_of_nobody(self, cues: Sequence[Match], mention: Match) -> bool:
+        """Whether no patient is between what is said and the mention; "people say I fainted" is told of the speaker."""
         return any(self._own_words.isdisjoint(range(each.last + 1, each.last + 3)) for each in cues) and not any(
             self._cues.at("patient", place) for each in cues for place in range(each.last + 1, mention.first)
         )
@@ -594,7 +647,8 @@ class Scene:
     def _is_an_occasion(self, story: Match) -> bool:
         """Whether a story is only when it happened, or what it is like: "during the play she collapsed"."""
         before = self._read.words[max(story.first - 3, 0) : story.first]
-        return not small.DURING.isdisjoint(before) or "like" in before[-2:]
+        is_measure = "as" in self._read.words[story.first : story.last]
+        return is_measure or not small.DURING.isdisjoint(before) or "like" in before[-2:]
 
     def _is_now_elsewhere(self, story: Match, mention: Match) -> bool:
         """Whether another clause than the story's tells it as now: "for the essay I ran, and now I can't breathe"."""
@@ -606,9 +660,12 @@ class Scene:
 
     def _is_conditional(self, mention: Match, cues: Iterable[Match]) -> bool:
         return any(
-            not {cue.first, cue.last} <= self._quiet and cue.last < mention.first and self._reaches(cue, mention)
-            for cue in cues
+            cue.last < mention.first and not self._is_harmless(cue) and self._reaches(cue, mention) for cue in cues
         )
+
+    def _is_harmless(self, cue: Match) -> bool:
+        """Whether a condition is none, or begins or ends a finding's own words: "if I lie flat I drown"."""
+        return {cue.first, cue.last} <= self._pseudo or self._is_own_word(cue)
 
     def _reaches(self, cue: Match, mention: Match) -> bool:
         """Whether a condition still holds at the mention: no contrast, no new clause after a comma, nothing present.
@@ -669,6 +726,8 @@ class Scene:
         segment = self._segment[mention.first]
         if bearing.is_lasting and self._by_sentence[self._sentence[mention.first]]["lately"]:
             return False
+        if self._is_unchanged_since(segment):
+            return True
         if any(self._is_reopened(each) for each in range(segment, self._segment[mention.last] + 1)):
             return False
         if self._has_returned(mention):
@@ -695,6 +754,8 @@ class Scene:
         """
         breaks = self._read.breaks
         if past.last < mention.first:
+            if self._is_told_in_present(past.last + 1, mention.last):
+                return False
             commas = sum(breaks[at] > 0 for at in range(past.last + 1, mention.first + 1))
             opens = past.first - self._bounds[self._segment[past.first]][0] <= _FRAME_OPENS
             return not commas or (commas == 1 and opens and not self._cues.at("of_a_thing", past.first))
@@ -703,6 +764,29 @@ class Scene:
             return True
         lead = self._read.words[pauses[-1] : past.first]
         return all(word in small.ROUGHLY or number_of(word) is not None for word in lead)
+
+    def _is_unchanged_since(self, segment: int) -> bool:
+        """Whether a clause tells what a time long past left: "a stroke in 2015 and my hand is weak ever since"."""
+        first, last = self._bounds[segment]
+        before = self._bounds.get(segment - 1)
+        if before is None or self._sentence[before[0]] != self._sentence[first]:
+            return False
+        is_lasting = self._read.words[last : last + 2] == ["ever", "since"]
+        return is_lasting and bool(self._in_segment("past", segment - 1))
+
+    def _is_told_in_present(self, first: int, last: int) -> bool:
+        """Whether somebody is or does something now in these tokens: "after a bite last month he fears water"."""
+        words = self._tensed
+        if words[first] in small.PRESENT and small.PERFECT.isdisjoint(words[first + 1 : first + 2]):
+            return True
+        for place in range(first, min(last, len(words) - 2) + 1):
+            if words[place] not in small.ACTORS:
+                continue
+            verb, after = words[place + 1], words[place + 2 : place + 3]
+            is_here = verb in small.PRESENT and small.PERFECT.isdisjoint(after)
+            if is_here or (words[place] in small.ONE_PERSON and small.is_present_verb(verb)):
+                return True
+        return False
 
     def _is_reopened(self, segment: int) -> bool:
         """Whether a clause comes back to today; "never again" and "fine now" do not."""
@@ -767,7 +851,8 @@ class Scene:
         first, last = self._bounds[segment]
         words = self._read.words
         same = self._sentence[self._bounds[before][0]] == self._sentence[first]
-        return same and words[first - 1] == "and" and small.PRESENT.isdisjoint(self._tensed[first : last + 1])
+        goes_on = words[first - 1] == "and" or words[first : first + 2] in (["that", "time"], ["because", "of"])
+        return same and goes_on and small.PRESENT.isdisjoint(self._tensed[first : last + 1])
 
     def _is_lead_in(self, before: int, segment: int) -> bool:
         """Whether a short clause like "last year," speaks for the one after it."""
@@ -871,6 +956,15 @@ def _its(text: str, read: Words) -> frozenset[int]:
         place
         for place, word in enumerate(read.words)
         if word == "it" and place and "," in text[read.ends[place - 1] : read.starts[place]]
+    )
+
+
+def _before_verbs(negations: Iterable[int], words: Sequence[str]) -> frozenset[int]:
+    """Every "no" that denies only the verb after it: "hernia no go back, pain"."""
+    return frozenset(
+        place
+        for place in negations
+        if words[place] in small.DETERMINERS and not small.BARE_VERBS.isdisjoint(words[place + 1 : place + 2])
     )
 
 

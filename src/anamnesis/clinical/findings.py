@@ -71,17 +71,20 @@ class _Weighing:
 
     def __init__(self, scene: Scene, lexicon: Lexicon) -> None:
         self._scene, self._lexicon = scene, lexicon
-        self._known: dict[tuple[int, int, Bearing | None], Assertion] = {}
+        self._known: dict[tuple[int, int, Bearing | bool], Assertion] = {}
 
     def assertion(self, mention: Match) -> Assertion:
         """As the mention's finding takes its context: an attribute's time and person are its own."""
         name = mention.name
-        bearing = None if name in self._lexicon.attributes else self._lexicon.bearing(name)
+        is_attribute = name in self._lexicon.attributes
+        bearing = name in self._lexicon.contacts if is_attribute else self._lexicon.bearing(name)
         key = mention.first, mention.last, bearing
         known = self._known.get(key)
         if known is None:
-            scene = self._scene
-            known = scene.assertion_of_attribute(mention) if bearing is None else scene.assertion(mention, bearing)
+            if isinstance(bearing, bool):
+                known = self._scene.assertion_of_attribute(mention, is_contact=bearing)
+            else:
+                known = self._scene.assertion(mention, bearing)
             self._known[key] = known
         return known
 

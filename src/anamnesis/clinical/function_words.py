@@ -60,6 +60,9 @@ DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
 
 FINITE: Final = frozenset({"is", "are", "was", "were", "has", "have"})
 PRESENT: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
+_NO_PRESENT: Final = frozenset({"was", "has", "does", "is", "always", "sometimes", "perhaps", "his", "this", "'s"})
+#: Of these, what tells of another as they are: "has had fits" and "has diabetes" do not.
+RIGHT_NOW: Final = frozenset({"is", "are", "can't", "cannot", "won't", "keeps"})
 _PAST_VERBS: Final = frozenset(
     {
         "was", "were", "had", "did", "got", "fell", "took", "gave", "came", "went", "felt", "became", "began", "broke",
@@ -67,7 +70,23 @@ _PAST_VERBS: Final = frozenset(
         "shook", "spat", "couldn't",
     }
 )  # fmt: skip
-DURING: Final = frozenset({"during", "middle", "while", "after", "before", "at", "end"})
+#: Who may be or do something, and of these one alone, whose verb ends in s.
+ACTORS: Final = frozenset({"i", "he", "she", "it", "they", "we"})
+ONE_PERSON: Final = frozenset({"he", "she", "it"})
+#: After "has" these tell of the past: "in 2019 she has had fits".
+PERFECT: Final = frozenset({"had", "been"})
+#: After a "no" these are a verb, as in "hernia no go back": the "no" denies it alone, and no list after it.
+BARE_VERBS: Final = frozenset(
+    {
+        "go", "come", "eat", "drink", "dey", "gree", "work", "move", "stop", "sleep", "wake", "breathe", "talk",
+        "answer", "enter", "cry", "suck", "walk", "stand", "see", "hear", "open", "reach", "finish", "wan", "want",
+    }
+)  # fmt: skip
+#: An animal that does this to young ones is pregnant.
+CARRYING: Final = frozenset({"carrying", "expecting"})
+UNTIL: Final = frozenset({"until", "till", "before"})
+OF_LATE: Final = frozenset({"today", "tonight", "yesterday", "this"})
+DURING: Final = frozenset({"over", "during", "middle", "while", "after", "before", "at", "end"})
 AT_ONCE: Final = frozenset({"now", "today", "tonight", "suddenly"})
 AWAKE: Final = frozenset({"woke", "wake", "wakes", "awoke", "waking", "awake"})
 #: With these a clause speaks of all that was listed before it: "burns, wrecks, all of that ended in 2010".
@@ -89,6 +108,8 @@ ROUGHLY: Final = frozenset(
         "several",
         "way",
         "back",
+        "long",
+        "just",
     }
 )
 RECENT: Final = frozenset({"yesterday", "last", "since"})
@@ -169,6 +190,11 @@ OBJECT_OF: Final = frozenset(
         "handled", "carrying", "chased", "hit", "slaughtered", "off", "onto", "over", "behind", "under", "near",
     }
 )  # fmt: skip
+
+
+def is_present_verb(word: str) -> bool:
+    """Whether a word after "she" is what she does now: it ends in s, and is no "was", "does" or "always"."""
+    return word.endswith("s") and not word.endswith("ss") and word not in _NO_PRESENT
 
 
 def is_past_verb(word: str) -> bool:

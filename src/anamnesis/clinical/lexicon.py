@@ -341,6 +341,11 @@ class Bearing:
     is_state: bool = False
 
     @property
+    def outlives_hearsay(self) -> bool:
+        """Whether it is so, whoever says it: an outbreak, and a pregnancy that people give advice about."""
+        return self.is_contact or self.is_state
+
+    @property
     def is_unending(self) -> bool:
         """Whether an episode weeks back that was brought to an end may still matter."""
         return self.is_own_wish or self.is_deed or self.is_state

@@ -114,7 +114,7 @@ class LexiconFile(Strict):
             "answer_yes", "past", "reopening", "resolved", "hypothetical", "condition", "unreal", "opener",
             "weak_opener", "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute",
             "own_state", "family_history", "other_after", "animal", "mistaken", "explained", "joking", "general",
-            "owner", "asking", "relapse", "fiction", "treated",
+            "owner", "asking", "relapse", "fiction", "treated", "hearsay", "news", "for_another",
             "dated", "closed", "completed", "reported", "clocked", "lately", "admitting", "of_a_thing",
         ],
         Phrases,
