@@ -15,7 +15,7 @@ from anamnesis.db.migrating import migrate
 from anamnesis.demo import seed
 from anamnesis.edge.demo_issuer import ISSUER, DemoIssuer
 from anamnesis.serving import run as run_until_stopped
-from anamnesis.serving import serve
+from anamnesis.serving import serve, settle
 from anamnesis.settings import Settings
 
 SUMMARY: Final = "run the demo clinic on this machine"
@@ -62,6 +62,7 @@ async def _run(settings: Settings, issuer: DemoIssuer, embedded: Embedded) -> No
         extra_roads=[("/demo", issuer.app()), ("/sign-out", issuer.app())],
     )
     await seed.clinic(app)
+    settle()
     await serve(
         app.asgi(),
         host=settings.host,

@@ -9,7 +9,7 @@ from anamnesis import journal
 from anamnesis.bootstrap import build
 from anamnesis.content import load_content
 from anamnesis.serving import run as run_until_stopped
-from anamnesis.serving import serve
+from anamnesis.serving import serve, settle
 from anamnesis.settings import Settings
 
 SUMMARY: Final = "serve the API and the pages, with a worker inside"
@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     direct = settings.database.migrating_url or url
     app = build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal())
     journal.adopt_process()
+    settle()
     running = app.running(works=not arguments.no_worker)
     run_until_stopped(
         serve(

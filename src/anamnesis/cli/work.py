@@ -9,6 +9,7 @@ from typing import Final
 
 from anamnesis import journal
 from anamnesis.bootstrap import App, build
+from anamnesis.serving import settle
 from anamnesis.settings import Settings
 
 SUMMARY: Final = "do the jobs that were left for later"
@@ -28,7 +29,9 @@ def run(_: argparse.Namespace) -> int:
     journal.configure(development=not settings.is_production, level=settings.log_level.upper())
     journal.adopt_process()
     direct = settings.database.migrating_url or url
-    asyncio.run(_work(build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal())))
+    app = build(settings, app_dsn=url.reveal(), direct_dsn=direct.reveal())
+    settle()
+    asyncio.run(_work(app))
     return 0
 
 
