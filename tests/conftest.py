@@ -1,6 +1,7 @@
 """One private PostgreSQL for the whole run, and a fresh migrated database for every test that asks for one."""
 
 import asyncio
+import gc
 import itertools
 import os
 import shutil
@@ -42,6 +43,12 @@ def memory() -> str | None:
     except OSError:
         return None
     return "/dev/shm" if free > 2**30 and os.access("/dev/shm", os.W_OK) else None
+
+
+def pytest_collection_finish():
+    """What is loaded by now stays: walking it again and again took time, and paused whatever was being timed."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

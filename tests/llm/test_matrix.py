@@ -44,7 +44,7 @@ from build import ORIGIN, WHOLE_INTAKE, a_session, an_app, caller, closing, http
 from checker import broken
 
 DEADLINE_S = 1.0
-#: Where two providers share one deadline, each gets less of it than a collection of a large suite's memory may take.
+#: Of a second, each of two providers would have less than a collection of a large suite's memory may take.
 SHARED_DEADLINE_S = 3.0
 QUESTION = "What is your name, how old are you, and are you male or female?"
 AI, SCRIPTED = "answered_ai", "answered_fallback"
