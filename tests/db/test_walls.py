@@ -268,6 +268,22 @@ INSERT INTO worded_notes (session_id, basis, prompt_version, reworded, dropped) 
 FORGED_FILE = """
 INSERT INTO files (id, session_id, uploader_id, file_name, file_type, file_size, digest)
 VALUES (gen_random_uuid(), $1, $2, 'x', 'application/pdf', 1, sha256('x'))"""
+FORGED = (
+    "INSERT INTO chat_messages (session_id, seq, role, content) VALUES ($1, 9000, 'model', 'x')",
+    "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')",
+    "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, 'x')",
+    FORGED_WORDING,
+    FORGED_FILE,
+)
+
+
+async def refuses_what_is_forged(database, session, somebody):
+    for forged in FORGED:
+        given = (session, somebody.user_id)[: 2 if "$2" in forged else 1]
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await database.execute(forged, *given)
+
+
 STRANGERS = ("otherpatient", "otherdoctor", "former", "unverified")
 
 
@@ -395,16 +411,7 @@ async def test_nobody_writes_into_another_tenants_record(scene, owner):
             for text in statements().values():
                 if re.match(r"\s*(UPDATE|DELETE|WITH)", text):
                     await careless_write(scene.database, careless(text))
-            for forged in (
-                "INSERT INTO chat_messages (session_id, seq, role, content) VALUES ($1, 9000, 'model', 'x')",
-                "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')",
-                "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, 'x')",
-                FORGED_WORDING,
-                FORGED_FILE,
-            ):
-                given = (session, somebody.user_id)[: 2 if "$2" in forged else 1]
-                with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                    await scene.database.execute(forged, *given)
+            await refuses_what_is_forged(scene.database, session, somebody)
     assert await owner.fetchval(VICTIM, scene.planted) == before
 
 
@@ -526,16 +533,7 @@ async def test_a_broken_glass_lets_nobody_write(scene, owner):
         for text in (*BLIND, *(careless(text) for text in statements().values())):
             if re.match(r"\s*(UPDATE|DELETE|WITH)", text):
                 await careless_write(scene.database, text)
-        for forged in (
-            "INSERT INTO chat_messages (session_id, seq, role, content) VALUES ($1, 9000, 'model', 'x')",
-            "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')",
-            "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, 'x')",
-            FORGED_WORDING,
-            FORGED_FILE,
-        ):
-            given = (session, somebody.user_id)[: 2 if "$2" in forged else 1]
-            with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await scene.database.execute(forged, *given)
+        await refuses_what_is_forged(scene.database, session, somebody)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await scene.database.execute(
                 "INSERT INTO notifications (user_id, type, title, message) VALUES ($1, 'message', 'x', 'x')",

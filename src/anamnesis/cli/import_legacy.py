@@ -10,13 +10,14 @@ from typing import Final
 
 import asyncpg
 
-from anamnesis.cli.operating import refuse
+from anamnesis.cli.operating import NOT_MIGRATED, refuse
 from anamnesis.db.encryption import Keyring, keyring_of
+from anamnesis.db.migrating import NotMigrated
 from anamnesis.kernel.errors import Unreadable
 from anamnesis.legacy.deciding import Tally
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import NotTheReplacedSystem, reading
-from anamnesis.legacy.target import Busy, NotMigrated, writing
+from anamnesis.legacy.target import Busy, writing
 from anamnesis.settings import Settings, SettingsInvalid
 
 SUMMARY: Final = "copy the replaced system's PostgreSQL into ours; safe to repeat and to interrupt"
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     except NotTheReplacedSystem:
         return refuse("The source has not the tables of the replaced system.")
     except NotMigrated:
-        return refuse("The database of DATABASE_URL is not up to date: run `anamnesis migrate` first.")
+        return refuse(NOT_MIGRATED)
     except Unreadable as unreadable:
         return refuse(str(unreadable))
     except Busy:

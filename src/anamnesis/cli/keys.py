@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from anamnesis.cli.operating import refuse
+from anamnesis.cli.operating import NOT_MIGRATED, refuse
 from anamnesis.db.encryption import Keyring, keyring_of
-from anamnesis.db.resealing import PLAIN, Broken, NotMigrated, Outcome, broken_ones, counted, reseal, resealing
+from anamnesis.db.migrating import NotMigrated
+from anamnesis.db.resealing import PLAIN, Broken, Outcome, broken_ones, counted, reseal, resealing
 from anamnesis.settings import Secret, Settings, SettingsInvalid
 
 SUMMARY: Final = "the keys of ENCRYPTION_KEYS: new makes one, status counts what is under which, rotate rewrites all"
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return asyncio.run(_do(arguments, url.reveal(), keyring))
     except NotMigrated:
-        return refuse("The database of DATABASE_URL is not up to date: run `anamnesis migrate` first.")
+        return refuse(NOT_MIGRATED)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
         # The driver's text may hold values of a row; its name does not.
         return refuse(

@@ -11,11 +11,13 @@ from uuid import UUID
 import asyncpg
 
 from anamnesis.db.encryption import keyring_of
+from anamnesis.db.migrating import NotMigrated
 from anamnesis.kernel.errors import AnamnesisError
-from anamnesis.rights.store import NotMigrated, PatientRecords, operating
+from anamnesis.rights.store import PatientRecords, operating
 from anamnesis.settings import Settings, SettingsInvalid
 
 REFUSED: Final = 2
+NOT_MIGRATED: Final = "The database of DATABASE_URL is not up to date: run `anamnesis migrate` first."
 
 
 def add_patient(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
@@ -44,7 +46,7 @@ def operate(work: Callable[[PatientRecords, Settings], Awaitable[int]]) -> int:
     try:
         return asyncio.run(_operate(url.reveal(), settings, work))
     except NotMigrated:
-        return refuse("The database of DATABASE_URL is not up to date: run `anamnesis migrate` first.")
+        return refuse(NOT_MIGRATED)
     except AnamnesisError as refused:
         return refuse(str(refused))
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:

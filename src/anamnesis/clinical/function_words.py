@@ -9,25 +9,9 @@ FIRST_PERSON: Final = frozenset({"i", "me", "mine", "myself", "ni", "nze"})
 THIRD_PERSON: Final = frozenset({"he", "she", "they", "his", "her", "him", "their", "it"})
 OF_BODY: Final = frozenset({"hand", "leg", "arm", "face"})
 #: Of a person or a person's body, where an animal might be meant.
-OF_PEOPLE: Final = frozenset(
-    {
-        "him",
-        "her",
-        "us",
-        "my",
-        "our",
-        "his",
-        "person",
-        "people",
-        "child",
-        "son",
-        "daughter",
-        "hand",
-        "leg",
-        "arm",
-        "face",
-    }
-)
+OF_PEOPLE: Final = OF_BODY | {
+    "him", "her", "us", "my", "our", "his", "person", "people", "child", "son", "daughter",
+}  # fmt: skip
 PERSONS: Final = (FIRST_PERSON | THIRD_PERSON | {"baby"}) - {"it"}
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
 #: With these a clause says who does or has something, and whose.

@@ -35,6 +35,10 @@ class MigrationRefused(AnamnesisError):
     """The schema cannot be brought forward as things are; nothing was changed."""
 
 
+class NotMigrated(Exception):
+    """The database lacks what somebody who works on it as its owner needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file: its number, its name and its text."""

@@ -15,7 +15,7 @@ import asyncpg
 
 from anamnesis.db.aside import PREFIX, aside, names_in
 from anamnesis.db.encryption import SEALED, TABLES, Keyring, SealedTable
-from anamnesis.db.migrating import pending
+from anamnesis.db.migrating import NotMigrated, pending
 from anamnesis.db.viewing import Purpose
 from anamnesis.kernel.errors import KeyMissing, NotAsSealed
 
@@ -28,10 +28,6 @@ _EMPTY_TEXTS: Final = ("",)
 _EMPTY_DOCUMENTS: Final = ("{}", "[]", "null")
 #: Somebody else is at the row: it is tried again in the next pass.
 _BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-
-
-class NotMigrated(Exception):
-    """The database lacks what a rotation needs."""
 
 
 class Broken(NamedTuple):

@@ -11,6 +11,7 @@ import asyncpg
 
 from anamnesis.db.aside import PREFIX, aside, names_in
 from anamnesis.db.encryption import SEALED, TABLES, Keyring, SealedTable
+from anamnesis.db.migrating import NotMigrated
 from anamnesis.db.viewing import Purpose
 from anamnesis.legacy.deciding import Entry
 from anamnesis.legacy.mapping import Parties, Values, fingerprint
@@ -89,10 +90,6 @@ FROM jsonb_populate_recordset(NULL::notifications, $1::jsonb) m WHERE n.id = m.i
 
 class Busy(Exception):
     """Another import is running."""
-
-
-class NotMigrated(Exception):
-    """Our database lacks the tables an import needs."""
 
 
 @dataclass(slots=True)

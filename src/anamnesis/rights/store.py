@@ -27,6 +27,7 @@ from anamnesis.db.encryption import (
     Keyring,
     SealedTable,
 )
+from anamnesis.db.migrating import NotMigrated
 from anamnesis.db.postgres import Database, use_json
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Person
@@ -113,10 +114,6 @@ _NEW_HOLD: Final = "SELECT nextval(pg_get_serial_sequence('legal_holds', 'id'))"
 _HOLD: Final = "INSERT INTO legal_holds (id, patient_id, reason) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3)"
 _STANDING: Final = "SELECT id FROM legal_holds WHERE patient_id = $1 AND lifted_at IS NULL FOR UPDATE"
 _LIFT: Final = "UPDATE legal_holds SET lifted_at = clock_timestamp(), lifted_reason = $2 WHERE id = $1"
-
-
-class NotMigrated(Exception):
-    """The database lacks the tables this needs."""
 
 
 @dataclass(frozen=True, slots=True)

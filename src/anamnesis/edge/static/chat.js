@@ -31,6 +31,16 @@ function newId() {
   return hex.replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, "$1-$2-$3-$4-$5");
 }
 
+// A call about this conversation: what tRPC answers, {result} or {error}. Fails when nobody answered.
+async function call(name, input) {
+  const response = await fetch(`/api/trpc/${name}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ json: { sessionId: session, ...input } }),
+  });
+  return response.json();
+}
+
 function say(text) { status.textContent = text; }
 
 function bubble(kind, sender, text, at) {
@@ -161,12 +171,8 @@ function leave() {
 stop?.addEventListener("click", async () => {
   stop.hidden = true;
   try {
-    const response = await fetch("/api/trpc/intake.stopReply", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ json: { sessionId: session, messageId: growing?.replyTo } }),
-    });
-    receive((await response.json()).result.data.json.aiMessage);
+    const body = await call("intake.stopReply", { messageId: growing?.replyTo });
+    receive(body.result.data.json.aiMessage);
   } catch {
     if (growing) stop.hidden = false;
     say("It could not be stopped. Please try again.");
@@ -188,12 +194,8 @@ otherWords?.addEventListener("submit", async (event) => {
   button.disabled = true;
   say("…");
   try {
-    const response = await fetch("/api/trpc/intake.regenerateResponse", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ json: { sessionId: session, messageId: asked?.dataset.id } }),
-    });
-    const reply = (await response.json()).result.data.json.aiMessage;
+    const body = await call("intake.regenerateResponse", { messageId: asked?.dataset.id });
+    const reply = body.result.data.json.aiMessage;
     const isSame = !reply || reply.id === asked?.dataset.id;
     if (!isSame) asked?.remove();
     receive(reply);
@@ -260,12 +262,7 @@ async function deliver(item) {
   const slow = setTimeout(() => say("Still working… your answer is saved on this phone."), 20000);
   say("…");
   try {
-    const response = await fetch("/api/trpc/intake.sendMessage", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ json: { sessionId: session, content: item.content, clientMessageId: item.id, images: item.images?.length ? item.images : undefined } }),
-    });
-    const body = await response.json();
+    const body = await call("intake.sendMessage", { content: item.content, clientMessageId: item.id, images: item.images?.length ? item.images : undefined });
     if (body.error) return refuse(item, body.error.json);
     accept(item, body.result.data.json);
     return true;
