@@ -36,6 +36,9 @@ _AS_WRITTEN: Final = {"can't": "couldn't", "because": "cause"}
 _STEM: Final = 5  # characters that tell them apart
 _MODAL_REACH: Final = 7  # tokens from "can" to its "cause"
 _DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "explained")
+#: Kinds of cues without which a sentence supposes nothing, and tells of nobody else. Most sentences have none.
+_SUPPOSING: Final = frozenset({"unreal", "general", "hearsay", "hypothetical", "opener"})
+_OF_OTHERS: Final = frozenset({"family_history", "other_after", "relation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,14 @@ class Scene:
         self,
         text: str,
         read: Words,
-        matches: Sequence[Match],
-        pseudo: Sequence[Match],
-        attributes: AbstractSet[str] = frozenset(),
+        cues: Iterable[Match],
+        mentions: Iterable[Match],
+        pseudo: Iterable[Match],
     ) -> None:
         self._read = read
         self._tensed = _tensed(text, read)
-        self._mentions = [each for each in matches if not each.name.startswith(CUE) and each.name not in attributes]
-        self._cues = _gather(each for each in matches if not _is_verb(each, self._tensed))
+        self._mentions = tuple(mentions)
+        self._cues = _gather(each for each in cues if not _is_verb(each, self._tensed))
         self._pseudo = _covered(pseudo)
         self._quiet = self._pseudo | _covered(self._mentions)
         self._sentence, self._segment = self._parted()
@@ -71,6 +74,7 @@ class Scene:
         self._sentence_bounds = _bounds(self._sentence)
         self._by_segment = self._cues_by(self._segment)
         self._by_sentence = self._cues_by(self._sentence)
+        self._kinds = {sentence: frozenset(cues) for sentence, cues in self._by_sentence.items()}
         self._mention_places = _covered(self._mentions)
         self._ends_from: dict[int, int] = {}
         self._begins_to: dict[int, int] = {}
@@ -84,6 +88,7 @@ class Scene:
         of_verbs = _before_verbs(negations, read.words)
         self._negations = negations - of_verbs
         self._short_negations = (self._cues.covers["negation_short"] - self._quiet) | of_verbs
+        self._denied_from = _nearest_before(self._negations | self._short_negations, len(read))
         self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls() | _its(text, read)
         self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
@@ -103,21 +108,25 @@ class Scene:
         sentences: list[int] = []
         segments: list[int] = []
         sentence = segment = opened = 0
-        for place in range(len(self._read)):
-            if place and (self._read.breaks[place] >= Break.SENTENCE or place - opened >= _LONGEST_SENTENCE):
+        starts, sentence_end = self._clause_starts(), int(Break.SENTENCE)
+        for place, gap in enumerate(self._read.breaks):
+            if place and (gap >= sentence_end or place - opened >= _LONGEST_SENTENCE):
                 sentence, segment, opened = sentence + 1, segment + 1, place
-            elif place and self._starts_clause(place):
+            elif place and place in starts:
                 segment += 1
             sentences.append(sentence)
             segments.append(segment)
         return sentences, segments
 
-    def _starts_clause(self, place: int) -> bool:
+    def _clause_starts(self) -> AbstractSet[int]:
+        """Where a clause begins within a sentence: at a contrast, or at a subject after a pause or a joining word."""
         words, breaks = self._read.words, self._read.breaks
-        if self._cues.at("terminator", place) and place not in self._quiet:
-            return True
-        is_starter = self._cues.at("starter", place)
-        return is_starter and (breaks[place] in {Break.COMMA, Break.COLON} or words[place - 1] in small.JOINING)
+        contrasts = self._cues.covers["terminator"] - self._quiet
+        return contrasts.union(
+            place
+            for place in self._cues.covers["starter"]
+            if breaks[place] in {Break.COMMA, Break.COLON} or words[place - 1] in small.JOINING
+        )
 
     def _cues_by(self, part: Sequence[int]) -> dict[int, dict[str, list[Match]]]:
         by_part: dict[int, dict[str, list[Match]]] = defaultdict(lambda: defaultdict(list))
@@ -149,18 +158,20 @@ class Scene:
         if span not in self._denied:
             self._denied[span] = (
                 self._has_denial
-                and not self._began_lately(mention)
                 and (
                     self._is_negated_before(mention)
                     or self._is_on_a_denied_list(mention)
                     or self._is_answered_no(mention)
                     or self._is_mistaken(mention)
                 )
+                and not self._began_lately(mention)
             )
         return self._denied[span]
 
     def assertion(self, mention: Match, bearing: Bearing) -> Assertion:
         """What the message says of this mention."""
+        if bearing.is_attribute:
+            return self._assertion_of_attribute(mention, bearing)
         if self.is_denied(mention):
             return Assertion.DENIED
         if self._is_of_another(mention, bearing):
@@ -176,8 +187,13 @@ class Scene:
     def _is_of_another(self, mention: Match, bearing: Bearing) -> bool:
         if not bearing.is_own_wish and self._is_of_an_animal(mention):
             return True
+        if not self._names_another(self._sentence[mention.first]):
+            return False
         is_others_part = bearing.is_contact or (bearing.is_deed and self._is_done_by(mention))
         return not is_others_part and self._is_someone_else(mention)
+
+    def _names_another(self, sentence: int) -> bool:
+        return sentence in self._other_sentences or not _OF_OTHERS.isdisjoint(self._kinds.get(sentence, ()))
 
     def _is_supposed(self, mention: Match, bearing: Bearing) -> bool:
         if self._is_hypothetical(mention, outlives_hearsay=bearing.outlives_hearsay):
@@ -187,14 +203,14 @@ class Scene:
             return False
         return self._is_laughed_at(mention)
 
-    def assertion_of_attribute(self, mention: Match, *, is_contact: bool) -> Assertion:
+    def _assertion_of_attribute(self, mention: Match, bearing: Bearing) -> Assertion:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
         before = self._read.words[max(mention.first - 1, 0) : mention.first]
         if self.is_denied(mention) or not small.NEVER.isdisjoint(before):
             return Assertion.DENIED
         if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
             return Assertion.RESOLVED
-        is_supposed = self._is_hypothetical(mention, outlives_hearsay=is_contact)
+        is_supposed = self._is_hypothetical(mention, outlives_hearsay=bearing.is_contact)
         return Assertion.HYPOTHETICAL if is_supposed else Assertion.AFFIRMED
 
     # -- denied ----------------------------------------------------------------------------------------------
@@ -202,8 +218,7 @@ class Scene:
     def _is_negated_before(self, mention: Match) -> bool:
         words, breaks = self._read.words, self._read.breaks
         far, near, walls = self._negations, self._short_negations, self._walls
-        within = range(mention.first - 1 - _LIST_REACH, mention.first)
-        if far.isdisjoint(within) and near.isdisjoint(within):
+        if self._denied_from[mention.first] < mention.first - 1 - _LIST_REACH:
             return False
         commas, joined, listed = 0, 0, False
         for place in range(mention.first - 1, max(mention.first - 2 - _LIST_REACH, -1), -1):
@@ -289,7 +304,7 @@ class Scene:
     def _is_answered_no(self, mention: Match) -> bool:
         """Whether an answer after it says no: "fever? no", "bleeding: none", "chest pain, SOB - nil"."""
         words, breaks, answers = self._read.words, self._read.breaks, self._cues.covers["answer_no"]
-        if answers.isdisjoint(range(mention.last + 1, mention.last + 1 + _ANSWER_REACH)):
+        if not answers or answers.isdisjoint(range(mention.last + 1, mention.last + 1 + _ANSWER_REACH)):
             return False
         terminators = self._cues.covers["terminator"]
         for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
@@ -563,6 +578,8 @@ class Scene:
 
     def _is_hypothetical(self, mention: Match, *, outlives_hearsay: bool) -> bool:
         sentence = self._sentence[mention.first]
+        if _SUPPOSING.isdisjoint(self._kinds.get(sentence, ())):
+            return False
         cues = self._by_sentence[sentence]
         stories = cues["unreal"]
         if outlives_hearsay:
@@ -724,7 +741,8 @@ class Scene:
 
     def _is_past(self, mention: Match, bearing: Bearing) -> bool:
         segment = self._segment[mention.first]
-        if bearing.is_lasting and self._by_sentence[self._sentence[mention.first]]["lately"]:
+        kinds = self._kinds.get(self._sentence[mention.first], frozenset())
+        if "past" not in kinds or (bearing.is_lasting and "lately" in kinds):
             return False
         if self._is_unchanged_since(segment):
             return True
@@ -979,14 +997,23 @@ def _is_verb(cue: Match, words: Sequence[str]) -> bool:
     return not small.MODAL.isdisjoint(words[max(cue.first - _MODAL_REACH, 0) : cue.first])
 
 
-def _gather(matches: Iterable[Match]) -> _Cues:
+def _gather(cues: Iterable[Match]) -> _Cues:
     spans: dict[str, list[Match]] = defaultdict(list)
-    for match in matches:
-        if match.name.startswith(CUE):
-            spans[match.name[len(CUE) :]].append(match)
+    for match in cues:
+        spans[match.name[len(CUE) :]].append(match)
     covers: defaultdict[str, frozenset[int]] = defaultdict(frozenset)
     covers.update((kind, _covered(found)) for kind, found in spans.items())
     return _Cues(spans, covers)
+
+
+def _nearest_before(places: AbstractSet[int], length: int) -> list[int]:
+    """For each of so many tokens the last of these places that is before it; where there is none, far out of reach."""
+    nearest, out = -length - _LONGEST_SENTENCE, []
+    for place in range(length):
+        out.append(nearest)
+        if place in places:
+            nearest = place
+    return out
 
 
 def _covered(matches: Iterable[Match]) -> frozenset[int]:

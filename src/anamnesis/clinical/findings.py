@@ -39,16 +39,17 @@ def read_findings(
     one thing was asked (of several, yes does not say which). Never raises, whatever the text.
     """
     read = lexicon.tokenise(text)
-    nothing_hidden = [False] * len(read)
-    first = lexicon.benign.find(read, nothing_hidden)
+    heard = lexicon.symbols.hear(read)
+    first = lexicon.benign.find(heard)
     hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN and not _is_undone(match, read)])
-    matches = lexicon.meaning.find(read, hidden)
+    matches = lexicon.meaning.find(heard.without(hidden))
     pseudo = [match for match in first if match.name != _BENIGN]
-    scene = Scene(text, read, matches, pseudo, lexicon.attributes)
+    cues = [match for match in matches if match.name.startswith(CUE)]
     mentions = [match for match in matches if not match.name.startswith(CUE)]
+    scene = Scene(text, read, cues, (each for each in mentions if not lexicon.bearing(each.name).is_attribute), pseudo)
     weigh = _Weighing(scene, lexicon)
     found = [_finding(match, text, read, weigh.assertion(match), message_id) for match in mentions]
-    found.extend(_answered(text, read, matches, context, message_id))
+    found.extend(_answered(text, read, cues, context, message_id))
     named = _refined(found, lexicon.refinements)
     return tuple(sorted(_with_implied(named, lexicon), key=lambda each: (each.start, each.end, each.concept)))
 
@@ -71,21 +72,15 @@ class _Weighing:
 
     def __init__(self, scene: Scene, lexicon: Lexicon) -> None:
         self._scene, self._lexicon = scene, lexicon
-        self._known: dict[tuple[int, int, Bearing | bool], Assertion] = {}
+        self._known: dict[tuple[int, int, Bearing], Assertion] = {}
 
     def assertion(self, mention: Match) -> Assertion:
-        """As the mention's finding takes its context: an attribute's time and person are its own."""
-        name = mention.name
-        is_attribute = name in self._lexicon.attributes
-        bearing = name in self._lexicon.contacts if is_attribute else self._lexicon.bearing(name)
+        """As the mention's finding takes its context."""
+        bearing = self._lexicon.bearing(mention.name)
         key = mention.first, mention.last, bearing
         known = self._known.get(key)
         if known is None:
-            if isinstance(bearing, bool):
-                known = self._scene.assertion_of_attribute(mention, is_contact=bearing)
-            else:
-                known = self._scene.assertion(mention, bearing)
-            self._known[key] = known
+            known = self._known[key] = self._scene.assertion(mention, bearing)
         return known
 
 
@@ -94,11 +89,9 @@ def _finding(match: Match, text: str, read: Words, assertion: Assertion, message
     return Finding(match.name, assertion, start, end, text[start:end], message_id)
 
 
-def _answered(
-    text: str, read: Words, matches: Sequence[Match], context: ReadingContext, message_id: str
-) -> list[Finding]:
+def _answered(text: str, read: Words, cues: Sequence[Match], context: ReadingContext, message_id: str) -> list[Finding]:
     """What a bare yes or no says of what was asked."""
-    opening = {match.name for match in matches if match.first == 0}
+    opening = {match.name for match in cues if match.first == 0}
     if not context.asked_concepts or not len(read):
         return []
     said_no, said_yes = CUE + "answer_no" in opening, CUE + "answer_yes" in opening

@@ -9,7 +9,8 @@ really hurts" and "pain in the chest". Matching starts at each phrase's rarest w
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -169,7 +170,9 @@ class Symbols:
         self._words: dict[str, list[int]] = defaultdict(list)
         self._stems: dict[str, list[int]] = defaultdict(list)
         self._ranges: list[tuple[float, float, int]] = []
+        self._common: set[int] = set()
         self._read: dict[str, frozenset[int]] = {}
+        self._telling: dict[str, frozenset[int]] = {}
 
     def symbol(self, atoms: frozenset[str]) -> int:
         """The number of this set of atoms, new or known."""
@@ -178,6 +181,8 @@ class Symbols:
         number = len(self._sets)
         self._ids[atoms] = number
         self._sets.append(atoms)
+        if not _COMMON.isdisjoint(atoms):
+            self._common.add(number)
         for atom in atoms:
             bounds = _RANGE.fullmatch(atom)
             if bounds:
@@ -194,6 +199,10 @@ class Symbols:
         atoms = self._sets[number]
         return sum(100 if atom in _COMMON else 60 if atom.startswith("#") else 1 for atom in atoms)
 
+    def is_telling(self, number: int) -> bool:
+        """Whether a message that lacks the symbol is worth knowing of: that with "the" or "in" is in nearly all."""
+        return number not in self._common
+
     def read(self, word: str) -> frozenset[int]:
         """Every symbol this word can stand for."""
         known = self._read.get(word)
@@ -201,6 +210,21 @@ class Symbols:
             known = frozenset(self._reading(word))
             if len(self._read) < _MEMORY:
                 self._read[word] = known
+        return known
+
+    def hear(self, read: Words) -> "Heard":
+        """The message as symbols."""
+        said = [self.read(word) for word in read.words]
+        telling = frozenset().union(*map(self._told_by, set(read.words)))
+        stops = [word in GAP_STOPS for word in read.words]
+        return Heard(read.words, [*said, _NOTHING], [*stops, True], [*read.breaks, _WALL], telling)
+
+    def _told_by(self, word: str) -> frozenset[int]:
+        known = self._telling.get(word)
+        if known is None:
+            known = frozenset(filter(self.is_telling, self.read(word)))
+            if len(self._telling) < _MEMORY:
+                self._telling[word] = known
         return known
 
     def _reading(self, word: str) -> Iterator[int]:
@@ -215,6 +239,28 @@ class Symbols:
 #: Words are remembered up to so many, so that no message can fill the memory.
 _MEMORY: Final = 50_000
 _NOTHING: Final = frozenset[int]()
+#: What stands before the token after the last: more than any gap may cross.
+_WALL: Final = max(Break) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message as the matchers hear it: for each token the symbols it can stand for, and what gaps may not run over.
+
+    One token that says nothing and that no gap crosses is added at the end, so that no walk can leave the message:
+    to the right it meets that token, and to the left of the first token index -1 is that token too.
+    """
+
+    words: Sequence[str]
+    said: Sequence[frozenset[int]]
+    stops: Sequence[bool]
+    breaks: Sequence[int]
+    telling: frozenset[int]
+
+    def without(self, hidden: Sequence[bool]) -> "Heard":
+        """The same message with hidden tokens that say nothing."""
+        said = [_NOTHING if hide else each for each, hide in zip(self.said, hidden, strict=False)]
+        return replace(self, said=[*said, _NOTHING])
 
 
 class Matcher:
@@ -227,23 +273,16 @@ class Matcher:
             self._by_anchor[phrase.anchor].append(phrase)
         self._anchored: dict[str, tuple[Phrase, ...]] = {}
 
-    def find(self, read: Words, hidden: Sequence[bool]) -> list[Match]:
-        """Matches in order of place; of one name's overlapping matches the first longest. Hidden tokens say nothing."""
-        said = [_NOTHING if hide else self._symbols.read(word) for word, hide in zip(read.words, hidden, strict=True)]
-        heard = frozenset().union(*{id(each): each for each in said}.values())
-        stops = [word in GAP_STOPS for word in read.words]
-        possible: dict[str, list[Phrase]] = {}
+    def find(self, heard: Heard) -> list[Match]:
+        """Matches in order of place; of one name's overlapping matches the first longest."""
+        possible: dict[str, Sequence[Phrase]] = {}
         found: set[Match] = set()
-        for place, word in enumerate(read.words):
-            if not said[place]:
-                continue
+        for place, word in enumerate(heard.words):
             phrases = possible.get(word)
             if phrases is None:
-                phrases = possible[word] = [each for each in self._anchored_at(word) if each.wants <= heard]
-            for phrase in phrases:
-                span = _span(phrase, place, said, stops, read.breaks)
-                if span is not None:
-                    found.add(Match(phrase.name, *span))
+                phrases = possible[word] = _possible(self._anchored_at(word), heard.telling)
+            if phrases and heard.said[place]:
+                found.update(_matched(phrases, place, heard))
         return list(_longest(found))
 
     def _anchored_at(self, word: str) -> tuple[Phrase, ...]:
@@ -256,49 +295,52 @@ class Matcher:
         return known
 
 
-def _span(
-    phrase: Phrase, place: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
-) -> tuple[int, int] | None:
-    """The tokens this phrase spans with its anchor at place, or None. The nearest word of each symbol is taken."""
-    last = _last(phrase.ahead, place, said, stops, breaks)
-    if last is None:
-        return None
-    first = _first(phrase.behind, place, said, stops, breaks)
-    return None if first is None else (first, last)
+def _possible(phrases: Sequence[Phrase], telling: AbstractSet[int]) -> Sequence[Phrase]:
+    """Those phrases all of whose telling symbols the message has somewhere."""
+    return [each for each in phrases if each.wants <= telling] if phrases else ()
+
+
+def _matched(phrases: Iterable[Phrase], place: int, heard: Heard) -> Iterator[Match]:
+    """The phrases found with their anchor at place."""
+    for phrase in phrases:
+        last = _last(phrase.ahead, place, heard.said, heard.stops, heard.breaks) if phrase.ahead else place
+        if last is None:
+            continue
+        first = _first(phrase.behind, place, heard.said, heard.stops, heard.breaks) if phrase.behind else place
+        if first is not None:
+            yield Match(phrase.name, first, last)
 
 
 def _last(
-    ahead: Iterable[Step], last: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
+    ahead: Iterable[Step], at: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
 ) -> int | None:
+    """Where the steps to the right end, taking the nearest word of each symbol, or None."""
     for symbol, gap, limit in ahead:
-        for at in range(last + 1, min(last + 2 + gap, len(said))):
-            if breaks[at] > limit:
+        at += 1
+        furthest = at + gap
+        while breaks[at] <= limit and symbol not in said[at]:
+            if at == furthest or stops[at]:
                 return None
-            if symbol in said[at]:
-                last = at
-                break
-            if stops[at]:
-                return None
-        else:
+            at += 1
+        if breaks[at] > limit:
             return None
-    return last
+    return at
 
 
 def _first(
-    behind: Iterable[Step], first: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
+    behind: Iterable[Step], at: int, said: Sequence[frozenset[int]], stops: Sequence[bool], breaks: Sequence[int]
 ) -> int | None:
+    """Where the steps to the left end, taking the nearest word of each symbol, or None."""
     for symbol, gap, limit in behind:
-        for at in range(first - 1, max(first - 2 - gap, -1), -1):
-            if breaks[at + 1] > limit:
+        at -= 1
+        furthest = at - gap
+        while breaks[at + 1] <= limit and symbol not in said[at]:
+            if at == furthest or stops[at]:
                 return None
-            if symbol in said[at]:
-                first = at
-                break
-            if stops[at]:
-                return None
-        else:
+            at -= 1
+        if breaks[at + 1] > limit:
             return None
-    return first
+    return at
 
 
 def _longest(found: Iterable[Match]) -> Iterator[Match]:
@@ -324,15 +366,17 @@ class Refinement:
     unless: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Bearing:
-    """How a finding bears what is said around it.
+    """How a finding bears what is said around it. A lexicon has one of each sort, so they compare by identity.
 
-    An own wish (self-harm) is exempt from questions and conditions: asking how is a sign, not a quiz. A deed was done
-    by whoever is named before it, and a contact was with them: "uncle hurt her", "my sister has measles". What is
-    lasting matters for weeks or months after: "gave birth last month"; a state goes on when an illness of it has ended.
+    An attribute only qualifies other findings: its time and person are its own. An own wish (self-harm) is exempt from
+    questions and conditions: asking how is a sign, not a quiz. A deed was done by whoever is named before it, and a
+    contact was with them: "uncle hurt her", "my sister has measles". What is lasting matters for weeks or months after:
+    "gave birth last month"; a state goes on when an illness of it has ended.
     """
 
+    is_attribute: bool = False
     is_still_dangerous: bool = False
     is_own_wish: bool = False
     is_deed: bool = False
@@ -356,35 +400,24 @@ class Lexicon:
     """All that reading needs, compiled once: spelling, the two matchers, and what findings imply of one another."""
 
     spelling: Spelling
+    symbols: Symbols
     benign: Matcher
     meaning: Matcher
     concepts: frozenset[str]
     refinements: tuple[Refinement, ...]
     implies: Mapping[str, tuple[str, ...]]
-    still_dangerous: frozenset[str]
-    attributes: frozenset[str]
-    own_wishes: frozenset[str]
-    deeds: frozenset[str]
-    contacts: frozenset[str]
-    lasting: frozenset[str]
-    states: frozenset[str]
+    bearings: Mapping[str, Bearing]
 
     def bearing(self, name: str) -> Bearing:
         """How the finding of this name takes its context."""
-        return Bearing(
-            is_still_dangerous=name in self.still_dangerous,
-            is_own_wish=name in self.own_wishes,
-            is_deed=name in self.deeds,
-            is_contact=name in self.contacts,
-            is_lasting=name in self.lasting,
-            is_state=name in self.states,
-        )
+        return self.bearings.get(name, _PLAIN)
 
     def tokenise(self, text: str) -> Words:
         """The text's tokens as this lexicon spells them."""
         return self.spelling.rewritten(tokenise(text, self.spelling.spell))
 
 
+_PLAIN: Final = Bearing()
 #: Names of matches that are cues and not findings begin with this.
 CUE: Final = "cue."
 
@@ -426,6 +459,7 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
     spelling = Spelling(compiler.words, compiler.stems, written.spellings, written.rewrites, written.not_typos)
     return Lexicon(
         spelling,
+        compiler.symbols,
         Matcher(compiler.symbols, benign),
         Matcher(compiler.symbols, meaning),
         frozenset(written.concepts).union(
@@ -433,14 +467,27 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
         ),
         tuple(written.refinements),
         _closed(written.implies),
-        frozenset(written.still_dangerous),
-        frozenset(written.attributes),
-        frozenset(written.own_wishes),
-        frozenset(written.deeds),
-        frozenset(written.contacts),
-        frozenset(written.lasting),
-        frozenset(written.states),
+        _bearings(written),
     )
+
+
+def _bearings(written: LexiconText) -> dict[str, Bearing]:
+    """The bearing of every finding that has another than the plain one."""
+    kinds = {
+        "is_attribute": written.attributes,
+        "is_still_dangerous": written.still_dangerous,
+        "is_own_wish": written.own_wishes,
+        "is_deed": written.deeds,
+        "is_contact": written.contacts,
+        "is_lasting": written.lasting,
+        "is_state": written.states,
+    }
+    kinds_of: dict[str, list[str]] = {}
+    for kind, names in kinds.items():
+        for name in dict.fromkeys(names):
+            kinds_of.setdefault(name, []).append(kind)
+    sorts = {tuple(each): Bearing(**dict.fromkeys(each, True)) for each in kinds_of.values()}
+    return {name: sorts[tuple(each)] for name, each in kinds_of.items()}
 
 
 def _closed(implies: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -544,7 +591,7 @@ class _Compiler:
         limits = [int(Break.COMMA if each else Break.NONE) for each in crosses]
         ahead = tuple(Step(symbols[at], gaps[at], limits[at]) for at in range(anchor + 1, len(symbols)))
         behind = tuple(Step(symbols[at], gaps[at + 1], limits[at + 1]) for at in range(anchor - 1, -1, -1))
-        return Phrase(name, symbols[anchor], ahead, behind, frozenset(symbols))
+        return Phrase(name, symbols[anchor], ahead, behind, frozenset(filter(self.symbols.is_telling, symbols)))
 
 
 def _flat(text: str) -> str:

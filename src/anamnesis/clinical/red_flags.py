@@ -3,14 +3,13 @@
 What a rule cannot say with findings is a named group of people (``WHO``), which a rule names.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from anamnesis.clinical.terms import Acuity, Assertion, Evidence, Finding, Person, RedFlag, Sex
 
-Found = Mapping[str, Sequence[Finding]]
 Group = Callable[[Person, AbstractSet[str]], bool]
 
 
@@ -114,11 +113,12 @@ def screen(
     Denied, past, hypothetical, resolved findings and those of other people stay out. The findings of several
     messages may be given together: danger told in pieces counts. More findings never give a lower acuity.
     """
-    present: dict[str, list[Finding]] = {}
+    present: dict[str, Finding] = {}
     for finding in findings:
         if finding.assertion is Assertion.AFFIRMED:
-            present.setdefault(finding.concept, []).append(finding)
-    holding = [rule for rule in rules if present and _holds(rule, present.keys(), person)]
+            present.setdefault(finding.concept, finding)
+    names = frozenset(present)
+    holding = [rule for rule in rules if present and rule.all_of <= names and _holds(rule, names, person)]
     has_fired = any(not rule.lifts_urgent for rule in holding)
     fired = [_flag(rule, present, version) for rule in holding if has_fired or not rule.lifts_urgent]
     return tuple(sorted(fired, key=lambda flag: (-flag.acuity, flag.rule_id)))
@@ -130,8 +130,7 @@ def says_infant_is_well(findings: Iterable[Finding]) -> bool:
 
 
 def _holds(rule: RedFlagRule, names: AbstractSet[str], person: Person) -> bool:
-    if not rule.all_of <= names:
-        return False
+    """Whether the rest of a rule whose all_of is present holds too."""
     for group in rule.any_of:
         if group.isdisjoint(names):
             return False
@@ -146,11 +145,10 @@ def _counts(name: str, names: AbstractSet[str], person: Person) -> bool:
     return name in names or (name in WHO and WHO[name](person, names))
 
 
-def _flag(rule: RedFlagRule, present: Found, version: str) -> RedFlag:
+def _flag(rule: RedFlagRule, present: Mapping[str, Finding], version: str) -> RedFlag:
     """The flag with the words of the rule's own findings, or of any finding when only people were counted."""
-    concepts = rule.concepts
-    named = [found[0] for name, found in present.items() if name in concepts]
-    told = named or [next(iter(present.values()))[0]]
+    named = rule.concepts.intersection(present)
+    told = [finding for name, finding in present.items() if name in named] or [next(iter(present.values()))]
     evidence = tuple(dict.fromkeys(Evidence(finding.message_id, finding.quote) for finding in told))
     return RedFlag(rule.id, rule.acuity, rule.advice, evidence, version, rule.is_draft, rule.line)
 

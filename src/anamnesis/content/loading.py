@@ -163,19 +163,7 @@ def _named(lexicon: Lexicon) -> set[str]:
     """Every finding the lexicon's own rules speak of."""
     refining = {name for each in lexicon.refinements for name in each.of.union(each.unless, *each.with_)}
     implied = {name for whole, parts in lexicon.implies.items() for name in (whole, *parts)}
-    return (
-        refining
-        | implied
-        | set(
-            lexicon.still_dangerous
-            | lexicon.attributes
-            | lexicon.own_wishes
-            | lexicon.deeds
-            | lexicon.contacts
-            | lexicon.lasting
-            | lexicon.states
-        )
-    )
+    return refining | implied | set(lexicon.bearings)
 
 
 def _rule(written: schema.Rule) -> RedFlagRule:
