@@ -1,6 +1,8 @@
+import contextlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -62,12 +64,50 @@ def test_a_bad_line_is_an_error_that_harms_no_other(line):
     assert done.returncode == 2
 
 
-def test_a_thousand_lines_take_a_moment():
+def test_many_lines_are_answered_in_their_order_bad_ones_among_them_and_the_last_without_an_end():
+    cases = [json.dumps({"id": n, "text": f"I have had a cough for {n} days"}) for n in range(1000)]
+    cases[500] = "nonsense"
+    done = subprocess.run([ANAMNESIS, "triage"], input="\n".join(cases).encode(), capture_output=True, check=False)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["id"] for answer in answers] == [*range(500), None, *range(501, 1000)]
+    assert [n for n, answer in enumerate(answers) if "error" in answer] == [500]
+    assert done.returncode == 2
+
+
+def test_a_line_is_answered_before_the_next_one_is_written():
+    with subprocess.Popen([ANAMNESIS, "triage"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        for number in range(3):
+            running.stdin.write(json.dumps({"id": number}).encode() + b"\n")
+            running.stdin.flush()
+            assert json.loads(running.stdout.readline())["id"] == number
+        running.stdin.close()
+    assert running.returncode == 0
+
+
+def test_a_reader_that_goes_away_ends_it():
+    lines = b"".join(json.dumps({"id": n, "text": "fever"}).encode() + b"\n" for n in range(3000))
+    with subprocess.Popen([ANAMNESIS, "triage"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        writer = threading.Thread(target=_written_as_far_as_it_is_read, args=(running.stdin, lines))
+        writer.start()
+        running.stdout.readline()
+        running.stdout.close()
+        running.wait(timeout=10)
+        writer.join(timeout=10)
+    assert not writer.is_alive()
+
+
+def _written_as_far_as_it_is_read(stream, lines):
+    with contextlib.suppress(BrokenPipeError):
+        stream.write(lines)
+        stream.close()
+
+
+def test_five_thousand_lines_take_a_moment():
     line = json.dumps({"id": 1, "text": "I have had a cough and a fever for three days, no chest pain", "age": 30})
     began = time.monotonic()
-    lines = (line + "\n").encode() * 1000
+    lines = (line + "\n").encode() * 5000
     done = subprocess.run([ANAMNESIS, "triage"], input=lines, capture_output=True, check=True)
-    assert len(done.stdout.splitlines()) == 1000
+    assert len(done.stdout.splitlines()) == 5000
     assert time.monotonic() - began < 10
 
 

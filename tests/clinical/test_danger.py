@@ -86,3 +86,19 @@ def test_telling_us_more_never_makes_a_patient_less_urgent(told, more, years, pr
 def test_any_text_is_read_and_every_quote_is_verbatim(text):
     for finding in read_findings(text, CONTENT.lexicon):
         assert text[finding.start : finding.end] == finding.quote
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.frozensets(st.sampled_from(sorted(CONTENT.lexicon.concepts)), max_size=40), st.randoms(use_true_random=False))
+def test_no_rule_that_could_hold_is_left_unasked(names, random):
+    rule = random.choice(list(CONTENT.rules))
+    names |= rule.all_of.union(*(random.sample(sorted(group), 1) for group in rule.any_of))
+    could = [
+        each.id
+        for each in CONTENT.rules
+        if each.all_of <= names and not any(group.isdisjoint(names) for group in each.any_of)
+    ]
+    asked = [each.id for each in CONTENT.rules.about(names)]
+    assert rule.id in could
+    assert set(could) <= set(asked)
+    assert asked == [each.id for each in CONTENT.rules if each.id in asked]

@@ -2,11 +2,15 @@
 
 import argparse
 import json
+import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import replace
+from io import BufferedIOBase
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, Self, cast
 
 from anamnesis.clinical import told
 from anamnesis.clinical.findings import read_findings
@@ -25,6 +29,11 @@ _NUMBERS: Final = {
 }  # fmt: skip
 _PER_UNIT: Final = {"years": Age.of_years, "months": Age.of_months, "days": Age}
 
+_AT_ONCE: Final = 1 << 20  # bytes
+_WORTH_SHARING: Final = 200  # lines
+_CHUNK: Final = 25  # lines
+_MOST_PROCESSES: Final = 8
+
 
 class BadLine(ValueError):
     """A line that is not a case; the text says what is wrong with it, never what it holds."""
@@ -36,16 +45,70 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Answer each case on a line of its own, in order. Exit 2 when a line was bad; the others are done all the same."""
-    content, had_bad = load_content(), False
+    load_content()
+    had_bad = False
     try:
-        for line in sys.stdin.buffer:
-            if line.strip():
-                answer = triage_line(line, content)
-                had_bad = had_bad or "error" in answer
-                print(json.dumps(answer, ensure_ascii=False), flush=True)
+        with _Answering() as answering:
+            for lines in _waiting(cast("BufferedIOBase", sys.stdin.buffer)):
+                for answer, is_bad in answering.answers(lines):
+                    had_bad = had_bad or is_bad
+                    sys.stdout.write(answer)
+                sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
     return 2 if had_bad else 0
+
+
+def _waiting(stream: BufferedIOBase) -> Iterator[list[bytes]]:
+    """Lines with something on them, as many together as are waiting to be read, so that none waits for more to come."""
+    begun: list[bytes] = []
+    while received := stream.read1(_AT_ONCE):
+        ended, is_ended, rest = received.rpartition(b"\n")
+        if not is_ended:
+            begun.append(rest)
+            continue
+        lines = b"".join([*begun, ended]).split(b"\n")
+        begun = [rest]
+        yield [line for line in lines if line.strip()]
+    last = b"".join(begun)
+    if last.strip():
+        yield [last]
+
+
+class _Answering:
+    """Answers many lines on all the processor's cores, and few, or where no process can be begun, by itself."""
+
+    def __init__(self) -> None:
+        self._pool: Executor | None = None
+        self._cores = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, _MOST_PROCESSES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def answers(self, lines: Sequence[bytes]) -> Iterable[tuple[str, bool]]:
+        """The answers in the order of the lines, each as it is printed, and whether its line was bad."""
+        pool = self._shared() if len(lines) >= _WORTH_SHARING else None
+        return map(_printed, lines) if pool is None else pool.map(_printed, lines, chunksize=_CHUNK)
+
+    def _shared(self) -> Executor | None:
+        """A process for each core, or None where there is one core or the system grants no shared memory."""
+        if self._pool is None and self._cores > 1:
+            try:
+                # An interrupt is this process's to answer; the others end with it.
+                self._pool = ProcessPoolExecutor(self._cores, None, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+            except (OSError, ImportError):
+                self._cores = 1
+        return self._pool
+
+
+def _printed(line: bytes) -> tuple[str, bool]:
+    """A line's answer as it is printed, and whether the line was bad."""
+    answer = triage_line(line, load_content())
+    return json.dumps(answer, ensure_ascii=False) + "\n", "error" in answer
 
 
 def triage_line(line: bytes, content: ClinicalContent) -> dict[str, Any]:

@@ -4,12 +4,11 @@ What the clinician knew when deciding is settled: the flags, messages and readin
 changes whom the rules apply to, raises the case again by the same rules as ever.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from anamnesis.clinical.record import ClinicalRecord, Lowered
-from anamnesis.clinical.red_flags import RedFlagRule, screen
+from anamnesis.clinical.red_flags import RuleBook, screen
 from anamnesis.clinical.terms import Acuity, Colour, RedFlag, VitalSigns
 
 REASON: Final = "urgency lowered by a clinician"
@@ -37,18 +36,17 @@ def told_colour(record: ClinicalRecord) -> Colour:
     return max(record.colour, before, key=order.index)
 
 
-def fired_anew(record: ClinicalRecord, rules: Iterable[RedFlagRule], *, version: str) -> tuple[RedFlag, ...]:
+def fired_anew(record: ClinicalRecord, rules: RuleBook, *, version: str) -> tuple[RedFlag, ...]:
     """The flags that are new: those never raised, and settled ones that later messages raise by themselves."""
     known = {flag.rule_id for flag in record.flags}
-    every = tuple(rules)
     fired = [
-        flag for flag in screen(record.findings, record.person, every, version=version) if flag.rule_id not in known
+        flag for flag in screen(record.findings, record.person, rules, version=version) if flag.rule_id not in known
     ]
     settled = record.lowered
     if settled is None:
         return tuple(fired)
     later = tuple(each for each in record.findings if each.message_id not in settled.messages)
-    again = screen(later, record.person, every, version=version)
+    again = screen(later, record.person, rules, version=version)
     return (*fired, *(flag for flag in again if flag.rule_id in settled.rules))
 
 

@@ -3,7 +3,7 @@
 What a rule cannot say with findings is a named group of people (``WHO``), which a rule names.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -105,9 +105,33 @@ class RedFlagRule:
         return self.all_of.union(*self.any_of, self.at_least.of if self.at_least else ())
 
 
-def screen(
-    findings: Iterable[Finding], person: Person, rules: Iterable[RedFlagRule], *, version: str = ""
-) -> tuple[RedFlag, ...]:
+class RuleBook:
+    """Rules, each filed under findings of which it needs one: a message asks only those that it could fire."""
+
+    def __init__(self, rules: Iterable[RedFlagRule]) -> None:
+        self._rules = tuple(rules)
+        self._filed: dict[str, list[int]] = {}
+        self._unfiled: list[int] = []
+        for number, rule in enumerate(self._rules):
+            needed = frozenset([min(rule.all_of)]) if rule.all_of else min(rule.any_of, key=len, default=frozenset())
+            for name in needed:
+                self._filed.setdefault(name, []).append(number)
+            if not needed:
+                self._unfiled.append(number)
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def __iter__(self) -> Iterator[RedFlagRule]:
+        return iter(self._rules)
+
+    def about(self, names: Iterable[str]) -> list[RedFlagRule]:
+        """The rules that could hold when these findings are affirmed, in the order they are written in."""
+        numbers = {number for name in names for number in self._filed.get(name, ())}
+        return [self._rules[number] for number in sorted(numbers.union(self._unfiled))]
+
+
+def screen(findings: Iterable[Finding], person: Person, rules: RuleBook, *, version: str = "") -> tuple[RedFlag, ...]:
     """Every red flag the affirmed findings raise in this person, most urgent first.
 
     Denied, past, hypothetical, resolved findings and those of other people stay out. The findings of several
@@ -118,7 +142,7 @@ def screen(
         if finding.assertion is Assertion.AFFIRMED:
             present.setdefault(finding.concept, finding)
     names = frozenset(present)
-    holding = [rule for rule in rules if present and rule.all_of <= names and _holds(rule, names, person)]
+    holding = [rule for rule in rules.about(names) if _holds(rule, names, person)] if present else []
     has_fired = any(not rule.lifts_urgent for rule in holding)
     fired = [_flag(rule, present, version) for rule in holding if has_fired or not rule.lifts_urgent]
     return tuple(sorted(fired, key=lambda flag: (-flag.acuity, flag.rule_id)))
@@ -130,7 +154,8 @@ def says_infant_is_well(findings: Iterable[Finding]) -> bool:
 
 
 def _holds(rule: RedFlagRule, names: AbstractSet[str], person: Person) -> bool:
-    """Whether the rest of a rule whose all_of is present holds too."""
+    if not rule.all_of <= names:
+        return False
     for group in rule.any_of:
         if group.isdisjoint(names):
             return False

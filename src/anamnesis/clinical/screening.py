@@ -1,7 +1,6 @@
 """Hear a message for danger: its findings, vital signs and pregnancy, and the flags they raise. Urgency only rises."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,7 +11,7 @@ from anamnesis.clinical.lexicon import Lexicon
 from anamnesis.clinical.lowering import fired_anew, still_counting, with_flags
 from anamnesis.clinical.reading import Words
 from anamnesis.clinical.record import Answer, ClinicalRecord, NoneReported, Reported
-from anamnesis.clinical.red_flags import RedFlagRule, says_infant_is_well
+from anamnesis.clinical.red_flags import RuleBook, says_infant_is_well
 from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, Finding, RedFlag
 from anamnesis.clinical.triage import dispose
 from anamnesis.clinical.vitals import VitalsRead, is_empty, merged, read_vitals
@@ -52,7 +51,7 @@ def heard(record: ClinicalRecord, words: Words, lexicon: Lexicon) -> ClinicalRec
     return _with_pregnancy(_with_vitals(record, words).with_findings(findings))
 
 
-def latch(record: ClinicalRecord, rules: Iterable[RedFlagRule], *, version: str) -> Latched:
+def latch(record: ClinicalRecord, rules: RuleBook, *, version: str) -> Latched:
     """The record with what its findings and vital signs raise; nothing that was raised before is lowered."""
     new = fired_anew(record, rules, version=version)
     record = with_flags(record, new)

@@ -69,9 +69,14 @@ _PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
 )
 
 
+_DIGIT: Final = re.compile(r"\d")
+
+
 def read_vitals(text: str) -> VitalsRead:
     """Every vital sign a text states, in our units. Never raises."""
     folded, readings = fold(text), []
+    if not _DIGIT.search(folded):
+        return VitalsRead(VitalSigns(), (), ())
     taken = bytearray(len(folded))
     for name, pattern in _PATTERNS:
         for match in pattern.finditer(folded):
@@ -150,7 +155,8 @@ def merged(older: VitalSigns, newer: VitalSigns) -> VitalSigns:
         for field in fields(VitalSigns)
         if field.name != "spo2_scale" and (value := getattr(newer, field.name)) is not None
     }
-    return replace(older, **changes, spo2_scale=max(older.spo2_scale, newer.spo2_scale))
+    scale = max(older.spo2_scale, newer.spo2_scale)
+    return replace(older, **changes, spo2_scale=scale) if changes or scale != older.spo2_scale else older
 
 
 def is_empty(vitals: VitalSigns) -> bool:

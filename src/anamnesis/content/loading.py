@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from anamnesis.clinical.findings import read_findings
 from anamnesis.clinical.lexicon import Lexicon, LexiconText, Refinement, compile_lexicon
-from anamnesis.clinical.red_flags import WHO, AtLeast, RedFlagRule, screen
+from anamnesis.clinical.red_flags import WHO, AtLeast, RedFlagRule, RuleBook, screen
 from anamnesis.clinical.terms import Acuity, Age, Person, Sex
 from anamnesis.content import schema
 from anamnesis.content.interview import SOURCE_LANGUAGE, InterviewContent, load_interview
@@ -35,7 +35,7 @@ class ClinicalContent:
     """Everything a clinician can read, cite, sign or change, ready for use."""
 
     lexicon: Lexicon
-    rules: tuple[RedFlagRule, ...]
+    rules: RuleBook
     interview: InterviewContent
     texts: Mapping[str, str]
     version: str
@@ -64,7 +64,7 @@ def load_content() -> ClinicalContent:
     statuses = {*(part.status for part in parts if part), *interview.statuses, *(rule.status for rule in written)}
     return ClinicalContent(
         lexicon,
-        tuple(_rule(rule) for rule in written),
+        RuleBook(_rule(rule) for rule in written),
         interview,
         texts,
         _version(folder),
