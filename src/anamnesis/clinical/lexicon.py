@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from anamnesis.clinical.spelling import LONGEST_STEM, Spelling
 from anamnesis.clinical.words import Break, Words, tokenise
@@ -161,6 +161,10 @@ class Match(NamedTuple):
     last: int
 
 
+#: What is found, as it sorts: by its first token, the longest first. (first, minus last, name)
+_Found: TypeAlias = tuple[int, int, str]
+
+
 class Symbols:
     """The alphabet phrases are written in: each distinct set of words, beginnings and number ranges is one symbol."""
 
@@ -276,7 +280,7 @@ class Matcher:
     def find(self, heard: Heard) -> list[Match]:
         """Matches in order of place; of one name's overlapping matches the first longest."""
         possible: dict[str, Sequence[Phrase]] = {}
-        found: set[Match] = set()
+        found: set[_Found] = set()
         for place, word in enumerate(heard.words):
             phrases = possible.get(word)
             if phrases is None:
@@ -300,7 +304,7 @@ def _possible(phrases: Sequence[Phrase], telling: AbstractSet[int]) -> Sequence[
     return [each for each in phrases if each.wants <= telling] if phrases else ()
 
 
-def _matched(phrases: Iterable[Phrase], place: int, heard: Heard) -> Iterator[Match]:
+def _matched(phrases: Iterable[Phrase], place: int, heard: Heard) -> Iterator[_Found]:
     """The phrases found with their anchor at place."""
     for phrase in phrases:
         last = _last(phrase.ahead, place, heard.said, heard.stops, heard.breaks) if phrase.ahead else place
@@ -308,7 +312,7 @@ def _matched(phrases: Iterable[Phrase], place: int, heard: Heard) -> Iterator[Ma
             continue
         first = _first(phrase.behind, place, heard.said, heard.stops, heard.breaks) if phrase.behind else place
         if first is not None:
-            yield Match(phrase.name, first, last)
+            yield first, -last, phrase.name
 
 
 def _last(
@@ -343,13 +347,12 @@ def _first(
     return at
 
 
-def _longest(found: Iterable[Match]) -> Iterator[Match]:
-    ordered = sorted(found, key=lambda match: (match.first, match.first - match.last, match.name))
+def _longest(found: Iterable[_Found]) -> Iterator[Match]:
     reached: dict[str, int] = {}
-    for match in ordered:
-        if match.first > reached.get(match.name, -1):
-            reached[match.name] = match.last
-            yield match
+    for first, last, name in sorted(found):
+        if first > reached.get(name, -1):
+            reached[name] = -last
+            yield Match(name, first, -last)
 
 
 @dataclass(frozen=True, slots=True)
