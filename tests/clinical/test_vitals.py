@@ -114,3 +114,21 @@ def test_any_text_is_read_and_what_is_kept_is_plausible(text):
     read = read_vitals(text)
     assert plausible(read.vitals)[1] == ()
     assert all(reading.quote in text for reading in read.readings)
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("weighed 58 at the health centre", "weight_kg", 58),
+        ("my weight is about 81 kilos", "weight_kg", 81),
+        ("they counted the pulse, 118", "heart_rate_per_min", 118),
+        ("weight 150 lbs", "weight_kg", 68.04),
+    ],
+)
+def test_a_reading_is_understood_as_it_is_told_in_passing(text, field, value):
+    assert getattr(read_vitals(text).vitals, field) == value
+
+
+@pytest.mark.parametrize("text", ["I weigh it 3 times a day", "my pulse, 2 days now", "no weight for 6 months"])
+def test_a_number_beside_a_reading_is_none(text):
+    assert read_vitals(text).vitals == VitalSigns()

@@ -440,3 +440,38 @@ def test_a_long_story_that_leaves_out_its_beginning_is_asked_for_it():
     plan = asked_after("It is about me", "Okello, 34, male", story)
     assert plan.question_id == "chief_complaint"
     assert plan.question == "When did it start, and did it come suddenly or slowly?"
+
+
+def test_a_question_of_the_patients_at_the_end_is_kept_for_the_doctor_and_not_asked_for_again():
+    plan = asked_after("me", "31, male", "my knee hurts since Monday")
+    while plan.question_id != "anything_else":
+        inbound = Inbound(f"n{len(plan.record.asked)}", "no", len(plan.record.asked))
+        plan = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    inbound = Inbound("last", "will I be able to play on Sunday?", 90)
+    after = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    assert after.record.answer("anything_else").value == inbound.text
+    assert after.question_id != "anything_else"
+    assert "I cannot answer that" in after.reply
+
+
+def test_what_is_said_by_the_way_answers_nothing_that_was_asked():
+    plan = asked_after("me", "31, male", "my belly hurts since Monday")
+    assert "site" in plan.record.asked[-1] or plan.question_id == "character"
+    inbound = Inbound("x", "By the way I take some bitter leaves my aunt boils for me, don't know the name", 9)
+    after = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    assert after.record.answer("medicines").value.startswith("some bitter leaves my aunt boils")
+    assert not after.record.is_covered("site")
+    assert not after.record.is_covered("character")
+
+
+@pytest.mark.parametrize(
+    "text", ["an odd buzzing low down only", "Yes, my knees are sore and my ears ring too, nothing else"]
+)
+def test_the_other_signs_are_not_called_denied_when_one_was_told_in_words_not_understood(text):
+    plan = asked_after("me", "31, male", "it burns when I pee since Monday")
+    while plan.question_id != "danger_signs":
+        inbound = Inbound(f"n{len(plan.record.asked)}", "no", len(plan.record.asked))
+        plan = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    inbound = Inbound("s", text, 90)
+    after = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    assert not [name for name, answer in after.record.signs.items() if isinstance(answer, NoneReported)]

@@ -11,13 +11,13 @@ from typing import Final
 from anamnesis.clinical.findings import fold
 
 _NEGATIVE: Final = re.compile(
-    r"\b(?:no|none|nope|nah|nothing|never|nil|not|negative|zero|n/?a|hapana|hakuna|la|sina|nedda|tewali|sirina|"
+    r"\b(?:no|none|nope|nah|nothing|nobody|never|nil|not|negative|zero|n/?a|hapana|hakuna|la|sina|nedda|tewali|sirina|"
     r"(?:i|he|she|they|we|it|there)(?:'m|'s| am| is| are)? (?:do not|don't|dont|does not|doesn't|doesnt|have no|has no|have not|"
     r"haven't|hasn't|have never|has never|had no|never|not|no|isn't|aren't|am not|can't|cannot))\b"
 )
 #: Words that add nothing to a no: "no known allergies to any medicine or food, thank you".
 _NEUTRAL: Final = frozenset(
-    """no none nope nah nil zero negative n/a na la sina nedda si nothing never not any anything anybody anyone other others known of these those them this that i he she they
+    """no none nope nah nil zero negative n/a na la sina nedda si nothing nobody never not any anything anybody anyone other others known of these those them this that i he she they
     we it its my our the a an have had has take takes taken taking using use been be am is are on to from for in at all with or and
     medicine medicines medication medications drug drugs tablet tablets pill pills herb herbs herbal remedies allergy allergies
     allergic allergys illness illnesses disease diseases sickness sick ill operation operations surgery surgeries records
@@ -71,6 +71,10 @@ _FILLER: Final = re.compile(
     r"(?:well|so|ok|okay|oh|ah|eh|hmm+|sorry|please|doctor|by the way|also|and|yes|i forgot(?: to (?:say|tell you))?|thank you|thanks|that is how it is|"
     r"you know|let me see|i think|i see)(?: (?:doctor|sir|madam|please))?"
 )
+_ASIDE: Final = re.compile(
+    r"(?:oh|also|and|sorry|wait|doctor|yes)?[\s,]*(?:by the way|btw|i (?:also )?forgot(?: to (?:say|tell|mention)(?: you)?)?|before i forget|one more thing|"
+    r"i (?:should|did not|didn't) (?:also )?(?:say|tell|mention)|let me also)\b"
+)
 _WORD: Final = re.compile(r"[\w'/]+")
 
 
@@ -116,6 +120,11 @@ def is_greeting(text: str) -> bool:
 def is_filler(text: str) -> bool:
     """Whether a piece of a message says nothing: "well doctor", "by the way"."""
     return _FILLER.fullmatch(fold(text).strip(" .,!;:")) is not None
+
+
+def begins_aside(text: str) -> bool:
+    """Whether the message begins as something that is said besides: "by the way", "I forgot to tell you"."""
+    return _ASIDE.match(fold(text).strip()) is not None
 
 
 def is_vague(text: str) -> bool:

@@ -178,7 +178,11 @@ def terms(text: str) -> frozenset[str]:
 
 def _plain(text: str, told: Sequence[str]) -> str:
     """The text as it is judged: without invisible and formatting characters, the patient's own words and fixed advice."""
-    without = _QUOTED.sub(lambda match: " " if any(match.group(1) in words for words in told) else match.group(), text)
+
+    def kept(quoted: re.Match[str]) -> str:
+        return " " if any(quoted.group(1).removesuffix(" …") in words for words in told) else quoted.group()
+
+    without = _QUOTED.sub(kept, text)
     plain = fold(unicodedata.normalize("NFKC", _INVISIBLE.sub("", without)))
     return re.sub(r"[^\S\n]+", " ", plain)
 

@@ -12,7 +12,7 @@ from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical import answers, told
 from anamnesis.clinical.agenda import Agenda, Question, Sign
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
-from anamnesis.clinical.sharing import onset_of, pieces_of, share_out
+from anamnesis.clinical.sharing import onset_of, pieces_of, share_out, speaks_of
 from anamnesis.clinical.signs import read_signs
 from anamnesis.clinical.terms import Age, Assertion, Evidence, Finding
 from anamnesis.clinical.told import Told
@@ -41,6 +41,9 @@ _REST_DENIED: Final = re.compile(
     r"\b(?:only|nothing else|no other|none of the (?:others?|rest)|not the (?:others?|rest)|"
     r"the rest,? no|others? no|that'?s all|just|no to the (?:others?|rest))\b"
 )
+
+
+_AND: Final = re.compile(r"\s(?:and|plus|also|na)\s", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +273,8 @@ def read_answer(
 ) -> ClinicalRecord:
     """The record with the answer in the topics that were asked for. What the words do not answer stays open."""
     text = words.text
-    if not open_slots or answers.is_greeting(text) or answers.is_question(text):
+    is_beside = answers.is_question(text) or _is_aside(text, open_slots, facts)
+    if not open_slots or answers.is_greeting(text) or (is_beside and question.id != "anything_else"):
         return record
     if question.kind == "signs":
         return _read_signs(record, words, agenda)
@@ -291,6 +295,14 @@ def read_answer(
             return _read_list(record, words, open_slots[0], facts, agenda.vocabulary)
         case _:
             return _read_parts(record, words, open_slots, facts)
+
+
+def _is_aside(text: str, open_slots: Sequence[str], facts: Sequence[Fact]) -> bool:
+    """Whether the message says by the way something else than what was asked for, and nothing of that."""
+    if not facts or not answers.begins_aside(text):
+        return False
+    rest = _without(text, [fact.told.quote for fact in facts])
+    return not any(speaks_of(slot, piece) for piece in rest for slot in open_slots)
 
 
 def _each(record: ClinicalRecord, slots: Sequence[str], answer: Answer) -> ClinicalRecord:
@@ -435,11 +447,12 @@ def _has_unread(text: str, asked: Sequence[Sign]) -> bool:
     """
     known = [each.quote for each in read_signs(text, asked, is_asked=True)]
     for start, end in pieces_of(text):
-        piece = text[start:end].strip()
-        is_known = any(quote in piece or piece in quote for quote in known)
-        is_empty = answers.is_none(piece) or answers.is_yes(piece) or answers.is_filler(piece)
-        if not (is_known or is_empty or _REST_DENIED.search(piece.lower()) or answers.begins_with_no(piece)):
-            return True
+        for part in _AND.split(text[start:end]):
+            piece = _REST_DENIED.sub(" ", part.lower()).strip(" .,!")
+            is_known = any(quote in part or part.strip() in quote for quote in known)
+            is_empty = not piece or answers.is_none(piece) or answers.is_yes(piece) or answers.is_filler(piece)
+            if not (is_known or is_empty or answers.begins_with_no(piece)):
+                return True
     return False
 
 

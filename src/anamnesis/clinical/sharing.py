@@ -6,7 +6,7 @@ speaks of, or else stays with the piece before it, so that every word ends up in
 
 # ruff: noqa: E501 - a pattern is read as a whole
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,17 +15,17 @@ from anamnesis.clinical.findings import fold
 from anamnesis.clinical.told import is_span, read_severity
 
 _CUT: Final = re.compile(
-    r"[,;\n]+|[.!?]+(?=\s|$)|\s+\bbut\b\s+|\s+\band\b\s+(?=(?:it|i|he|she|we|no|nothing|rest\w*|lying|my|they|the|does)\b)"
+    r"[,;\n]+|[.!?]+(?=\s|$)|\s+\bbut\b\s+|\s+\band\b\s+(?=(?:it|i|he|she|we|no|nothing|rest\w*|my|they|the|does)\b)"
 )
 _KIN: Final = r"(?:mother|father|mum|mom|dad|sisters?|brothers?|grand\w+|uncles?|aunts?|aunties?|parents?|relatives?|siblings?|cousins?)"
 _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
     "onset": re.compile(
-        r"\b(?:since|ago|yesterday|today|started|began|last (?:week|month|night|year)|morning|evening|night|sudden\w*|slow\w*|gradual\w*|for (?:\w+ )?\w+ (?:minutes?|hours?|days?|weeks?|months?|years?)|monday|tuesday|wednesday|thursday|friday|saturday|sunday|tangu|okuva)\b"
+        r"\b(?:since|ago|yesterday|today|started|began|last (?:week\w*|month|night|year)|morning|evening|night|lunch\w*|noon|midday|(?:minutes?|hours?|days?|weeks?|months?|years?) back|sudden\w*|slow\w*|gradual\w*|for (?:\w+ )?\w+ (?:minutes?|hours?|days?|weeks?|months?|years?)|monday|tuesday|wednesday|thursday|friday|saturday|sunday|tangu|okuva)\b"
     ),
     "timing": re.compile(
         r"\b(?:all the time|constant\w*|always|com(?:es?|ing) and go\w*|on and off|every|sometimes|continuous\w*|intermittent\w*|waves?|now and then|daily|once|twice|often|steady|stays?|never stops|lasts?|"
         r"about \d+|\d+ (?:minutes?|hours?|days?|weeks?|times?|pads?|fits?|seconds?)|(?:one|two|three|four|five|six|seven|eight|ten|few|several|many) (?:minutes?|hours?|days?|weeks?|months?|times?|pads?|fits?|seconds?)|at night|in the morning|mornings?|nights?|getting (?:worse|better|stronger)|got worse|same|worse at|at rest|"
-        r"when i (?:move|walk|climb)|at (?:about |around )?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)|o'clock|in the (?:afternoon|evening)|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen)|day and night|at (?:dusk|dawn|sunset|sunrise|noon|midday|bedtime)|half an? (?:minute|hour)|an hour|a minute|only when|just when|when i (?:twist|exert|bend|turn|lie|sit|stand|run|work)|after (?:meals?|supper|lunch|breakfast|eating|food|work)|since morning|by itself|straight|before sunrise)\b"
+        r"when i (?:move|walk|climb)|at (?:about |around )?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)|o'clock|in the (?:afternoon|evening|day|daytime)|evenings?|afternoons?|daytime|all (?:day|night|morning|evening)|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen)|day and night|at (?:dusk|dawn|sunset|sunrise|noon|midday|bedtime)|half an? (?:minute|hour)|an hour|a minute|only when|just when|when i (?:twist|exert|bend|turn|lie|sit|stand|run|work)|after (?:meals?|supper|lunch|breakfast|eating|food|work)|since morning|by itself|straight|before sunrise)\b"
     ),
     "site": re.compile(
         r"\b(?:in front|front|back|left|right|side|behind|upper|lower|middle|centre|center|here|all over|whole|everywhere|both|top|bottom|inside|around|"
@@ -41,7 +41,7 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
         r"\b(?:worse\w*|aggravat\w*|trigger\w*|brings? it|hurts? more|more when|increas\w*|sets it off|comes when|provok\w*|irritat\w*|bothers?|worst|brings? (?:it|this|on)|starts? it|is too much|tires? (?:me|him|her)|hurts? (?:it|me|him|her)|stings?|flares?|when i (?:walk|move|breathe|cough|eat|bend|stand|lie|climb|swallow|touch))\b"
     ),
     "relieving": re.compile(
-        r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works?|relief|soothes?|cools?|numbs?|loosens?|lessens?|dulls?|lifts?|stops? it|takes? (?:it|the edge) (?:off|away)|makes? it go|disappears?|goes down|comforts?)\b"
+        r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works(?! (?:at|in|for|as|with))|relief|soothes?|cools?|numbs?|loosens?|lessens?|dulls?|lifts?|stops? it|(?:brings?|takes?|cuts?) (?:it|this) down|takes? (?:it|the edge) (?:off|away)|makes? it go|disappears?|goes down|comforts?)\b"
     ),
     "family_history": re.compile(
         rf"^\W*(?:both |all |only )?(?:my |his |her |our |the )?(?:\w+ )?{_KIN}\b(?! (?:cooks?|smokes?|lives?|works?|stays?))|\b(?:famil\w+|runs in|inherit\w*|hereditary|{_KIN} (?:\w+ )?(?:had|has|have|died|suffer\w*|is|was|are|were|with (?!us|me|him|her|them))|in (?:\w+ ){{0,3}}{_KIN}|passed (?:on|away)|"
@@ -53,6 +53,17 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
 }
 #: Topics that any words may answer; the others need words that speak of them.
 _OPEN: Final = frozenset({"site", "character", "details", "onset", "social_history"})
+#: Topics that a no does not answer.
+_NEVER_NONE: Final = frozenset({"onset", "timing", "site", "character", "severity"})
+_SENTENCE_END: Final = re.compile(r"[.;!?\n]")
+_JOINED: Final = re.compile(r"\s*(?:and|or|plus|then|with)\b")
+#: What eases more often than it harms: says which of the two a bare "rest" or "Gaviscon" answers.
+_EASING: Final = re.compile(
+    r"\b(?:rest\w*|sleep\w*|panadol|paracetamol|tablets?|medicines?|syrup|antacids?|gaviscon|milk|tea|honey|ginger|lemon|massag\w*|rubbing|"
+    r"ice|warm|warmth|lukewarm|sponging|sponge|(?:cold|cool|hot) (?:water|cloth|bath|pack|compress|shower)|balm|ointment|cream|inhaler|puffer|"
+    r"steam\w*|sitting (?:down|still|up)|keeping still|lying (?:down|still|quiet\w*)|fresh air|elevat\w*|pillow)\b"
+)
+_WAYS: Final = ("exacerbating", "relieving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +78,130 @@ class Share:
 def share_out(text: str, slots: Sequence[str]) -> tuple[Share, ...]:
     """The shares of the text for these topics, in order of the topics; a topic it does not speak of gets none."""
     pieces = pieces_of(text)
+    owners = _by_order(text, pieces, slots) or _by_words(text, pieces, slots)
+    return tuple(share for slot in slots if (share := _share(text, pieces, owners, slot)) is not None)
+
+
+def _by_words(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> list[tuple[str, ...]]:
+    """The topics of each piece by what it speaks of, or else by what stands around it."""
     owners: list[tuple[str, ...]] = []
     for number, (start, end) in enumerate(pieces):
         taken = {slot for owner in owners for slot in owner}
         later = _later(text, pieces[number + 1 :], slots)
-        if _follows_a_no(text, pieces, number) and not any(_speaks_of(slot, text[start:end]) for slot in slots):
+        if _follows_a_no(text, pieces, number) and not any(speaks_of(slot, text[start:end]) for slot in slots):
             taken_by_none = [slot for slot in slots if slot not in taken]
             owners.append(tuple(taken_by_none[:1]) or owners[-1])
             continue
+        if not number and _leads_up(text, pieces, slots):
+            owners.append((slots[0],))
+            continue
         owners.append(_owners(text[start:end], slots, taken, later, owners))
-    owners = _in_order(text, pieces, owners, slots)
-    return tuple(share for slot in slots if (share := _share(text, pieces, owners, slot)) is not None)
+    return _both_ways(text, pieces, _in_order(text, pieces, owners, slots), slots)
+
+
+def _leads_up(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> bool:
+    """Whether the first piece only begins what the next one says of the first topic: "in spells, a minute each"."""
+    if len(pieces) < len(slots) + 1 or slots[0] in _OPEN:
+        return False
+    first, second = (text[start:end] for start, end in pieces[:2])
+    is_vacant = not is_none(first) and not any(speaks_of(slot, first) for slot in slots)
+    return is_vacant and _SENTENCE_END.search(text[pieces[0][1] : pieces[1][0]]) is None and speaks_of(slots[0], second)
+
+
+# -- by the order of the question ---------------------------------------------------------------------------------
+
+
+def _by_order(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> list[tuple[str, ...]] | None:
+    """The topics of each piece in the order they were asked for, where the message has a part for each; else None.
+
+    Parts are its sentences, or else its pieces with those that go on ("dust, and smoke"). What is left at the end is
+    the last topic's, if that takes any words. Nothing is guessed where a part speaks of another topic, or of none known.
+    """
+    if len(slots) < 2:
+        return None
+    for parts in (_sentences(text, pieces), _joined(text, pieces)):
+        extra = len(parts) - len(slots)
+        if extra < 0 or (extra and slots[-1] not in _OPEN):
+            continue
+        last = len(slots) - 1
+        by_slot = [*parts[:last], [each for part in parts[last:] for each in part]]
+        told = [[text[start:end] for start, end in (pieces[number] for number in part)] for part in by_slot]
+        if all(_may_answer(slot, each, slots, is_rest=extra > 0) for slot, each in zip(slots, told, strict=True)):
+            return [(slot,) for slot, part in zip(slots, by_slot, strict=True) for _ in part]
+    return None
+
+
+def _may_answer(slot: str, part: Sequence[str], slots: Sequence[str], *, is_rest: bool) -> bool:
+    """Whether the pieces of a part can all be what was told of this topic: of it, or of no other that needs words."""
+    if any(is_unknown(piece) for piece in part) or (slot in _NEVER_NONE and all(map(is_none, part))):
+        return False
+    if (slot == "severity" or (is_rest and slot not in _OPEN)) and not any(speaks_of(slot, piece) for piece in part):
+        return False
+    if slot == slots[-1] and slot in _OPEN:
+        return True
+    return not any(not speaks_of(slot, piece) and any(speaks_of(each, piece) for each in slots) for piece in part)
+
+
+def _sentences(text: str, pieces: list[tuple[int, int]]) -> list[list[int]]:
+    """The pieces, those of one sentence together."""
+    return _grouped(
+        pieces, lambda number: _SENTENCE_END.search(text[pieces[number - 1][1] : pieces[number][0]]) is None
+    )
+
+
+def _joined(text: str, pieces: list[tuple[int, int]]) -> list[list[int]]:
+    """The pieces, each with those after it that only go on."""
+    return _grouped(pieces, lambda number: _JOINED.match(fold(text[pieces[number][0] : pieces[number][1]])) is not None)
+
+
+def _grouped(pieces: list[tuple[int, int]], goes_on: Callable[[int], bool]) -> list[list[int]]:
+    groups: list[list[int]] = []
+    for number in range(len(pieces)):
+        if number and goes_on(number):
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return groups
+
+
+def _both_ways(
+    text: str, pieces: list[tuple[int, int]], owners: list[tuple[str, ...]], slots: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """What makes it worse and what makes it better, where neither is called so.
+
+    One thing alone is told by what such things mostly do; of several the first makes it worse, as it was asked first,
+    and where the change comes is known only from one that mostly eases. Else all of it is kept for both.
+    """
+    if not set(_WAYS) <= set(slots) or any(way in owner for owner in owners for way in _WAYS):
+        return owners
+    bare = [
+        number
+        for number, (start, end) in enumerate(pieces)
+        if not any(speaks_of(slot, text[start:end]) for slot in slots)
+        and not is_none(text[start:end])
+        and not is_unknown(text[start:end])
+    ]
+    eases = [_EASING.search(fold(text[pieces[number][0] : pieces[number][1]])) is not None for number in bare]
+    if len(bare) == 1:
+        ways = [_WAYS[eases[0] : eases[0] + 1]]
+    elif True in eases[1:] and not eases[0]:
+        change = eases.index(True)
+        ways = [_WAYS[number >= change : (number >= change) + 1] for number in range(len(bare))]
+    else:
+        ways = [_WAYS for _ in bare]
+    kept = list(owners)
+    for number, way in zip(bare, ways, strict=True):
+        kept[number] = way
+    return kept
+
+
+# -- by words -----------------------------------------------------------------------------------------------------
 
 
 def onset_of(text: str) -> str | None:
     """What a complaint's own message says of its beginning, verbatim: after the first piece, which says what it is."""
     for start, end in pieces_of(text)[1:]:
-        if _speaks_of("onset", text[start:end]) or is_span(text[start:end]):
+        if speaks_of("onset", text[start:end]) or is_span(text[start:end]):
             return text[start:end].strip()
     return None
 
@@ -120,24 +238,25 @@ def _in_order(
     kept = list(owners)
     for number, slot in enumerate(slots):
         start, end = pieces[number]
-        is_vacant = not any(_speaks_of(each, text[start:end]) for each in slots if each not in _OPEN)
+        is_vacant = not any(speaks_of(each, text[start:end]) for each in slots if each not in _OPEN)
         if slot in missing and is_vacant and not is_unknown(text[start:end]):
             kept[number] = (slot,)
     return kept
 
 
 def _later(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> set[str]:
-    return {slot for start, end in pieces for slot in slots if _speaks_of(slot, text[start:end])}
+    return {slot for start, end in pieces for slot in slots if speaks_of(slot, text[start:end])}
 
 
 def _owners(
     piece: str, slots: Sequence[str], taken: set[str], later: set[str], before: list[tuple[str, ...]]
 ) -> tuple[str, ...]:
     free = [slot for slot in slots if slot not in taken]
-    if (is_none(piece) or is_unknown(piece)) and free:
-        speaking = [slot for slot in free if _speaks_of(slot, piece)]
-        return tuple((speaking or free)[:1])
-    spoken = tuple(slot for slot in slots if _speaks_of(slot, piece))
+    takes_no = [slot for slot in free if slot not in _NEVER_NONE or is_unknown(piece)]
+    if (is_none(piece) or is_unknown(piece)) and takes_no:
+        speaking = [slot for slot in takes_no if speaks_of(slot, piece)]
+        return tuple((speaking or takes_no)[:1])
+    spoken = tuple(slot for slot in slots if speaks_of(slot, piece))
     if spoken:
         fresh = tuple(slot for slot in spoken if slot in free)
         stays = not fresh and before and set(before[-1]) & _OPEN
@@ -158,7 +277,8 @@ def _one(spoken: tuple[str, ...]) -> tuple[str, ...]:
     return spoken if "severity" in spoken else spoken[:1]
 
 
-def _speaks_of(slot: str, piece: str) -> bool:
+def speaks_of(slot: str, piece: str) -> bool:
+    """Whether a piece of an answer has words of this topic."""
     if slot == "severity":
         return read_severity(piece, is_asked=True) is not None and not _SPEAKS_OF["exacerbating"].search(fold(piece))
     pattern = _SPEAKS_OF.get(slot)

@@ -248,6 +248,23 @@ _NO_ALLERGY: Final = re.compile(
     r"\bno (?:known )?(?:drug |food |medicine )?allerg\w+|\bnot allergic(?: to (?:anything|any \w+))?|\b(?:has|have) no allerg\w+|\bno allergy\b"
 )
 _MEDICINE: Final = re.compile(rf"\b(?:takes?|taking|am on|is on|i'm on|he's on|she's on|using|uses?) {_TO_END}")
+#: What goes on about a medicine where its sentence seemed to end: who makes it, how it is called, that there is no other.
+_ABOUT_MEDICINE: Final = re.compile(
+    r"(?:[,\s]+(?:(?:that|which) )?(?:my|the|our|his|her|an?) \w+(?: \w+)? (?:boil|give|gave|make|made|buy|bought|prepare|mix|cook|brew|send|sent|bring|brought|prescribe)\w*(?: (?:for|to) (?:me|him|her|us))?"
+    r"|,? (?:i )?(?:don'?t|do not|can'?t|cannot) (?:know|remember|recall) (?:the|its|their|what) (?:names?|it is called)"
+    r"|,? (?:nothing|none|no other|not) (?:(?:else|other|more|medicine|prescribed|given) )?(?:from|by|at|for) (?:a |an |any |the )?(?:doctor|hospital|clinic|pharmacy|chemist|moment|now|time being)"
+    r"|,? and (?:a|an|another|the other|some) [\w ]{2,30}?(?:daily|a day|every day|each (?:day|morning|night|evening)|at night|in the (?:morning|evening)|when needed)"
+    r")+"
+)
+#: How a medicine is taken, whatever it is called.
+_DOSED: Final = re.compile(
+    r"\b\d+ ?(?:mg|mcg|ml|units|puffs?)\b|\b(?:daily|once|twice|three times|(?:a|every|each) (?:day|night|morning|evening|week)|at (?:night|bedtime)|"
+    r"in the (?:morning|evening)|when needed|(?:some|most) days|before (?:breakfast|meals|bed)|after (?:meals|food))\b"
+)
+_NO_MEDICINE_BUT: Final = re.compile(
+    r"(?:\w+ ){0,2}?(?:tea|coffee|alcohol|beer|wine|waragi|water|milk|food|meals?|lunch|supper|breakfast|a break|care|time|rest|him|her|it|them|me|us|a (?:bus|taxi|boda|walk|bath|shower|nap)|"
+    r"(?:my|his|her|the|our) (?:child|children|kids?|son|daughter|baby|mother|father|wife|husband|phone|car)|walks?|naps?|long|so|off|too)\b"
+)
 _NO_MEDICINE: Final = re.compile(
     r"\bno (?:regular |other )?(?:medicines?|medications?|drugs|tablets)\b|\b(?:not|don't|doesn't|do not|does not) (?:on|taking|take|use) any (?:regular )?(?:medic\w+|drugs|tablets)\b"
 )
@@ -287,8 +304,12 @@ def read_medicine(text: str, words: Vocabulary) -> Told[str] | None:
         is_denied = re.search(
             r"\b(?:not|never|don't|doesn't|didn't|stopped|without) (?:\w+ )?$", folded[: found.start()]
         )
-        if not is_denied and words.medicine.search(found.group(1)):
-            return Told(text[found.start(1) : found.end(1)].strip(" ,"), text[found.start() : found.end()].strip(" ,"))
+        more = _ABOUT_MEDICINE.match(folded, found.end())
+        is_named = words.medicine.search(found.group(1)) is not None
+        is_told = (more or _DOSED.search(found.group(1))) and not _NO_MEDICINE_BUT.match(found.group(1))
+        if not is_denied and (is_named or is_told):
+            end = more.end() if more else found.end()
+            return Told(text[found.start(1) : end].strip(" ,"), text[found.start() : end].strip(" ,"))
     none = _NO_MEDICINE.search(folded)
     return Told(NONE, text[none.start() : none.end()]) if none else None
 

@@ -44,6 +44,9 @@ class VitalsRead:
 
 _N: Final = r"(\d{1,3}(?:[.,]\d{1,2})?)"
 _SEP: Final = r"\s*(?:is|was|of|at|reads?|ni|[:=\-])?\s*"
+_OTHER_THAN_KG: Final = (
+    r"%|/|lbs?\b|pounds?\b|stones?\b|st\b|g\b|grams?\b|times?\b|days?\b|weeks?\b|months?\b|years?\b|kgs?\b|kilo"
+)
 _PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     (
         "bp",
@@ -61,8 +64,16 @@ _PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("respiratory_rate_per_min", re.compile(rf"\b(?:rr|resps?|resp(?:iratory)? rate|breathing rate)\b{_SEP}{_N}")),
     ("respiratory_rate_per_min", re.compile(rf"\b(?:breaths?|breathing|breathes)\b\s*{_N}\s*(?:times|/|per|a )")),
     ("respiratory_rate_per_min", re.compile(rf"\b{_N}\s*breaths")),
+    (
+        "heart_rate_per_min",
+        re.compile(rf"\b(?:pulse|heart ?rate|heart ?beats?)\b(?:\s+\w+){{0,3}}?\s*,\s*(?:it\s+)?{_SEP}{_N}\b(?!\s*/)"),
+    ),
     ("weight_lb", re.compile(rf"\b{_N}\s*(?:lbs?|pounds)\b")),
     ("weight_kg", re.compile(rf"\b{_N}\s*(?:kgs?|kilos?|kilograms?)\b")),
+    (
+        "weight_kg",
+        re.compile(rf"\b(?:weigh(?:s|ed|ing)?|weight)\b{_SEP}(?:about |around |at )?{_N}\b(?!\s*(?:{_OTHER_THAN_KG}))"),
+    ),
     ("glucose_mg_dl", re.compile(rf"\b(?:sugar|rbs|fbs|glucose)\b{_SEP}{_N}\s*mg")),
     ("glucose_mmol_l", re.compile(rf"\b(?:sugar|rbs|fbs|glucose)\b{_SEP}{_N}")),
     ("height_cm", re.compile(rf"\b{_N}\s*cm\b")),

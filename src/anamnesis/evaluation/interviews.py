@@ -8,6 +8,7 @@ from typing import Final
 
 from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical.agenda import Agenda
+from anamnesis.clinical.answers import is_none
 from anamnesis.clinical.guardrails import Approved, check_reply
 from anamnesis.clinical.record import Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.rubric import Item, score
@@ -21,6 +22,8 @@ _UNSURE: Final = "?"
 _WORDS_COMPARED: Final = 20
 _PERSON: Final = ("speaker", "name", "age", "sex", "pregnancy", "read_back")
 _WORD: Final = re.compile(r"[\w']+")
+#: A reading is told by its numbers; who took it where stands in the message.
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +121,12 @@ def _stands(said: Said, note: Sbar, held: Interview) -> bool:
         return ("not pregnant" in text) == (said.text == NONE)
     if said.slot == "danger_signs":
         return "Signs denied: " in text
-    if said.text == NONE:
-        return _says_none(said.slot, text)
+    if said.text == NONE or (is_none(said.text) and said.slot != "vitals"):
+        return _says_none(said.slot, text) or (said.text != NONE and _has_words(said.text, text))
     if said.slot == "onset" and "onset" not in held.case.facts:
         return "Since: not" not in text
+    if said.slot == "vitals":
+        return set(_NUMBER.findall(said.text)) <= set(_NUMBER.findall(text))
     return _has_words(said.text, text)
 
 
@@ -180,7 +185,7 @@ def _was_denied(said: Sequence[Said], slot: str, message_id: str) -> bool:
     if slot in ("danger_signs", "associated"):
         return True
     own = [each.text for each in said if each.slot == slot and each.message_id == message_id]
-    return any(text == NONE or re.match(r"(?:no|it does not|nothing|it stays|never)\b", text) for text in own)
+    return any(is_none(text) or re.match(r"(?:no|it does not|nothing|it stays|never)\b", text) for text in own)
 
 
 def _is_in_story(held: Interview, quote: str) -> bool:

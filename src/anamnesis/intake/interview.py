@@ -277,7 +277,8 @@ def _after_answer(
     if covered:
         record = replace(record, last_answered=covered)
     if not still_open:
-        return _ask_next(record, content, [ack])
+        is_asking = asked.id == "anything_else" and answers.is_question(inbound.text)
+        return _ask_next(record, content, [_say(record, content, "cannot_advise") if is_asking else ack])
     if len(still_open) < len(_asked_slots(before, asked, content)) and _is_rest_left(record, asked, inbound):
         return _ask_next(_left(record, still_open, Declined(NOT_MENTIONED, _whole(inbound))), content, [ack])
     is_answered = len(still_open) < len(asked.slots)
