@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -475,3 +476,18 @@ def test_the_other_signs_are_not_called_denied_when_one_was_told_in_words_not_un
     inbound = Inbound("s", text, 90)
     after = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
     assert not [name for name, answer in after.record.signs.items() if isinstance(answer, NoneReported)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "acuity"),
+    [
+        ("diclofenac, I came out in bumps and was vomiting", Acuity.ROUTINE),
+        ("bee stings, my face swells and breathing gets hard", Acuity.ROUTINE),
+        ("I just took septrin and my lips are swelling, my breathing is hard", Acuity.EMERGENCY),
+        ("groundnuts, I ate some an hour ago and my tongue is swelling now", Acuity.EMERGENCY),
+    ],
+)
+def test_how_an_allergy_shows_is_no_emergency_of_today_and_one_that_shows_now_is(answer, acuity):
+    record = asked_after("me", "31, male", "an itchy skin since Monday").record
+    record = replace(record, pending="allergies")
+    assert screen(record, Inbound("a", answer, 9), CONTENT).record.acuity is acuity

@@ -28,6 +28,17 @@ _OF_TODAY: Final = re.compile(
     r"pain\w*|hurts?|ach(?:e|es)|fever|blood|breath\w*|chest|help|die|dying|kill|suicid\w*|poison\w*|swallowed|drank|"
     r"overdose\w*|attack\w*|beat\w*|hits?|rap(?:e|ed)|unsafe|afraid|sasa|leo|kati|leero|(?!swelling|smoking|living|nothing)\w{3,}ing)\b"
 )
+#: How an allergy shows, which tells of any day: "penicillin, I was vomiting", "my face swells".
+_REACTION: Final = re.compile(
+    r"\b(?:rash\w*|hives|welts|bumps|spots|swell\w*|swollen|itch\w*|sneez\w*|wheez\w*|vomit\w*|peel\w*|blister\w*|breath\w*|"
+    r"(?:came|come|comes|break|breaks|broke) out|react\w*|lips?|throat|face)\b"
+)
+#: Words that tell of today nevertheless.
+_REACTING: Final = re.compile(
+    r"\b(?:now|today|tonight|tonite|still|currently|since|yesterday|this (?:morning|afternoon|evening)|last night|"
+    r"just (?:took|taken|ate|eaten|had|swallowed|used)|(?:minutes?|hours?) ago|(?:is|am|are|keeps?) (?:\w+ )?\w{3,}ing|"
+    r"can't (?:breathe|swallow)|cannot (?:breathe|swallow)|help|sasa|leo|kati|leero)\b|\w'(?:s|m|re) \w{3,}ing\b"
+)
 EMERGENCY_ADVICE: Final = "advice.emergency_now"
 
 
@@ -46,7 +57,9 @@ def heard(record: ClinicalRecord, words: Words, lexicon: Lexicon) -> ClinicalRec
     "Fits since primary school", answered to the question for earlier illnesses, is no fit of today.
     """
     findings = read_findings(words.text, lexicon, message_id=words.message_id)
-    if record.pending in _OF_BEFORE and not _OF_TODAY.search(words.text.lower()):
+    is_reaction = record.pending == "allergies" and _REACTION.search(words.text.lower())
+    of_today = _REACTING if is_reaction else _OF_TODAY
+    if record.pending in _OF_BEFORE and not of_today.search(words.text.lower()):
         findings = tuple(_as_past(each) for each in findings)
     return _with_pregnancy(_with_vitals(record, words).with_findings(findings))
 
