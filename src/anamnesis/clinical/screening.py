@@ -35,7 +35,7 @@ _REACTION: Final = re.compile(
 )
 #: Words that tell of today nevertheless.
 _REACTING: Final = re.compile(
-    r"\b(?:now|today|tonight|tonite|still|currently|since|yesterday|this (?:morning|afternoon|evening)|last night|"
+    r"\b(?:now|today|tonight|tonite|still|currently|yesterday|this (?:morning|afternoon|evening)|last night|"
     r"just (?:took|taken|ate|eaten|had|swallowed|used)|(?:minutes?|hours?) ago|(?:is|am|are|keeps?) (?:\w+ )?\w{3,}ing|"
     r"can't (?:breathe|swallow)|cannot (?:breathe|swallow)|help|sasa|leo|kati|leero)\b|\w'(?:s|m|re) \w{3,}ing\b"
 )
