@@ -401,8 +401,8 @@ def _read_complaint_asked(record: ClinicalRecord, words: Words, slots: Sequence[
     if answers.is_vague(words.text) and record.asked.count("chief_complaint") == 1:
         return record
     record = record.with_answer("chief_complaint", Reported(words.text, words.whole))
-    began = told.read_onset(words.text) or told.read_lasting(words.text)
-    quote = began.quote if began is not None else onset_of(words.text)
+    began, piece = told.read_onset(words.text) or told.read_lasting(words.text), onset_of(words.text)
+    quote = piece if began is None or (piece is not None and began.quote in piece) else began.quote
     if "onset" in slots and quote is not None:
         record = record.with_answer("onset", Reported(quote, words.quoting(quote)))
     return record
