@@ -74,3 +74,24 @@ def test_every_piece_of_an_answer_goes_somewhere():
     text = "8, bending, lifting and long drives, a hot bottle eases it"
     quotes = " ".join(quote for share in share_out(text, COURSE) for quote in share.quotes)
     assert all(text[start:end].strip(" ,") in quotes for start, end in pieces_of(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "worse", "better"),
+    [
+        ("5, noise at work, being hungry, slow breaths help", "noise at work, being hungry", "slow breaths help"),
+        ("four, too little water, prunes used to work, not now", "too little water", "prunes used to work, not now"),
+    ],
+)
+def test_what_stands_before_the_words_for_what_eases_is_what_worsens(text, worse, better):
+    told = shared(text, COURSE)
+    assert (told["exacerbating"], told["relieving"]) == (worse, better)
+
+
+def test_words_before_the_first_that_speak_of_a_topic_are_not_lost():
+    told = shared("low down, more to the right, a dull ache, into the buttock", ("site", "character", "radiation"))
+    assert told == {"site": "low down, more to the right", "character": "a dull ache", "radiation": "into the buttock"}
+
+
+def test_two_sentences_of_the_family_are_not_given_to_work_and_home():
+    assert "both my brothers" in shared("sugar runs in us, both my brothers", BACKGROUND)["family_history"]

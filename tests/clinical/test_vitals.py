@@ -123,6 +123,9 @@ def test_any_text_is_read_and_what_is_kept_is_plausible(text):
         ("my weight is about 81 kilos", "weight_kg", 81),
         ("they counted the pulse, 118", "heart_rate_per_min", 118),
         ("weight 150 lbs", "weight_kg", 68.04),
+        ("the oxygen clip I bought says 96", "spo2_percent", 96),
+        ("ear thermometer said 38.1 an hour ago", "temperature_celsius", 38.1),
+        ("the pulse on my watch shows 88", "heart_rate_per_min", 88),
     ],
 )
 def test_a_reading_is_understood_as_it_is_told_in_passing(text, field, value):

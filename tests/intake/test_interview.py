@@ -491,3 +491,40 @@ def test_how_an_allergy_shows_is_no_emergency_of_today_and_one_that_shows_now_is
     record = asked_after("me", "31, male", "an itchy skin since Monday").record
     record = replace(record, pending="allergies")
     assert screen(record, Inbound("a", answer, 9), CONTENT).record.acuity is acuity
+
+
+def test_the_medicine_told_when_asked_for_others_is_kept_beside_the_first():
+    plan = asked_after("me", "45, male", "my knee pains me since Monday, I have been taking diclofenac for it")
+    assert "diclofenac" in plan.record.answer("medicines").value
+    while plan.question_id != "medicines":
+        inbound = Inbound(f"n{len(plan.record.asked)}", "no", len(plan.record.asked))
+        plan = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    inbound = Inbound("more", "an injection every three months", 90)
+    after = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    assert after.record.answer("medicines").value == "diclofenac for it; an injection every three months"
+    assert after.question_id != "medicines"
+
+
+def test_a_list_of_things_told_apart_is_read_back_as_the_patients_own_words():
+    told = ("I take metformin", "and Panadol for my joints every night")
+    reply = (
+        "Here is what I have written down:\n– Medicines: “metformin; Panadol for my joints every night”\nIs this right?"
+    )
+    assert isinstance(check_reply(reply, after_flag=True, told=told), Approved)
+    invented = reply.replace("night”", "night; take ibuprofen twice daily”")
+    assert isinstance(check_reply(invented, after_flag=True, told=told), Refused)
+
+
+def test_many_dangers_leave_the_first_screen_readable():
+    record = asked_after("my child", "3 years, male").record
+    words = (
+        "My girl dropped down and her whole body was jerking with the eyes turned up, she is burning, her neck is "
+        "stiff, she cannot be woken, her lips are blue, she breathes fast, she vomits everything and has a purple rash"
+    )
+    heard = screen(record, Inbound("m", words, 9), CONTENT).record
+    note = draft_sbar(heard, rules_version="v", is_draft=True)
+    assert len({flag.line for flag in heard.flags}) > 4
+    assert sum(len(each.text.split()) for each in note.situation) <= 90
+    told = {evidence for each in note.situation for evidence in each.evidence}
+    assert all(flag.rule_id in " ".join(each.text for each in note.situation) for flag in heard.flags)
+    assert all(evidence in told for flag in heard.flags for evidence in flag.evidence)

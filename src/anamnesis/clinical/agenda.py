@@ -223,7 +223,8 @@ def open_slots(question: Question, record: ClinicalRecord, agenda: Agenda) -> tu
 
 
 def _is_open(slot: str, question: Question, record: ClinicalRecord) -> bool:
-    is_first_of_list = slot in _LISTS and slot in record.volunteered and question.id not in record.asked
+    before = record.asked[:-1] if record.pending == question.id else record.asked
+    is_first_of_list = slot in _LISTS and slot in record.volunteered and question.id not in before
     return is_first_of_list or not record.is_covered(slot)
 
 

@@ -180,7 +180,8 @@ def _plain(text: str, told: Sequence[str]) -> str:
     """The text as it is judged: without invisible and formatting characters, the patient's own words and fixed advice."""
 
     def kept(quoted: re.Match[str]) -> str:
-        return " " if any(quoted.group(1).removesuffix(" …") in words for words in told) else quoted.group()
+        said = quoted.group(1).removesuffix(" …").split("; ")
+        return " " if all(any(part in words for words in told) for part in said) else quoted.group()
 
     without = _QUOTED.sub(kept, text)
     plain = fold(unicodedata.normalize("NFKC", _INVISIBLE.sub("", without)))

@@ -10,13 +10,22 @@ from typing import Final
 
 from anamnesis.clinical.guardrails import Approved, check_reply
 from anamnesis.clinical.record import ClinicalRecord, Declined, NoneReported, NotAsked, Reported
-from anamnesis.clinical.sbar import HISTORY, HPI, PROPOSED, STATES, WITHHELD, Sbar, Statement, describe
+from anamnesis.clinical.sbar import (
+    FIRST_SCREEN_WORDS,
+    HISTORY,
+    HPI,
+    PROPOSED,
+    STATES,
+    WITHHELD,
+    Sbar,
+    Statement,
+    describe,
+)
 from anamnesis.clinical.scores import news2
 from anamnesis.clinical.terms import Speaker
 
 PASS_POINTS: Final = 21
 _MOST_WORDS: Final = 450
-_FIRST_SCREEN_WORDS: Final = 90
 _PROFILE: Final = "profile"
 
 
@@ -117,7 +126,7 @@ def _rest(sbar: Sbar, record: ClinicalRecord, messages: Mapping[str, str]) -> It
         all(word in assessed for word in ("Missing:", "Conflicting:", "Mode:")),
     )
     words = len(everything.split()) + len(sbar.footer.split())
-    yield "length", True, words <= _MOST_WORDS and len(_text(sbar.situation).split()) <= _FIRST_SCREEN_WORDS
+    yield "length", True, words <= _MOST_WORDS and len(_text(sbar.situation).split()) <= FIRST_SCREEN_WORDS
 
 
 def _recomputes(assessed: str, record: ClinicalRecord) -> bool:

@@ -25,6 +25,8 @@ _QUOTE_WORDS: Final = 20
 _FLAG_QUOTE_WORDS: Final = 6
 _VALUE_WORDS: Final = 24
 _MOST_FLAGS_SHOWN: Final = 4
+#: Clinical content model 7, item 24: the situation with its flags is read at a glance.
+FIRST_SCREEN_WORDS: Final = 90
 _MOST_TOLD_SHOWN: Final = 3
 #: Label and UCUM unit of each reading; blood pressure is written as one.
 UNITS: Final[Mapping[str, tuple[str, str]]] = {
@@ -179,6 +181,12 @@ def _lines(record: ClinicalRecord, labelled: Iterable[tuple[str, str]]) -> Itera
 
 def situation(record: ClinicalRecord) -> Iterator[Statement]:
     """Who, the complaint in the patient's words, since when, the colour and why, what was already said."""
+    opening, closing = tuple(_complaint(record)), tuple(_said_already(record))
+    room = FIRST_SCREEN_WORDS - sum(len(each.text.split()) for each in (*opening, *closing))
+    yield from (*opening, *_flags(record.flags, room=room), *closing)
+
+
+def _complaint(record: ClinicalRecord) -> Iterator[Statement]:
     yield Statement(_who(record), tuple(_person_evidence(record)))
     complaint = record.answer("chief_complaint")
     if isinstance(complaint, Reported):
@@ -189,7 +197,9 @@ def situation(record: ClinicalRecord) -> Iterator[Statement]:
     onset = record.answer("onset")
     yield Statement(f"Since: {describe(onset)}", evidence_of(onset))
     yield Statement(f"Triage: {_colour(record)}")
-    yield from _flags(record.flags)
+
+
+def _said_already(record: ClinicalRecord) -> Iterator[Statement]:
     if record.acuity is Acuity.EMERGENCY:
         yield Statement("Already told: the fixed advice to seek emergency care now.")
     if record.wants_person:
@@ -235,18 +245,28 @@ def _colour(record: ClinicalRecord) -> str:
     return f"{record.colour.value}{': ' + ', '.join(others) if others else ''}"
 
 
-def _flags(flags: Sequence[RedFlag]) -> Iterator[Statement]:
+def _flags(flags: Sequence[RedFlag], *, room: int) -> tuple[Statement, ...]:
+    """Each danger with its words, as many as there is room for on the first screen, the rest by name and evidence."""
+    for most in range(_MOST_FLAGS_SHOWN, 0, -1):
+        shown = tuple(_flags_shown(flags, most))
+        if sum(len(each.text.split()) for each in shown) <= room:
+            return shown
+    return tuple(_flags_shown(flags, 0))
+
+
+def _flags_shown(flags: Sequence[RedFlag], most: int) -> Iterator[Statement]:
     groups = gathered(flags)
-    for flag, *others in groups[:_MOST_FLAGS_SHOWN]:
+    for flag, *others in groups[:most]:
         evidence = tuple(dict.fromkeys(each for one in (flag, *others) for each in one.evidence))
         quotes = "”, “".join(first_words(each.quote, _FLAG_QUOTE_WORDS) for each in evidence[:2])
         heard = f", heard as {', '.join(each.rule_id for each in others)} too" if others else ""
         yield Statement(f"Red flag {flag.rule_id} (v {flag.version}): “{quotes}”{heard}", evidence)
-    rest = [flag for group in groups[_MOST_FLAGS_SHOWN:] for flag in group]
+    rest = [flag for group in groups[most:] for flag in group]
     if rest:
         names = ", ".join(flag.rule_id for flag in rest)
         yield Statement(
-            f"Red flags also: {names} (v {rest[0].version})", tuple(e for flag in rest for e in flag.evidence)
+            f"Red flags{' also' if most else ''}: {names} (v {rest[0].version})",
+            tuple(e for flag in rest for e in flag.evidence),
         )
 
 

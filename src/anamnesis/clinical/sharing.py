@@ -25,7 +25,7 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
     "timing": re.compile(
         r"\b(?:all the time|constant\w*|always|com(?:es?|ing) and go\w*|on and off|every|sometimes|continuous\w*|intermittent\w*|waves?|now and then|daily|once|twice|often|steady|stays?|never stops|lasts?|"
         r"about \d+|\d+ (?:minutes?|hours?|days?|weeks?|times?|pads?|fits?|seconds?)|(?:one|two|three|four|five|six|seven|eight|ten|few|several|many) (?:minutes?|hours?|days?|weeks?|months?|times?|pads?|fits?|seconds?)|at night|in the morning|mornings?|nights?|getting (?:worse|better|stronger)|got worse|same|worse at|at rest|"
-        r"when i (?:move|walk|climb)|at (?:about |around )?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)|o'clock|in the (?:afternoon|evening|day|daytime)|evenings?|afternoons?|daytime|all (?:day|night|morning|evening)|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen)|day and night|at (?:dusk|dawn|sunset|sunrise|noon|midday|bedtime)|half an? (?:minute|hour)|an hour|a minute|only when|just when|when i (?:twist|exert|bend|turn|lie|sit|stand|run|work)|after (?:meals?|supper|lunch|breakfast|eating|food|work)|since morning|by itself|straight|before sunrise)\b"
+        r"when i (?:move|walk|climb)|at (?:about |around )?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)|o'clock|in the (?:afternoon|evening|day|daytime)|evenings?|afternoons?|daytime|all (?:day|night|morning|evening|along|through)|most of the (?:day|night|time)|each time|each day|more each|non-?stop|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen)|day and night|at (?:dusk|dawn|sunset|sunrise|noon|midday|bedtime)|half an? (?:minute|hour)|an hour|a minute|only when|just when|when i (?:twist|exert|bend|turn|lie|sit|stand|run|work)|after (?:meals?|supper|lunch|breakfast|eating|food|work)|since morning|by itself|straight|before sunrise)\b"
     ),
     "site": re.compile(
         r"\b(?:in front|front|back|left|right|side|behind|upper|lower|middle|centre|center|here|all over|whole|everywhere|both|top|bottom|inside|around|"
@@ -35,17 +35,17 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
         r"\b(?:sharp|dull|throb\w*|burn\w*|stab\w*|press\w*|tight\w*|cramp\w*|ach(?:e|es|ing|y)|squeez\w*|pound\w*|heavy|heavi\w*|cutting|like|tingl\w*|numb\w*|stiff\w*|sore|pulling|gnawing|electric|prick\w*|colic\w*|hot|swollen|weak\w*|dead)\b"
     ),
     "radiation": re.compile(
-        r"\b(?:spread\w*|mov(?:e|es|ing)|radiat\w*|travel\w*|stays? (?:there|in|at)|shoot\w*|goes (?:to|down|up|into|through|round)|into (?:my|the)|down (?:my|the|to|into)|only there|nowhere|up to (?:my|the)|through to|stays? put|stays? (?:where|on)|no further|does not leave|just there|round to|around to|reach\w*)\b"
+        r"\b(?:spread\w*|mov(?:e|es|ing)|radiat\w*|travel\w*|stays? (?:there|in|at)|shoot\w*|goes (?:to|down|up|into|through|round)|into (?:my|the)|down (?:my|the|to|into)|only there|nowhere|up to (?:my|the)|through to|stays? put|stays? (?:where|on)|no further|does not leave|just there|round to|around to|reach\w*)\b|^\W*(?:and |then )?(?:to|into|towards|down|up|round|across|through)\b(?: (?:to|into))? (?:my|the|his|her|both|one)\b"
     ),
     "exacerbating": re.compile(
         r"\b(?:worse\w*|aggravat\w*|trigger\w*|brings? it|hurts? more|more when|increas\w*|sets it off|comes when|provok\w*|irritat\w*|bothers?|worst|brings? (?:it|this|on)|starts? it|is too much|tires? (?:me|him|her)|hurts? (?:it|me|him|her)|stings?|flares?|when i (?:walk|move|breathe|cough|eat|bend|stand|lie|climb|swallow|touch))\b"
     ),
     "relieving": re.compile(
-        r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works(?! (?:at|in|for|as|with))|relief|soothes?|cools?|numbs?|loosens?|lessens?|dulls?|lifts?|stops? it|(?:brings?|takes?|cuts?) (?:it|this) down|takes? (?:it|the edge) (?:off|away)|makes? it go|disappears?|goes down|comforts?)\b"
+        r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works(?! (?:at|in|for|as|with))|relief|soothes?|cools?|numbs?|loosens?|lessens?|dulls?|lifts?|stops? it|(?:brings?|takes?|cuts?) (?:it|this) down|used to (?:work|help)|takes? (?:it|the edge) (?:off|away)|makes? it go|disappears?|goes down|comforts?)\b"
     ),
     "family_history": re.compile(
         rf"^\W*(?:both |all |only )?(?:my |his |her |our |the )?(?:\w+ )?{_KIN}\b(?! (?:cooks?|smokes?|lives?|works?|stays?))|\b(?:famil\w+|runs in|inherit\w*|hereditary|{_KIN} (?:\w+ )?(?:had|has|have|died|suffer\w*|is|was|are|were|with (?!us|me|him|her|them))|in (?:\w+ ){{0,3}}{_KIN}|passed (?:on|away)|"
-        rf"on (?:my|the) (?:mother|father)'s side)\b"
+        rf"on (?:my|his|her|the|our) (?:\w+'s )?side)\b"
     ),
     "social_history": re.compile(
         r"\b(?:smok\w*|drink\w*|alcohol|beer|waragi|live|lives|living|alone|works?|working|job|teacher|farmer|driver|student|trader|wife|husband|children|kids|married|single|cigarettes?|tobacco|farm|sell|teetotal\w*|stay with|share|mairungi|widow\w*|divorced|housewife|hostel|school|pension\w*|unemployed|nurse|tailor|mechanic|boda|market|town|village|rooms?|nets?|goats|cows|charcoal|firewood|borehole|spring|latrine)\b"
@@ -62,6 +62,10 @@ _EASING: Final = re.compile(
     r"\b(?:rest\w*|sleep\w*|panadol|paracetamol|tablets?|medicines?|syrup|antacids?|gaviscon|milk|tea|honey|ginger|lemon|massag\w*|rubbing|"
     r"ice|warm|warmth|lukewarm|sponging|sponge|(?:cold|cool|hot) (?:water|cloth|bath|pack|compress|shower)|balm|ointment|cream|inhaler|puffer|"
     r"steam\w*|sitting (?:down|still|up)|keeping still|lying (?:down|still|quiet\w*)|fresh air|elevat\w*|pillow)\b"
+)
+#: What only qualifies the words before it: "prunes used to work, not now".
+_QUALIFIES: Final = re.compile(
+    r"(?:but )?(?:not (?:now|much|really|always|any ?more|so much|often|all|every time)|no more|no longer)"
 )
 _WAYS: Final = ("exacerbating", "relieving")
 
@@ -96,7 +100,10 @@ def _by_words(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) ->
             owners.append((slots[0],))
             continue
         owners.append(_owners(text[start:end], slots, taken, later, owners))
-    return _both_ways(text, pieces, _in_order(text, pieces, owners, slots), slots)
+    owners = _in_order(text, pieces, owners, slots)
+    for number in range(len(owners) - 2, -1, -1):
+        owners[number] = owners[number] or owners[number + 1]
+    return _both_ways(text, pieces, owners, slots)
 
 
 def _leads_up(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> bool:
@@ -138,7 +145,9 @@ def _may_answer(slot: str, part: Sequence[str], slots: Sequence[str], *, is_rest
     if (slot == "severity" or (is_rest and slot not in _OPEN)) and not any(speaks_of(slot, piece) for piece in part):
         return False
     if slot == slots[-1] and slot in _OPEN:
-        return True
+        opening = part[0]
+        is_earlier = any(speaks_of(each, opening) for each in slots[:-1]) and not speaks_of(slot, opening)
+        return slot not in _SPEAKS_OF or not is_earlier
     return not any(not speaks_of(slot, piece) and any(speaks_of(each, piece) for each in slots) for piece in part)
 
 
@@ -172,8 +181,10 @@ def _both_ways(
     One thing alone is told by what such things mostly do; of several the first makes it worse, as it was asked first,
     and where the change comes is known only from one that mostly eases. Else all of it is kept for both.
     """
-    if not set(_WAYS) <= set(slots) or any(way in owner for owner in owners for way in _WAYS):
+    if not set(_WAYS) <= set(slots) or any("exacerbating" in owner for owner in owners):
         return owners
+    if any("relieving" in owner for owner in owners):
+        return _what_worsens(text, pieces, owners, slots)
     bare = [
         number
         for number, (start, end) in enumerate(pieces)
@@ -193,6 +204,21 @@ def _both_ways(
     for number, way in zip(bare, ways, strict=True):
         kept[number] = way
     return kept
+
+
+def _what_worsens(
+    text: str, pieces: list[tuple[int, int]], owners: list[tuple[str, ...]], slots: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """What stands before the words for what eases, and speaks of no topic, is what makes it worse."""
+    first = next(number for number, owner in enumerate(owners) if "relieving" in owner)
+    return [
+        ("exacerbating",)
+        if number < first
+        and not any(speaks_of(slot, text[start:end]) for slot in slots)
+        and not is_none(text[start:end])
+        else owner
+        for number, ((start, end), owner) in enumerate(zip(pieces, owners, strict=True))
+    ]
 
 
 # -- by words -----------------------------------------------------------------------------------------------------
@@ -252,6 +278,8 @@ def _owners(
     piece: str, slots: Sequence[str], taken: set[str], later: set[str], before: list[tuple[str, ...]]
 ) -> tuple[str, ...]:
     free = [slot for slot in slots if slot not in taken]
+    if before and _QUALIFIES.fullmatch(fold(piece).strip()):
+        return before[-1]
     takes_no = [slot for slot in free if slot not in _NEVER_NONE or is_unknown(piece)]
     if (is_none(piece) or is_unknown(piece)) and takes_no:
         speaking = [slot for slot in takes_no if speaks_of(slot, piece)]

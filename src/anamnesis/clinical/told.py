@@ -220,6 +220,11 @@ _SEVERITY: Final = re.compile(r"\b(10|\d)\s*(?:/|out of|over|of)\s*(?:10|ten)\b"
 _SEVERITY_BARE: Final = re.compile(
     rf"(?<![\d/.,:])\b(10|[0-9])\b(?![\d/:]|[.,]\d|\s*(?:{_UNIT}|times|mg|kg|%|am|pm|weeks|of them|tablets|pads)\b)"
 )
+_TENS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_SEVERITY_NAMED: Final = re.compile(
+    rf"\W*(?:a |an |about |around |maybe |like |(?:i'?d|i would|i) (?:give it|say|rate it) )*(?:a |an )?({'|'.join(_TENS)})\b"
+    r"(?=\W*$|\s*[,.;!]|,? (?:out of|or|maybe|i (?:guess|think)|for me|right now|at (?:night|most|worst)))"
+)
 _SEVERITY_WORD: Final = re.compile(
     r"\b(mild|moderate|severe|very bad|so bad|too bad|really bad|unbearable|not bad|not so bad|not too bad|terrible|worst|quite bad|bad)\b"
 )
@@ -229,6 +234,9 @@ def read_severity(text: str, *, is_asked: bool) -> Told[str] | None:
     """How bad it is: a number out of ten, or a number or word when it was asked for."""
     folded = fold(text)
     found = _SEVERITY.search(folded)
+    if not found and is_asked and (named := _SEVERITY_NAMED.match(folded)):
+        value = f"{_TENS.index(named.group(1))} of 10"
+        return Told(value, text[named.start(1) : named.end(1)])
     if not found and is_asked:
         found = _SEVERITY_BARE.search(folded) or _SEVERITY_WORD.search(folded)
     if not found:
@@ -240,7 +248,8 @@ def read_severity(text: str, *, is_asked: bool) -> Told[str] | None:
 # -- the history -------------------------------------------------------------------------------------------------
 
 _TO_END: Final = (
-    r"([^.;\n]{2,90}?)(?=[.;\n]|$|,? (?:but|and (?:i|my|he|she|it|no)|i|he|she|my|since|for the)\b|, (?:no|not)\b)"
+    r"([^.;\n]{2,90}?)(?=[.;\n]|$|,? (?:but|and (?:i|my|he|she|it|no)|since|for (?:the|my|his|her|a|an))\b|"
+    r"(?<!\bif)(?<!\bwhen)(?<!\bthat)(?<!\bas)(?<!\bfor),? (?:i|he|she|my)\b|, (?:no|not)\b)"
 )
 _ALLERGY: Final = re.compile(rf"\b(?:allerg(?:ic|y) (?:to|is|are|:)|react(?:s|ed)? (?:badly )?to) {_TO_END}")
 _ALLERGY_NAMED: Final = re.compile(r"\b([\w-]+) allergy\b")

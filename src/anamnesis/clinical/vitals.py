@@ -44,6 +44,8 @@ class VitalsRead:
 
 _N: Final = r"(\d{1,3}(?:[.,]\d{1,2})?)"
 _SEP: Final = r"\s*(?:is|was|of|at|reads?|ni|[:=\-])?\s*"
+#: "the oxygen clip I bought says 96"
+_SAYS: Final = r"(?:\s+\w+){0,5}?\s+(?:says?|said|reads?|showed|shows?|gave|counted)\s+(?:it (?:is|was) |about )?"
 _OTHER_THAN_KG: Final = (
     r"%|/|lbs?\b|pounds?\b|stones?\b|st\b|g\b|grams?\b|times?\b|days?\b|weeks?\b|months?\b|years?\b|kgs?\b|kilo"
 )
@@ -68,6 +70,9 @@ _PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
         "heart_rate_per_min",
         re.compile(rf"\b(?:pulse|heart ?rate|heart ?beats?)\b(?:\s+\w+){{0,3}}?\s*,\s*(?:it\s+)?{_SEP}{_N}\b(?!\s*/)"),
     ),
+    ("temperature_any", re.compile(rf"\bthermometer\b{_SAYS}{_N}")),
+    ("spo2_percent", re.compile(rf"\b(?:spo2|oxygen|oximeter|sats?|saturation)\b{_SAYS}{_N}")),
+    ("heart_rate_per_min", re.compile(rf"\b(?:pulse|heart ?rate|heart ?beats?)\b{_SAYS}{_N}\b(?!\s*/)")),
     ("weight_lb", re.compile(rf"\b{_N}\s*(?:lbs?|pounds)\b")),
     ("weight_kg", re.compile(rf"\b{_N}\s*(?:kgs?|kilos?|kilograms?)\b")),
     (

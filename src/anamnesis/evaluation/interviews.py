@@ -14,6 +14,7 @@ from anamnesis.clinical.record import Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.rubric import Item, score
 from anamnesis.clinical.sbar import HISTORY, HPI, Sbar, draft_sbar, first_words
 from anamnesis.clinical.terms import Acuity
+from anamnesis.clinical.told import read_severity
 from anamnesis.content import ClinicalContent
 from anamnesis.evaluation.patients import NONE, Interview, Said
 
@@ -125,6 +126,8 @@ def _stands(said: Said, note: Sbar, held: Interview) -> bool:
         return _says_none(said.slot, text) or (said.text != NONE and _has_words(said.text, text))
     if said.slot == "onset" and "onset" not in held.case.facts:
         return "Since: not" not in text
+    if said.slot == "severity" and (bad := read_severity(said.text, is_asked=True)) is not None:
+        return _has_words(bad.value, text) or _has_words(said.text, text)
     if said.slot == "vitals":
         return set(_NUMBER.findall(said.text)) <= set(_NUMBER.findall(text))
     return _has_words(said.text, text)

@@ -145,7 +145,8 @@ class Patient:
             topic = question_id.removeprefix("conflict:")
             if topic.startswith(SIGN):
                 return self.case.present.get(topic.removeprefix(SIGN), NONE), []
-            fact = self.case.facts[topic]
+            own = {"name": self.case.name, "age": self.case.age, "sex": self.case.sex}
+            fact = {**own, **self.case.facts}.get(topic, NONE)
             return fact, [(topic, fact)]
         if question_id == "danger_signs":
             return self._signs(signs)

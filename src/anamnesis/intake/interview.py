@@ -203,6 +203,8 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
         return _after_read_back(correction or record, words, asked, content)
     if asked is not None:
         record = read_answer(record, words, asked, slots, facts, agenda)
+        # Whoever told of one medicine unasked has now been asked for the others.
+        record = replace(record, volunteered=tuple(each for each in record.volunteered if each not in asked.slots))
     record = read_contradicted_signs(record, words, agenda, asked=asked)
     record = read_told_signs(classified(record, agenda), words, agenda, asked=asked)
     return _after_answer(before, record, inbound, asked, is_told=bool(facts), content=content)
