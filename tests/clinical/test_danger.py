@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anamnesis.clinical.findings import read_findings
-from anamnesis.clinical.red_flags import screen
+from anamnesis.clinical.red_flags import RedFlagRule, RuleBook, screen
 from anamnesis.clinical.terms import Acuity, Age, Assertion, Finding, Person
 from anamnesis.content import load_content
 
@@ -102,3 +102,31 @@ def test_no_rule_that_could_hold_is_left_unasked(names, random):
     assert rule.id in could
     assert set(could) <= set(asked)
     assert asked == [each.id for each in CONTENT.rules if each.id in asked]
+
+
+def told(concept, message_id):
+    return Finding(concept, Assertion.AFFIRMED, 0, 1, "x", message_id)
+
+
+def test_what_is_said_in_passing_counts_with_its_own_message_and_the_one_that_began_the_story():
+    rule = RedFlagRule("r", Acuity.EMERGENCY, "advice", all_of=frozenset({"weak", "faint_hint"}))
+    both = RedFlagRule("s", Acuity.EMERGENCY, "advice", all_of=frozenset({"pain", "weak"}))
+    book = RuleBook([rule, both], frozenset({"weak", "faint_hint"}))
+
+    def fired(*findings):
+        return [flag.rule_id for flag in screen(findings, NOBODY, book)]
+
+    assert fired(told("weak", "1"), told("faint_hint", "1")) == ["r"]
+    assert fired(told("weak", "1"), told("faint_hint", "2")) == []
+    assert fired(told("pain", "1"), told("weak", "2")) == ["s"]
+    assert fired(told("pain", "1"), told("weak", "1"), told("faint_hint", "2")) == ["r", "s"]
+    assert fired(told("pain", "1"), told("weak", "2"), told("faint_hint", "3")) == ["s"]
+
+
+def test_most_of_what_a_rule_needs_may_be_told_in_several_messages():
+    findings = [
+        finding
+        for number, text in enumerate(("I have a bad headache", "yes, fever since yesterday", "my neck is stiff"))
+        for finding in read_findings(text, CONTENT.lexicon, message_id=f"m{number}")
+    ]
+    assert max(flag.acuity for flag in screen(findings, NOBODY, CONTENT.rules)) is Acuity.EMERGENCY

@@ -186,6 +186,7 @@ def a_lexicon(**changes):
             "contacts",
             "lasting",
             "states",
+            "of_person",
         ),
         (),
     )

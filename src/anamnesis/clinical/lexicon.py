@@ -376,7 +376,8 @@ class Bearing:
     An attribute only qualifies other findings: its time and person are its own. An own wish (self-harm) is exempt from
     questions and conditions: asking how is a sign, not a quiz. A deed was done by whoever is named before it, and a
     contact was with them: "uncle hurt her", "my sister has measles". What is lasting matters for weeks or months after:
-    "gave birth last month"; a state goes on when an illness of it has ended.
+    "gave birth last month"; a state goes on when an illness of it has ended. An attribute of the person holds for all
+    of a conversation, any other only for the message it stands in.
     """
 
     is_attribute: bool = False
@@ -386,6 +387,7 @@ class Bearing:
     is_contact: bool = False
     is_lasting: bool = False
     is_state: bool = False
+    is_of_person: bool = False
 
     @property
     def outlives_hearsay(self) -> bool:
@@ -414,6 +416,13 @@ class Lexicon:
     def bearing(self, name: str) -> Bearing:
         """How the finding of this name takes its context."""
         return self.bearings.get(name, _PLAIN)
+
+    @property
+    def passing(self) -> frozenset[str]:
+        """The attributes that hold only for the message they stand in."""
+        return frozenset(
+            name for name, bearing in self.bearings.items() if bearing.is_attribute and not bearing.is_of_person
+        )
 
     def tokenise(self, text: str) -> Words:
         """The text's tokens as this lexicon spells them."""
@@ -446,6 +455,7 @@ class LexiconText:
     contacts: Sequence[str]
     lasting: Sequence[str]
     states: Sequence[str]
+    of_person: Sequence[str]
 
 
 def compile_lexicon(written: LexiconText) -> Lexicon:
@@ -484,6 +494,7 @@ def _bearings(written: LexiconText) -> dict[str, Bearing]:
         "is_contact": written.contacts,
         "is_lasting": written.lasting,
         "is_state": written.states,
+        "is_of_person": written.of_person,
     }
     kinds_of: dict[str, list[str]] = {}
     for kind, names in kinds.items():

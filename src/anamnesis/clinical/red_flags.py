@@ -3,7 +3,7 @@
 What a rule cannot say with findings is a named group of people (``WHO``), which a rule names.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -106,10 +106,14 @@ class RedFlagRule:
 
 
 class RuleBook:
-    """Rules, each filed under findings of which it needs one: a message asks only those that it could fire."""
+    """Rules, each filed under findings of which it needs one: a message asks only those that it could fire.
 
-    def __init__(self, rules: Iterable[RedFlagRule]) -> None:
-        self._rules = tuple(rules)
+    passing names findings that count only together with what the same message says, or the one that began the story:
+    "nothing" of one answer and "I rub them" of another are no attempt to rouse somebody.
+    """
+
+    def __init__(self, rules: Iterable[RedFlagRule], passing: AbstractSet[str] = frozenset()) -> None:
+        self._rules, self.passing = tuple(rules), passing
         self._filed: dict[str, list[int]] = {}
         self._unfiled: list[int] = []
         for number, rule in enumerate(self._rules):
@@ -137,15 +141,31 @@ def screen(findings: Iterable[Finding], person: Person, rules: RuleBook, *, vers
     Denied, past, hypothetical, resolved findings and those of other people stay out. The findings of several
     messages may be given together: danger told in pieces counts. More findings never give a lower acuity.
     """
-    present: dict[str, Finding] = {}
-    for finding in findings:
-        if finding.assertion is Assertion.AFFIRMED:
-            present.setdefault(finding.concept, finding)
-    names = frozenset(present)
-    holding = [rule for rule in rules.about(names) if _holds(rule, names, person)] if present else []
-    has_fired = any(not rule.lifts_urgent for rule in holding)
-    fired = [_flag(rule, present, version) for rule in holding if has_fired or not rule.lifts_urgent]
+    told = _told_together([each for each in findings if each.assertion is Assertion.AFFIRMED], rules.passing)
+    holding: dict[str, tuple[RedFlagRule, Mapping[str, Finding]]] = {}
+    for present in told:
+        names = frozenset(present)
+        for rule in rules.about(names):
+            if rule.id not in holding and _holds(rule, names, person):
+                holding[rule.id] = rule, present
+    has_fired = any(not rule.lifts_urgent for rule, _ in holding.values())
+    fired = [_flag(rule, present, version) for rule, present in holding.values() if has_fired or not rule.lifts_urgent]
     return tuple(sorted(fired, key=lambda flag: (-flag.acuity, flag.rule_id)))
+
+
+def _told_together(affirmed: Sequence[Finding], passing: AbstractSet[str]) -> list[Mapping[str, Finding]]:
+    """The first finding of each name, as they count together: with what each message says in passing, one mapping each.
+
+    What the message says in passing that first has a finding of weight counts throughout: it is what the story is of.
+    """
+    opening = next((each.message_id for each in affirmed if each.concept not in passing), None)
+    common: dict[str, Finding] = {}
+    own: dict[str, dict[str, Finding]] = {}
+    for finding in affirmed:
+        is_common = finding.concept not in passing or finding.message_id == opening
+        held = common if is_common else own.setdefault(finding.message_id, {})
+        held.setdefault(finding.concept, finding)
+    return [{**common, **said} for said in own.values()] or ([common] if common else [])
 
 
 def says_infant_is_well(findings: Iterable[Finding]) -> bool:

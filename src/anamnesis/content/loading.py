@@ -64,7 +64,7 @@ def load_content() -> ClinicalContent:
     statuses = {*(part.status for part in parts if part), *interview.statuses, *(rule.status for rule in written)}
     return ClinicalContent(
         lexicon,
-        RuleBook(_rule(rule) for rule in written),
+        RuleBook((_rule(rule) for rule in written), lexicon.passing),
         interview,
         texts,
         _version(folder),
@@ -125,6 +125,7 @@ def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexico
         "contacts",
         "lasting",
         "states",
+        "of_person",
     )
     written = LexiconText(
         refinements=refinements,

@@ -129,3 +129,4 @@ class LexiconFile(Strict):
     contacts: list[Text] = []
     lasting: list[Text] = []
     states: list[Text] = []
+    of_person: list[Text] = []
