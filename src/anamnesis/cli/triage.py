@@ -53,7 +53,7 @@ def run(_: argparse.Namespace) -> int:
                 for answer, is_bad in answering.answers(lines):
                     had_bad = had_bad or is_bad
                     sys.stdout.write(answer)
-                sys.stdout.flush()
+                    sys.stdout.flush()
     except BrokenPipeError:
         sys.stderr.close()
     return 2 if had_bad else 0
