@@ -364,3 +364,37 @@ def test_a_question_is_asked_in_other_words_with_and_without_scripts(speaking, b
     assert plain.locator(".bubble.model .text").last.inner_text() == LEAD + QUESTION
     assert plain.locator(".bubble.model").count() == 2
     assert problems == []
+
+
+def test_the_operator_finds_an_account_closes_it_with_a_reason_and_opens_it_again(fresh_demo, browser, problems):
+    patient = page_of(browser, problems)
+    patient.goto(fresh_demo["Patient"])
+    page = page_of(browser, problems)
+    page.goto(fresh_demo["Operator"])
+    page.get_by_label("Name or e-mail address").fill("nobody of that name")
+    page.get_by_role("button", name="Search").click()
+    assert page.get_by_text("No account has “nobody of that name”").count() == 1
+    name = patient.evaluate("fetch('/api/trpc/user.me').then(r => r.json())")["result"]["data"]["json"]["firstName"]
+    page.get_by_label("Name or e-mail address").fill(name)
+    page.get_by_role("button", name="Search").click()
+    account = page.locator("#accounts form", has_text="patient").first
+    account.get_by_label("Why").fill("A lost phone")
+    account.get_by_role("button", name="Close").click()
+    page.get_by_text("· closed").first.wait_for(timeout=5000)
+    refused = patient.evaluate("fetch('/api/trpc/user.me').then(r => r.status)")
+    assert refused in (401, 403)
+    page.locator("#accounts form", has_text="closed").first.get_by_role("button", name="Open again").click()
+    page.get_by_text("· open").first.wait_for(timeout=5000)
+    assert patient.evaluate("fetch('/api/trpc/user.me').then(r => r.status)") == 200
+
+
+def test_an_operator_cannot_close_their_own_account_and_is_told_so(demo, browser, problems):
+    page = page_of(browser, problems)
+    page.goto(demo["Operator"])
+    page.get_by_label("Name or e-mail address").fill("operator")
+    page.get_by_role("button", name="Search").click()
+    account = page.locator("#accounts form", has_text="super admin").first
+    account.get_by_label("Why").fill("a slip")
+    account.get_by_role("button", name="Close").click()
+    page.get_by_role("alert").wait_for(timeout=5000)
+    assert "Nothing was changed" in page.get_by_role("alert").inner_text()

@@ -242,6 +242,7 @@ PAGES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/doctor/emergency"): ("handover.breakGlass",),
     ("GET", "/ops"): ("admin.getPendingDoctors",),
     ("POST", "/ops/doctors/{doctor_id}"): ("admin.verifyDoctor",),
+    ("POST", "/ops/accounts/{user_id}"): ("admin.updateUserStatus",),
     ("GET", "/static/{tag}/{name}"): ("no such file",),
 }
 #: What is beside procedures and pages, open to everybody and about nobody; the webhook believes signatures alone.

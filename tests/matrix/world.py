@@ -182,11 +182,16 @@ class World:
     async def page(self, who, page, target=None, state="in_progress", content="I feel a little better"):
         method, template = page
         records = self.records[target]
-        values = {"session_id": records.sessions[state], "doctor_id": records.doctor, "slug": records.slug}
+        values = {
+            "session_id": records.sessions[state],
+            "doctor_id": records.doctor,
+            "slug": records.slug,
+            "user_id": records.user,
+        }
         path = re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], "x"), template)
         form = {
             "content": content, "clientMessageId": str(uuid4()), "connectionId": records.connection,
-            "doctorId": records.doctor, "action": "approve",
+            "doctorId": records.doctor, "action": "open" if "user_id" in template else "approve",
             "to": "routine", "reason": "Seen and examined", "sessionId": values["session_id"],
         }  # fmt: skip
         body = urlencode(form).encode() if method == "POST" else None

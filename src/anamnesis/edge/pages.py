@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,6 +25,7 @@ from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
 
 MAX_FORM_FIELDS: Final = 20
+_LONGEST_SEARCH: Final = 200  # characters, as admin.getUsers takes them
 MAX_FORM_FILES: Final = 5
 
 
@@ -93,6 +95,7 @@ def pages_app(site: Site) -> Starlette:
     operator = [
         Route("/ops", pages.ops),
         Route("/ops/doctors/{doctor_id}", pages.verify, methods=["POST"]),
+        Route("/ops/accounts/{user_id}", pages.account, methods=["POST"]),
     ]
     static = [Route("/static/{tag}/{name}", serve_asset)]
     failures = {404: pages.no_such_page, AnamnesisError: pages.failed}
@@ -407,11 +410,15 @@ class Pages:
     # -- the operator --------------------------------------------------------------------------------------
 
     async def ops(self, http: HttpRequest) -> Response:
-        """What is well, what is waiting, and whom to verify."""
+        """What is well, what is waiting, whom to verify, and the accounts that were searched for."""
         caller = await self._caller(http)
         if caller.request.claims is None:
             return self._sign_in_first()
+        return await self._show_ops(caller, search=clean(http.query_params.get("search", "")).strip())
+
+    async def _show_ops(self, caller: Caller, *, search: str, problem: str = "") -> Response:
         doctors = await caller.call("admin.getPendingDoctors")
+        found = await caller.call("admin.getUsers", search=search[:_LONGEST_SEARCH]) if search else None
         return self._page(
             "ops.html",
             readiness=await self._site.readiness(),
@@ -425,7 +432,11 @@ class Pages:
                 }
                 for doctor in doctors["doctors"]
             ],
-            problem="",
+            search=search,
+            accounts=None if found is None else [presenting.account(user) for user in found["users"]],
+            others=0 if found is None else found["total"] - len(found["users"]),
+            problem=problem,
+            status=400 if problem else 200,
         )
 
     async def verify(self, http: HttpRequest) -> Response:
@@ -433,6 +444,21 @@ class Pages:
         caller, fields = await self._caller(http), await _fields(http)
         await caller.call("admin.verifyDoctor", doctorId=http.path_params["doctor_id"], action=fields.get("action", ""))
         return RedirectResponse("/ops", 303)
+
+    async def account(self, http: HttpRequest) -> Response:
+        """Close an account or open it again; it takes effect with the account's next request."""
+        caller, fields = await self._caller(http), await _fields(http)
+        search = fields.get("search", "")
+        try:
+            await caller.call(
+                "admin.updateUserStatus",
+                userId=http.path_params["user_id"],
+                isActive=fields.get("action") == "open",
+                reason=fields.get("reason", ""),
+            )
+        except BadInput as refused:
+            return await self._show_ops(caller, search=search, problem=f"Nothing was changed. {refused}")
+        return RedirectResponse(f"/ops?{urlencode({'search': search})}#accounts", 303)
 
     # -- answers -------------------------------------------------------------------------------------------
 

@@ -73,6 +73,17 @@ def doctor_about(doctor: Wire) -> str:
     return " · ".join(word for word in (doctor.get("specialty"), doctor.get("clinicName")) if word)
 
 
+def account(user: Wire) -> dict[str, object]:
+    """An account as the operator's page lists it."""
+    return {
+        "id": user["id"],
+        "name": full_name(user, "No name"),
+        "email": user["email"],
+        "role": str(user["primaryRole"]).replace("_", " "),
+        "is_open": user["isActive"],
+    }
+
+
 def transcript(messages: Iterable[Wire], *, doctor: str, patient: str = "You") -> list[dict[str, object]]:
     """The interview's messages as bubbles, in order; a doctor's own additions stand elsewhere on the page."""
     return [_bubble(message, doctor=doctor, patient=patient) for message in messages if message["role"] != "doctor"]
