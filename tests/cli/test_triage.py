@@ -108,7 +108,7 @@ def test_five_thousand_lines_take_a_moment():
     lines = (line + "\n").encode() * 5000
     done = subprocess.run([ANAMNESIS, "triage"], input=lines, capture_output=True, check=True)
     assert len(done.stdout.splitlines()) == 5000
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30  # seconds, on a machine that does much else
 
 
 ANY_JSON = st.recursive(

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -10,15 +9,15 @@ from typing import Final
 
 import asyncpg
 
-from anamnesis.cli.operating import NOT_MIGRATED, refuse
-from anamnesis.db.encryption import Keyring, keyring_of
+from anamnesis.cli.operating import NOT_MIGRATED, database_and_keys, refuse
+from anamnesis.db.encryption import Keyring
 from anamnesis.db.migrating import NotMigrated
 from anamnesis.kernel.errors import Unreadable
 from anamnesis.legacy.deciding import Tally
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import NotTheReplacedSystem, reading
 from anamnesis.legacy.target import Busy, writing
-from anamnesis.settings import Settings, SettingsInvalid
+from anamnesis.settings import SettingsInvalid
 
 SUMMARY: Final = "copy the replaced system's PostgreSQL into ours; safe to repeat and to interrupt"
 _SHOWN: Final = 20
@@ -37,14 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 when all is good, 1 when rows were reported, 2 when it could not run or had to stop."""
     try:
-        ours = Settings.database_from_env(os.environ).migrating_url
-        keyring = keyring_of(Settings.encryption_from_env(os.environ))
+        ours, keyring = database_and_keys("the database to copy into")
     except SettingsInvalid as invalid:
         return refuse(str(invalid))
-    if ours is None:
-        return refuse("DATABASE_URL: is not set. It names the database to copy into.")
     try:
-        return asyncio.run(_import(arguments.url, ours.reveal(), keyring, tell_all=arguments.all))
+        return asyncio.run(_import(arguments.url, ours, keyring, tell_all=arguments.all))
     except NotTheReplacedSystem:
         return refuse("The source has not the tables of the replaced system.")
     except NotMigrated:

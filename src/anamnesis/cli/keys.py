@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from anamnesis.cli.operating import NOT_MIGRATED, refuse
-from anamnesis.db.encryption import Keyring, keyring_of
+from anamnesis.cli.operating import NOT_MIGRATED, database_and_keys, refuse
+from anamnesis.db.encryption import Keyring
 from anamnesis.db.migrating import NotMigrated
 from anamnesis.db.resealing import PLAIN, Broken, Outcome, broken_ones, counted, reseal, resealing
 from anamnesis.settings import Secret, Settings, SettingsInvalid
@@ -43,16 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(new_key())
         return 0
     try:
-        url = Settings.database_from_env(os.environ).migrating_url
-        keyring = keyring_of(Settings.encryption_from_env(os.environ))
+        url, keyring = database_and_keys("the database with what was written")
     except SettingsInvalid as invalid:
         return refuse(str(invalid))
-    if url is None:
-        return refuse("DATABASE_URL: is not set. It names the database with what was written.")
     if arguments.task == "rotate" and keyring.first is None:
         return refuse("ENCRYPTION_KEYS: is not set. `anamnesis keys new` makes a key to begin with.")
     try:
-        return asyncio.run(_do(arguments, url.reveal(), keyring))
+        return asyncio.run(_do(arguments, url, keyring))
     except NotMigrated:
         return refuse(NOT_MIGRATED)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:

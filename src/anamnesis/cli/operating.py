@@ -10,11 +10,12 @@ from uuid import UUID
 
 import asyncpg
 
-from anamnesis.db.encryption import keyring_of
+from anamnesis.db.encryption import Keyring, keyring_of
 from anamnesis.db.migrating import NotMigrated
 from anamnesis.kernel.errors import AnamnesisError
 from anamnesis.rights.store import PatientRecords, operating
 from anamnesis.settings import Settings, SettingsInvalid
+from anamnesis.settings.reading import Problem
 
 REFUSED: Final = 2
 NOT_MIGRATED: Final = "The database of DATABASE_URL is not up to date: run `anamnesis migrate` first."
@@ -32,6 +33,14 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise argparse.ArgumentTypeError("must be an id like 1b4e28ba-2fa1-4d2b-883f-0016d3cca427") from None
+
+
+def database_and_keys(names: str) -> tuple[str, Keyring]:
+    """The database of the environment as its owner, and the keys. Raises SettingsInvalid; names says what it names."""
+    url = Settings.database_from_env(os.environ).migrating_url
+    if url is None:
+        raise SettingsInvalid((Problem("DATABASE_URL", f"is not set. It names {names}."),))
+    return url.reveal(), keyring_of(Settings.encryption_from_env(os.environ))
 
 
 def operate(work: Callable[[PatientRecords, Settings], Awaitable[int]]) -> int:

@@ -13,7 +13,7 @@ from anamnesis.clinical import answers, told
 from anamnesis.clinical.agenda import Agenda, Question, Sign
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.sharing import onset_of, pieces_of, share_out, speaks_of
-from anamnesis.clinical.signs import read_signs
+from anamnesis.clinical.signs import SignTold, read_signs
 from anamnesis.clinical.terms import Age, Assertion, Evidence, Finding
 from anamnesis.clinical.told import Told
 from anamnesis.clinical.vocabulary import Vocabulary
@@ -225,12 +225,14 @@ def read_told_signs(record: ClinicalRecord, words: Words, agenda: Agenda, *, ask
         return record
     wanted = [agenda.signs[name] for name in agendas.signs_to_ask(record, agenda)]
     for each in read_signs(words.text, wanted, is_asked=False):
-        evidence = words.quoting(each.quote)
-        told_so: Answer = (
-            Reported(agenda.signs[each.sign_id].label, evidence) if each.is_present else NoneReported(evidence)
-        )
-        record = record.with_sign(each.sign_id, told_so)
+        record = record.with_sign(each.sign_id, _of_sign(each, words, agenda))
     return record
+
+
+def _of_sign(told_so: SignTold, words: Words, agenda: Agenda) -> Answer:
+    """What the words say of a sign, as it stands in the record."""
+    evidence = words.quoting(told_so.quote)
+    return Reported(agenda.signs[told_so.sign_id].label, evidence) if told_so.is_present else NoneReported(evidence)
 
 
 def read_contradicted_signs(
@@ -250,8 +252,9 @@ def read_contradicted_signs(
     ]
     elsewhere = [each.quote for each in record.findings if each.message_id == words.message_id and _is_not_now(each)]
     for each in read_signs(words.text, denied, is_asked=False):
-        if each.is_present and not any(quote in each.quote or each.quote in quote for quote in elsewhere):
-            told_now = Reported(agenda.signs[each.sign_id].label, words.quoting(each.quote))
+        told_now = _of_sign(each, words, agenda)
+        is_elsewhere = any(quote in each.quote or each.quote in quote for quote in elsewhere)
+        if isinstance(told_now, Reported) and not is_elsewhere:
             record = record.with_sign_conflict(each.sign_id, told_now)
     return record
 
@@ -422,13 +425,8 @@ def _read_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> Clinica
         return _rest_of_signs(record, Declined(reason, words.whole), Declined(reason, words.whole))
     if answers.is_none(words.text):
         return _rest_of_signs(record, NoneReported(words.whole), NoneReported(words.whole))
-    present = False
     for each in read_signs(words.text, asked, is_asked=True):
-        evidence, present = words.quoting(each.quote), present or each.is_present
-        told_so: Answer = (
-            Reported(agenda.signs[each.sign_id].label, evidence) if each.is_present else NoneReported(evidence)
-        )
-        record = record.with_sign(each.sign_id, told_so)
+        record = record.with_sign(each.sign_id, _of_sign(each, words, agenda))
     if answers.is_yes(words.text) and record.asked.count("danger_signs") < 2:
         return record
     denied_rest = (
