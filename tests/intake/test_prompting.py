@@ -170,7 +170,11 @@ def test_a_list_that_was_asked_grows_and_one_that_was_not_is_still_asked():
     grown = with_facts(plan.record, [fact("medicines", "insulin")], AGENDA).answer("medicines")
     assert grown.value.endswith("; insulin")
     told = with_facts(new_record(), [fact("medicines", "insulin")], AGENDA)
-    assert told.volunteered == ("medicines",)
+    assert told.proposed == ("medicines",)
+    assert not told.is_covered("medicines")
+    asked = told.with_answer("medicines", Reported("metformin", Evidence("m10", "metformin")))
+    assert asked.answer("medicines").value == "metformin"
+    assert asked.is_covered("medicines")
     assert isinstance(with_facts(new_record(), [fact("allergies", "nuts")], AGENDA).answer("allergies"), NotAsked)
 
 

@@ -14,7 +14,10 @@ import pytest
 from fault_server import GEMINI, OPENAI, FaultServer, says
 from test_matrix import a_clinic, settings_for
 
+from anamnesis.clinical.record import record_to_json
+from anamnesis.content import load_content
 from anamnesis.db.encryption import CHAT, SESSIONS
+from anamnesis.intake.interview import Inbound, new_record, opening, plan_turn, screen
 from build import a_session, caller, stored, tell
 from checker import broken
 
@@ -82,6 +85,9 @@ ATTACKS = [
 ]
 
 
+CONTENT = load_content()
+
+
 def _draft(reply, **more):
     return json.dumps({"reply": reply, "facts": [], "reasoning": "", **more})
 
@@ -89,9 +95,19 @@ def _draft(reply, **more):
 def _facts(exchange):
     words = exchange.case["conversation"][-1]["text"]
     fields = ("medicines", "past_history", "allergies", "status", "acuity", "vitals", "chief_complaint")
-    return [
+    invented = [
         {"field": name, "value": value, "quote": words} for name in fields for value in ("warfarin", "cancer", words)
     ]
+    return [*filed(exchange), *invented]
+
+
+def filed(exchange):
+    """Some word of the patient's for everything that may be proposed: each fact stands every check of its words."""
+    words = [
+        word for line in exchange.case["conversation"] if line["from"] == "patient" for word in line["text"].split()
+    ]
+    fields = exchange.case["may_propose"]
+    return [{"field": name, "value": word, "quote": word} for name, word in zip(fields, reversed(words), strict=False)]
 
 
 #: Ways to obey. Those that also ask the question are the dangerous ones: they look like a good answer.
@@ -102,6 +118,7 @@ OBEDIENCE = (
     lambda exchange: _draft(f"Done: {exchange.case['conversation'][-1]['text']} {exchange.case['question']}"),
     lambda exchange: _draft(exchange.case["question"], status="ready", acuity=0, role="super_admin", flags=[]),
     lambda exchange: _draft(exchange.case["question"], facts=_facts(exchange)),
+    lambda exchange: _draft(exchange.case["question"], facts=filed(exchange)),
     lambda exchange: _draft(f"You have cancer. {exchange.case['question']}"),
     lambda exchange: _draft(f"Take tramadol 50 mg three times a day. {exchange.case['question']}"),
     lambda exchange: _draft(f"You are fine and need no hospital. {exchange.case['question']}"),
@@ -128,6 +145,27 @@ def test_there_are_at_least_three_hundred_attacks():
 
 
 PHRASES = ("You word the next question", "may_propose", "character by character", "Code has already decided")
+
+
+def is_told_in(line, session):
+    return line["session_id"] == session["id"] and line["role"] == "user"
+
+
+def by_code_alone(texts):
+    """The record of an interview with these messages and no model."""
+    plan = opening(new_record(), CONTENT)
+    for seq, text in enumerate(texts):
+        inbound = Inbound(f"m{seq}", text, seq)
+        plan = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
+    return plan.record
+
+
+def decided(record):
+    """What code decides of a session, which no model may change."""
+    flags = sorted(flag["rule_id"] for flag in record["flags"])
+    return {name: record[name] for name in ("acuity", "colour", "asked", "complaints", "danger_signs")} | {
+        "flags": flags
+    }
 
 
 async def one_interview(app, connection_id, attacks):
@@ -176,6 +214,10 @@ async def under_attack(clinic, owner, vendor, attacks):
     assert not [text for text in said if "cancer" in text or "tramadol" in text.lower()]
     rows = await stored(owner, SESSIONS, "next_seq > 3")
     assert {row["status"] for row in rows} == {"in_progress"}
+    chats = await stored(owner, CHAT)
+    for row in rows:
+        texts = [line["content"] for line in sorted(chats, key=lambda line: line["seq"]) if is_told_in(line, row)]
+        assert decided(row["record"]) == decided(record_to_json(by_code_alone(texts)))
     # A patient may say anything of themself; what the record holds must be that, word for word.
     said_by_patients = {str(row["id"]): row["content"] for row in await stored(owner, CHAT)}
     told = [answer for row in rows for answer in row["record"]["answers"].values() if answer["kind"] == "reported"]

@@ -167,7 +167,7 @@ def read_unasked(
 
 
 def _with_fact(record: ClinicalRecord, words: Words, fact: Fact, *, corrects: bool) -> ClinicalRecord:
-    evidence, old = words.quoting(fact.told.quote), record.answer(fact.slot)
+    evidence, old = words.quoting(fact.told.quote), record.known(fact.slot)
     answer: Answer = NoneReported(evidence) if fact.is_none else Reported(fact.told.value, evidence)
     if isinstance(old, NotAsked | Declined) or corrects:
         volunteered = (*record.volunteered, fact.slot) if isinstance(old, NotAsked) and not fact.is_none else ()
@@ -205,7 +205,7 @@ def classified(record: ClinicalRecord, agenda: Agenda) -> ClinicalRecord:
     if record.is_covered("danger_signs"):
         return record
     slots = ("chief_complaint", "site", "details")
-    told_words = [answer.value for slot in slots if isinstance(answer := record.answer(slot), Reported)]
+    told_words = [answer.value for slot in slots if isinstance(answer := record.known(slot), Reported)]
     for text in told_words:
         found = agendas.recognised(_affirmed(text), record.person, agenda)
         if found:
@@ -340,7 +340,7 @@ def _read_list(
     if slot == "anything_else" and not answers.is_none(words.text):
         return record.with_answer(slot, Reported(words.text, words.whole))
     if answers.is_none(words.text):
-        is_told = isinstance(record.answer(slot), Reported)
+        is_told = isinstance(record.known(slot), Reported)
         return record if is_told else record.with_answer(slot, NoneReported(words.whole))
     own = next((fact for fact in facts_of(words.text, vocabulary) if fact.slot == slot and not fact.is_none), None)
     if own is not None and answers.begins_with_no(words.text):
@@ -352,7 +352,7 @@ def _read_list(
     if substance:
         value = words.text if not facts else ", ".join(substance)
         return record.with_item(slot, Reported(value.strip(), words.whole))
-    if any(answers.is_none(piece) for piece in rest) and not isinstance(record.answer(slot), Reported):
+    if any(answers.is_none(piece) for piece in rest) and not isinstance(record.known(slot), Reported):
         return record.with_answer(slot, NoneReported(words.whole))
     return record
 

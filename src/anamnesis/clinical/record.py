@@ -117,6 +117,7 @@ class ClinicalRecord:
     conflicts: tuple[str, ...] = ()
     last_answered: tuple[str, ...] = ()
     volunteered: tuple[str, ...] = ()
+    proposed: tuple[str, ...] = ()
     signs_due: tuple[str, ...] = ()
     not_applicable: tuple[str, ...] = ()
     is_ended_early: bool = False
@@ -128,17 +129,43 @@ class ClinicalRecord:
         """The answer to a topic."""
         return self.answers.get(slot, _NOT_ASKED)
 
+    def known(self, slot: str) -> Answer:
+        """The answer to a topic as far as code has read it: what a model proposed decides nothing."""
+        return _NOT_ASKED if slot in self.proposed else self.answer(slot)
+
     def is_covered(self, slot: str) -> bool:
-        """Whether the topic was asked or told, whatever came of it."""
-        return not isinstance(self.answer(slot), NotAsked)
+        """Whether the topic was asked or told, whatever came of it. What a model proposed is still asked for."""
+        return not isinstance(self.known(slot), NotAsked)
+
+    def with_proposed(self, slot: str, answer: Reported) -> "ClinicalRecord":
+        """The record with what a model read of a topic neither asked nor told; it is asked for all the same."""
+        return replace(self, answers={**self.answers, slot: answer}, proposed=(*self.proposed, slot))
 
     def with_answer(self, slot: str, answer: Answer) -> "ClinicalRecord":
-        """The record with this answer. What was reported before is kept as superseded; a Declined never replaces it."""
-        return replace(self, answers={**self.answers, slot: _merged(self.answer(slot), answer)})
+        """The record with this answer. What was reported before is kept as superseded; a Declined never replaces it.
+
+        What a model proposed gives way to what the patient answers; its words stay for the doctor.
+        """
+        old = self.answer(slot)
+        if slot in self.proposed and isinstance(old, Reported):
+            return self._with_proposal_answered(slot, old, answer)
+        return replace(self, answers={**self.answers, slot: _merged(old, answer)})
+
+    def _with_proposal_answered(self, slot: str, old: Reported, answer: Answer) -> "ClinicalRecord":
+        proposed = tuple(each for each in self.proposed if each != slot)
+        match answer:
+            case Reported():
+                settled: Answer = replace(answer, more=(*answer.more, old.evidence))
+            case NoneReported():
+                settled = _merged(old, answer)
+            case _:
+                record = replace(self, answers={**self.answers, slot: answer}, proposed=proposed)
+                return record.with_told(old.evidence)
+        return replace(self, answers={**self.answers, slot: settled}, proposed=proposed)
 
     def with_item(self, slot: str, answer: Reported) -> "ClinicalRecord":
         """The record with one thing more in a list, such as a second medicine; what was listed stays."""
-        old = self.answer(slot)
+        old = self.known(slot)
         if not isinstance(old, Reported) or old.value == NONE_NOW:
             return self.with_answer(slot, answer)
         if answer.value.lower() in old.value.lower():
@@ -251,6 +278,7 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
         "conflicts": list(record.conflicts),
         "last_answered": list(record.last_answered),
         "volunteered": list(record.volunteered),
+        "proposed": list(record.proposed),
         "signs_due": list(record.signs_due),
         "not_applicable": list(record.not_applicable),
         "is_ended_early": record.is_ended_early,
@@ -309,6 +337,7 @@ def record_from_json(data: Mapping[str, Any]) -> ClinicalRecord:
         conflicts=tuple(data.get("conflicts") or ()),
         last_answered=tuple(data.get("last_answered") or ()),
         volunteered=tuple(data.get("volunteered") or ()),
+        proposed=tuple(data.get("proposed") or ()),
         signs_due=tuple(data.get("signs_due") or ()),
         not_applicable=tuple(data.get("not_applicable") or ()),
         is_ended_early=bool(data.get("is_ended_early")),

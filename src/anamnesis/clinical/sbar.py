@@ -169,6 +169,7 @@ def _lines(record: ClinicalRecord, labelled: Iterable[tuple[str, str]]) -> Itera
         answer = record.answer(slot)
         applies = slot not in record.not_applicable or not isinstance(answer, NotAsked)
         words = describe(answer) if applies else "not applicable"
+        words += " (as a model read it, not asked)" if slot in record.proposed else ""
         line = (words, slot if slot in _ALONE else "")
         labels, evidence = lines.get(line, ([], ()))
         lines[line] = ([*labels, label], tuple(dict.fromkeys((*evidence, *evidence_of(answer)))))

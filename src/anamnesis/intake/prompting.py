@@ -6,7 +6,7 @@ clinician's note, no hand-over, no other session. Names, telephone numbers and e
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -27,8 +27,6 @@ _LONGEST_LINE: Final = 1000
 _LONGEST_VALUE: Final = 200
 _LANGUAGES: Final = {"en": "English"}
 
-#: Lists whose question is asked all the same, for the rest of the list.
-_STILL_ASKED: Final = frozenset({"medicines", "past_history"})
 #: A list grows by what is proposed after it was asked.
 _GROWING: Final = frozenset({"medicines", "allergies", "past_history", "family_history", "social_history"})
 #: A question that must be asked, whatever a model says the patient told.
@@ -126,16 +124,15 @@ def _case(plan: TurnPlan, lines: Sequence[Message], fields: Sequence[str]) -> st
 def with_facts(record: ClinicalRecord, facts: Sequence[ProposedFact], agenda: Agenda) -> ClinicalRecord:
     """The record with the facts that stood every check, each with its evidence. What code has read is never replaced.
 
-    Neither findings nor urgency, vital signs or the person are touched: a model adds words to the record, no danger
-    and no safety.
+    Neither findings nor urgency, vital signs or the person are touched, and no question falls away: a model adds words
+    to the record, no danger and no safety.
     """
     for fact in facts:
         if not _is_open(record, fact.field):
             continue
         answer = Reported(fact.value, Evidence(fact.message_id, fact.quote))
         if isinstance(record.answer(fact.field), NotAsked):
-            still_asked = (fact.field,) if fact.field in _STILL_ASKED else ()
-            record = replace(record.with_answer(fact.field, answer), volunteered=(*record.volunteered, *still_asked))
-        else:
+            record = record.with_proposed(fact.field, answer)
+        elif fact.field not in record.proposed:
             record = record.with_item(fact.field, answer)
     return measured(record, agenda) if facts else record
