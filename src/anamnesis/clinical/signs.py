@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from anamnesis.clinical.agenda import Sign
+from anamnesis.clinical.agenda import Sign, without
 from anamnesis.clinical.findings import fold
 
 _CLAUSE: Final = re.compile(
     r"[.;!?\n]+|,?\s*\b(?:but|however|except|apart from|although|though)\b|,\s*(?=(?:and\s+)?(?:i|he|she|it|they|there)\b)"
 )
 _NO: Final = re.compile(
-    r"\b(?:no|not|never|without|none|nor|neither|don't|dont|doesn't|doesnt|hasn't|haven't|isn't|denies|hakuna|sina|hana|nedda|siri)\b"
+    r"\b(?:no|not|never|without|none|nor|neither|don't|dont|doesn't|doesnt|hasn't|haven't|isn't|didn't|aren't|wasn't|hadn't|denies|hakuna|sina|hana|nedda|siri)\b"
 )
 _YES: Final = re.compile(r"\b(?:have|has|had|is|am|yes|with|also|some|a little|only|feel|feels|get|gets|was|got)\b")
 _NOT_NEGATING: Final = re.compile(r"\b(?:not sure|no idea|not only|no doubt|no relief|not better|no better)\b")
@@ -26,7 +26,10 @@ _ELSEWHERE: Final = re.compile(
     r"husband|wife)\b|\byears? ago\b|\blast year\b|\bas a child\b|\bin the family\b|\bin my family\b|\bused to\b|\bif\b|\bafraid of\b|"
     r"\bworried (?:about|that|it)\b|\bscared of\b"
 )
-_AFTER_NO: Final = re.compile(r"\s*[-:–?=,]?\s*(?:no|none|nope)\s*(?=$|[,.;!?])")
+_AFTER_NO: Final = re.compile(
+    r"\s*[-:–?=,]?\s*(?:no|none|nope)\s*(?=$|[,.;!?])"
+    r"|\s+(?:(?:do|does)(?:n't| not) hurt|(?:has|have)(?:n't| not) changed|(?:is|are) (?:all |quite |just )?(?:fine|ok|okay|normal|good|clear)\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def _read(text: str, signs: tuple[Sign, ...], *, is_asked: bool) -> Iterator[Sig
         clause = folded[start:end]
         if not is_asked and _ELSEWHERE.search(clause):
             continue
-        for sign, match in _mentions(clause, signs):
+        for sign, match in _mentions(clause, signs, is_asked=is_asked):
             is_present = not _is_denied(clause, match)
             quote = text[start:end].strip(" ,") if not is_present else text[start + match.start() : start + match.end()]
             yield SignTold(sign.id, is_present, quote)
@@ -73,9 +76,9 @@ def _clauses(folded: str) -> Iterator[tuple[int, int]]:
         yield start, len(folded)
 
 
-def _mentions(clause: str, signs: tuple[Sign, ...]) -> list[tuple[Sign, re.Match[str]]]:
+def _mentions(clause: str, signs: tuple[Sign, ...], *, is_asked: bool) -> list[tuple[Sign, re.Match[str]]]:
     """The signs of a clause; words inside the longer words of another sign are that one's alone."""
-    found = [(sign, match) for sign in signs if (match := sign.pattern.search(clause))]
+    found = [(sign, match) for sign in signs if (match := _mention(clause, sign, is_asked=is_asked))]
     spans = [match.span() for _, match in found]
 
     def is_inside(match: re.Match[str]) -> bool:
@@ -83,6 +86,11 @@ def _mentions(clause: str, signs: tuple[Sign, ...]) -> list[tuple[Sign, re.Match
         return any(low <= start and end <= high and (high - low) > (end - start) for low, high in spans)
 
     return [(sign, match) for sign, match in found if not is_inside(match)]
+
+
+def _mention(clause: str, sign: Sign, *, is_asked: bool) -> re.Match[str] | None:
+    pattern = sign.asked if is_asked and sign.asked is not None else sign.pattern
+    return pattern.search(without(clause, sign.unlike))
 
 
 def _is_denied(clause: str, match: re.Match[str]) -> bool:
