@@ -63,8 +63,8 @@ class Question:
 class Sign:
     """A danger sign or accompanying symptom: how it is called when asked, and how it is told.
 
-    ``pattern`` finds it in any words, ``asked`` also in an answer to the question for it ("positive" for HIV);
-    ``unlike`` finds words that only look like it and are not read.
+    ``pattern`` finds it in any words, ``asked`` in an answer to the question for it, ``brief`` in such an answer that
+    says little else ("positive" for HIV); ``unlike`` finds words that only look like it and are not read.
     """
 
     id: str
@@ -72,6 +72,7 @@ class Sign:
     pattern: re.Pattern[str]
     only_for: str = "anyone"
     asked: re.Pattern[str] | None = None
+    brief: re.Pattern[str] | None = None
     unlike: re.Pattern[str] | None = None
 
 

@@ -17,7 +17,7 @@ _CLAUSE: Final = re.compile(
     r"[.;!?\n]+|,?\s*\b(?:but|however|except|apart from|although|though)\b|,\s*(?=(?:and\s+)?(?:i|he|she|it|they|there)\b)"
 )
 _NO: Final = re.compile(
-    r"\b(?:no|not|never|without|none|nor|neither|don't|dont|doesn't|doesnt|hasn't|haven't|isn't|didn't|aren't|wasn't|hadn't|denies|hakuna|sina|hana|nedda|siri)\b"
+    r"\b(?:no|not|never|without|none|nor|neither|don't|dont|doesn't|doesnt|hasn't|haven't|isn't|didn't|aren't|wasn't|hadn't|nothing(?! else)|denies|hakuna|sina|hana|nedda|siri)\b"
 )
 _YES: Final = re.compile(r"\b(?:have|has|had|is|am|yes|with|also|some|a little|only|feel|feels|get|gets|was|got)\b")
 _NOT_NEGATING: Final = re.compile(r"\b(?:not sure|no idea|not only|no doubt|no relief|not better|no better)\b")
@@ -26,6 +26,9 @@ _ELSEWHERE: Final = re.compile(
     r"husband|wife)\b|\byears? ago\b|\blast year\b|\bas a child\b|\bin the family\b|\bin my family\b|\bused to\b|\bif\b|\bafraid of\b|"
     r"\bworried (?:about|that|it)\b|\bscared of\b"
 )
+_NO_MORE: Final = re.compile(r"\bnothing (?:else|more)\b|\bnot anything else\b")
+_WORD: Final = re.compile(r"[\w']+")
+_FEW_WORDS: Final = 2
 _AFTER_NO: Final = re.compile(
     r"\s*[-:–?=,]?\s*(?:no|none|nope)\s*(?=$|[,.;!?])"
     r"|\s+(?:(?:do|does)(?:n't| not) hurt|(?:has|have)(?:n't| not) changed|(?:is|are) (?:all |quite |just )?(?:fine|ok|okay|normal|good|clear)\b)"
@@ -89,8 +92,21 @@ def _mentions(clause: str, signs: tuple[Sign, ...], *, is_asked: bool) -> list[t
 
 
 def _mention(clause: str, sign: Sign, *, is_asked: bool) -> re.Match[str] | None:
-    pattern = sign.asked if is_asked and sign.asked is not None else sign.pattern
-    return pattern.search(without(clause, sign.unlike))
+    """Where the clause tells of the sign. An answer to the question for it is heard in more words."""
+    read = without(without(clause, _NO_MORE), sign.unlike)
+    match = sign.pattern.search(read)
+    if match is None and is_asked and sign.asked is not None:
+        match = sign.asked.search(read)
+    if match is None and is_asked and sign.brief is not None:
+        brief = sign.brief.search(read)
+        match = brief if brief is not None and _is_nearly_all(brief, read) else None
+    return match
+
+
+def _is_nearly_all(match: re.Match[str], clause: str) -> bool:
+    """Whether the clause says little more than the words found: "very black", not "my boots are black"."""
+    beside = f"{clause[: match.start()]} {clause[match.end() :]}"
+    return len(_WORD.findall(beside)) <= _FEW_WORDS
 
 
 def _is_denied(clause: str, match: re.Match[str]) -> bool:

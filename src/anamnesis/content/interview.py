@@ -62,6 +62,7 @@ class Sign(Strict):
     label: Text
     words: Annotated[list[Text], Field(min_length=1)]
     asked: list[Text] = Field(default_factory=list)
+    brief: list[Text] = Field(default_factory=list)
     unlike: list[Text] = Field(default_factory=list)
     only_for: OnlyFor = "anyone"
 
@@ -192,7 +193,9 @@ def _broken(
 
 
 def _unknown_synonyms(signs: SignFile, complaints: ComplaintFile, synonyms: SynonymFile) -> list[str]:
-    of_signs = (phrase for each in signs.signs.values() for phrase in (*each.words, *each.asked, *each.unlike))
+    of_signs = (
+        phrase for each in signs.signs.values() for phrase in (*each.words, *each.asked, *each.brief, *each.unlike)
+    )
     of_kinds = (phrase for each in complaints.complaint for phrase in (*each.words, *each.weak, *each.unlike))
     named = {name for phrase in (*of_signs, *of_kinds) for name in re.findall(r"<(\w+)>", phrase)}
     return sorted(named - synonyms.synonyms.keys())
@@ -248,7 +251,8 @@ def _sign(name: str, written: Sign, synonyms: Synonyms) -> clinical.Sign:
         written.label,
         clinical.phrase_pattern(words, synonyms),
         written.only_for,
-        _pattern([*words, *written.asked], synonyms) if written.asked else None,
+        _pattern(written.asked, synonyms),
+        _pattern(written.brief, synonyms),
         _pattern(written.unlike, synonyms),
     )
 
