@@ -17,10 +17,13 @@ _CLAUSE: Final = re.compile(
     r"[.;!?\n]+|,?\s*\b(?:but|however|except|apart from|although|though)\b|,\s*(?=(?:and\s+)?(?:i|he|she|it|they|there)\b)"
 )
 _NO: Final = re.compile(
-    r"\b(?:no|not|never|without|none|nor|neither|don't|dont|doesn't|doesnt|hasn't|haven't|isn't|didn't|aren't|wasn't|hadn't|nothing(?! else)|denies|hakuna|sina|hana|nedda|siri)\b"
+    r"\b(?:no|not|never|without|none|nor|neither|don't|dont|doesn't|doesnt|hasn't|haven't|isn't|didn't|aren't|wasn't|hadn't|nothing(?! else)|nobody|denies|hakuna|sina|hana|nedda|siri)\b"
 )
 _YES: Final = re.compile(r"\b(?:have|has|had|is|am|yes|with|also|some|a little|only|feel|feels|get|gets|was|got)\b")
-_NOT_NEGATING: Final = re.compile(r"\b(?:not sure|no idea|not only|no doubt|no relief|not better|no better)\b")
+_NOT_NEGATING: Final = re.compile(
+    r"\b(?:not sure|no idea|not only|no doubt|no relief|not better|no better)\b"
+    r"|\b(?:not|never|nothing|nobody|\w+n't|dont|doesnt) (?:\w+ )?(?:stop\w*|help\w*|eas\w+|settl\w*|improv\w*|clear\w*|going|gone)\b"
+)
 _ELSEWHERE: Final = re.compile(
     r"\b(?:my|his|her|our) (?:\w+ )?(?:mother|father|mum|mom|dad|sister|brother|uncle|aunt|auntie|cousin|neighbour|friend|grand\w+|"
     r"husband|wife)\b|\byears? ago\b|\blast year\b|\bas a child\b|\bin the family\b|\bin my family\b|\bused to\b|\bif\b|\bafraid of\b|"
