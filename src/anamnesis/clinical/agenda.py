@@ -1,13 +1,14 @@
 """The agenda: what has to be asked of this person about this complaint, what is still open, and what is missing."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from anamnesis.clinical.record import ClinicalRecord, Declined, NotAsked, Stage
 from anamnesis.clinical.terms import Acuity, Person, Sex, Speaker
 from anamnesis.clinical.vocabulary import Vocabulary
+from anamnesis.clinical.words import fold
 
 #: From menarche to menopause, in years (clinical content model 4.1: pregnancy and last period, females of 12 to 55).
 FERTILE_YEARS: Final = (12, 55)
@@ -19,6 +20,11 @@ _MOST_DANGER_SIGNS: Final = 16
 _PLACE: Final = ("site", "character", "radiation")
 _LISTS: Final = ("medicines", "past_history")
 _COURSE: Final = ("severity", "exacerbating", "relieving")
+
+
+_NONE: Final[Mapping[str, Sequence[str]]] = {}
+#: Kinds that say who is ill rather than of what: they add their danger signs to those of what is named beside them.
+_STATES: Final = ("infant", "child", "pregnancy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +61,28 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A danger sign or accompanying symptom: how it is called when asked, and how it is told."""
+    """A danger sign or accompanying symptom: how it is called when asked, and how it is told.
+
+    ``pattern`` finds it in any words, ``asked`` in an answer to the question for it, ``brief`` in such an answer that
+    says little else ("positive" for HIV); ``unlike`` finds words that only look like it and are not read.
+    """
 
     id: str
     label: str
     pattern: re.Pattern[str]
     only_for: str = "anyone"
+    asked: re.Pattern[str] | None = None
+    brief: re.Pattern[str] | None = None
+    unlike: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """A kind of complaint: how people name it, what is asked, and its danger signs (clinical content model 4.2)."""
+    """A kind of complaint: how people name it, what is asked, and its danger signs (clinical content model 4.2).
+
+    ``pattern`` finds words that name it, ``weak`` words that hint at it and count only where nothing is named;
+    ``unlike`` finds words that only look like it and are not read.
+    """
 
     id: str
     label: str
@@ -76,6 +93,9 @@ class Complaint:
     danger: tuple[str, ...]
     associated: tuple[str, ...]
     max_age_months: float | None = None
+    min_age_months: float | None = None
+    weak: re.Pattern[str] | None = None
+    unlike: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +112,35 @@ class Agenda:
         return next((each for each in self.questions if each.id == question_id), None)
 
 
-def phrase_pattern(phrases: Sequence[str]) -> re.Pattern[str]:
+def phrase_pattern(phrases: Sequence[str], synonyms: Mapping[str, Sequence[str]] = _NONE) -> re.Pattern[str]:
     """A pattern of phrases: words in order with up to two others between, none where ``_`` joins them.
 
-    ``*`` ends a word that may go on.
+    ``a/b`` is either word, ``-`` joins the words of one alternative (``bum/back-passage``), ``*`` stands for any
+    letters, ``<name>`` for any of the synonyms of that name, and an apostrophe may be left out. Raises KeyError for a
+    name that is no key of synonyms.
     """
-    alternatives = sorted((_phrase(phrase.lower()) for phrase in phrases), key=len, reverse=True)
+    alternatives = sorted((_phrase(phrase.lower(), synonyms) for phrase in phrases), key=len, reverse=True)
     return re.compile(r"(?<![\w'])(?:" + "|".join(alternatives) + r")(?![\w'])")
 
 
-def _phrase(phrase: str) -> str:
-    words = [re.escape(word).replace(r"\*", r"[\w']*").replace("_", r"[^\w.;!?]+") for word in phrase.split()]
-    return r"[^\w.;!?]+(?:(?!no\b|not\b|but\b)[\w']+[^\w.;!?]+){0,2}".join(words)
+_GAP: Final = r"[^\w.;!?]+"
+_OTHERS: Final = rf"{_GAP}(?:(?!(?:no|not|but|never|\w+n't)\b)[\w']+{_GAP}){{0,2}}"
+
+
+def _phrase(phrase: str, synonyms: Mapping[str, Sequence[str]]) -> str:
+    words = (_GAP.join(_either(word, synonyms) for word in joined.split("_")) for joined in phrase.split())
+    return _OTHERS.join(words)
+
+
+def _either(word: str, synonyms: Mapping[str, Sequence[str]]) -> str:
+    alternatives = [
+        one for each in word.split("/") for one in (synonyms[each[1:-1]] if each.startswith("<") else (each,))
+    ]
+    return "(?:" + "|".join(map(_letters, alternatives)) + ")"
+
+
+def _letters(word: str) -> str:
+    return _GAP.join(re.escape(part).replace(r"\*", r"[\w']*").replace("'", "'?") for part in re.split("[-_]", word))
 
 
 # -- who is asked what -------------------------------------------------------------------------------------------
@@ -122,15 +159,42 @@ def complaint_of(record: ClinicalRecord, agenda: Agenda) -> Complaint:
 
 
 def recognised(text: str, person: Person, agenda: Agenda) -> tuple[str, ...]:
-    """The kinds of complaint the words name, in the order named; the same words count for the longer phrase only."""
-    found: list[tuple[int, int, str]] = []
-    for complaint in agenda.complaints.values():
-        if complaint.pattern is None or not _is_of_age(complaint, person):
-            continue
-        found += [(match.start(), match.end(), complaint.id) for match in complaint.pattern.finditer(text)]
-    kept = [one for one in found if not any(_covers(other, one) for other in found)]
-    generic = [one for one in kept if one[2] not in ("child", "infant", "pregnancy", "mood", "chronic_review")]
-    return tuple(dict.fromkeys(name for _, _, name in sorted(generic) or sorted(kept)))
+    """The kinds of complaint the words name, in the order named; the same words count for the longer phrase only.
+
+    Words that only hint at a kind count when none is named. That it is a small child or a pregnancy comes last.
+    """
+    folded = fold(text)
+    kinds = [each for each in agenda.complaints.values() if _is_of_age(each, person)]
+    named = _longest(_found(folded, ((each.id, each.pattern, each.unlike) for each in kinds)))
+    kept = named or _longest(_found(folded, ((each.id, each.weak, each.unlike) for each in kinds)))
+    names = dict.fromkeys(name for _, _, name in sorted(kept))
+    what = [name for name in names if name not in _STATES]
+    is_child = "infant" not in names and (not what or _is_small(person))
+    who = [name for name in names if name in _STATES and (name != "child" or is_child)]
+    return (*what, *who)
+
+
+def _found(
+    text: str, patterns: Iterable[tuple[str, re.Pattern[str] | None, re.Pattern[str] | None]]
+) -> Iterator[tuple[int, int, str]]:
+    for name, pattern, unlike in patterns:
+        if pattern is not None:
+            read = without(text, unlike)
+            yield from ((match.start(), match.end(), name) for match in pattern.finditer(read))
+
+
+def without(text: str, unlike: re.Pattern[str] | None) -> str:
+    """The text with what the pattern finds made unreadable; every other letter keeps its place."""
+    return text if unlike is None else unlike.sub(lambda match: ";" * len(match.group()), text)
+
+
+def _longest(found: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    places = list(found)
+    return [one for one in places if not any(_covers(other, one) for other in places)]
+
+
+def _is_small(person: Person) -> bool:
+    return person.age is not None and person.age.months < _IMCI_MONTHS
 
 
 def _covers(longer: tuple[int, int, str], shorter: tuple[int, int, str]) -> bool:
@@ -139,9 +203,11 @@ def _covers(longer: tuple[int, int, str], shorter: tuple[int, int, str]) -> bool
 
 
 def _is_of_age(complaint: Complaint, person: Person) -> bool:
-    if complaint.max_age_months is None:
-        return True
-    return person.age is not None and person.age.months < complaint.max_age_months
+    """Whether it is a complaint of people of this age; one for small children only where the age is known."""
+    months = None if person.age is None else person.age.months
+    is_too_old = complaint.max_age_months is not None and (months is None or months >= complaint.max_age_months)
+    is_too_young = complaint.min_age_months is not None and months is not None and months < complaint.min_age_months
+    return not is_too_old and not is_too_young
 
 
 def applies(slot: str, record: ClinicalRecord, agenda: Agenda) -> bool:

@@ -10,23 +10,32 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from anamnesis.clinical.agenda import Sign
+from anamnesis.clinical.agenda import Sign, without
 from anamnesis.clinical.findings import fold
 
 _CLAUSE: Final = re.compile(
     r"[.;!?\n]+|,?\s*\b(?:but|however|except|apart from|although|though)\b|,\s*(?=(?:and\s+)?(?:i|he|she|it|they|there)\b)"
 )
 _NO: Final = re.compile(
-    r"\b(?:no|not|never|without|none|nor|neither|don't|dont|doesn't|doesnt|hasn't|haven't|isn't|denies|hakuna|sina|hana|nedda|siri)\b"
+    r"\b(?:no|not|never|without|none|nor|neither|don't|dont|doesn't|doesnt|hasn't|haven't|isn't|didn't|aren't|wasn't|hadn't|nothing(?! else)|nobody|denies|hakuna|sina|hana|nedda|siri)\b"
 )
 _YES: Final = re.compile(r"\b(?:have|has|had|is|am|yes|with|also|some|a little|only|feel|feels|get|gets|was|got)\b")
-_NOT_NEGATING: Final = re.compile(r"\b(?:not sure|no idea|not only|no doubt|no relief|not better|no better)\b")
+_NOT_NEGATING: Final = re.compile(
+    r"\b(?:not sure|no idea|not only|no doubt|no relief|not better|no better)\b"
+    r"|\b(?:not|never|nothing|nobody|\w+n't|dont|doesnt) (?:\w+ )?(?:stop\w*|help\w*|eas\w+|settl\w*|improv\w*|clear\w*|going|gone)\b"
+)
 _ELSEWHERE: Final = re.compile(
     r"\b(?:my|his|her|our) (?:\w+ )?(?:mother|father|mum|mom|dad|sister|brother|uncle|aunt|auntie|cousin|neighbour|friend|grand\w+|"
     r"husband|wife)\b|\byears? ago\b|\blast year\b|\bas a child\b|\bin the family\b|\bin my family\b|\bused to\b|\bif\b|\bafraid of\b|"
     r"\bworried (?:about|that|it)\b|\bscared of\b"
 )
-_AFTER_NO: Final = re.compile(r"\s*[-:–?=,]?\s*(?:no|none|nope)\s*(?=$|[,.;!?])")
+_NO_MORE: Final = re.compile(r"\bnothing (?:else|more)\b|\bnot anything else\b")
+_WORD: Final = re.compile(r"[\w']+")
+_FEW_WORDS: Final = 2
+_AFTER_NO: Final = re.compile(
+    r"\s*[-:–?=,]?\s*(?:no|none|nope)\s*(?=$|[,.;!?])"
+    r"|\s+(?:(?:do|does)(?:n't| not) hurt|(?:has|have)(?:n't| not) changed|(?:is|are) (?:all |quite |just )?(?:fine|ok|okay|normal|good|clear)\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ def _read(text: str, signs: tuple[Sign, ...], *, is_asked: bool) -> Iterator[Sig
         clause = folded[start:end]
         if not is_asked and _ELSEWHERE.search(clause):
             continue
-        for sign, match in _mentions(clause, signs):
+        for sign, match in _mentions(clause, signs, is_asked=is_asked):
             is_present = not _is_denied(clause, match)
             quote = text[start:end].strip(" ,") if not is_present else text[start + match.start() : start + match.end()]
             yield SignTold(sign.id, is_present, quote)
@@ -73,9 +82,9 @@ def _clauses(folded: str) -> Iterator[tuple[int, int]]:
         yield start, len(folded)
 
 
-def _mentions(clause: str, signs: tuple[Sign, ...]) -> list[tuple[Sign, re.Match[str]]]:
+def _mentions(clause: str, signs: tuple[Sign, ...], *, is_asked: bool) -> list[tuple[Sign, re.Match[str]]]:
     """The signs of a clause; words inside the longer words of another sign are that one's alone."""
-    found = [(sign, match) for sign in signs if (match := sign.pattern.search(clause))]
+    found = [(sign, match) for sign in signs if (match := _mention(clause, sign, is_asked=is_asked))]
     spans = [match.span() for _, match in found]
 
     def is_inside(match: re.Match[str]) -> bool:
@@ -83,6 +92,24 @@ def _mentions(clause: str, signs: tuple[Sign, ...]) -> list[tuple[Sign, re.Match
         return any(low <= start and end <= high and (high - low) > (end - start) for low, high in spans)
 
     return [(sign, match) for sign, match in found if not is_inside(match)]
+
+
+def _mention(clause: str, sign: Sign, *, is_asked: bool) -> re.Match[str] | None:
+    """Where the clause tells of the sign. An answer to the question for it is heard in more words."""
+    read = without(without(clause, _NO_MORE), sign.unlike)
+    match = sign.pattern.search(read)
+    if match is None and is_asked and sign.asked is not None:
+        match = sign.asked.search(read)
+    if match is None and is_asked and sign.brief is not None:
+        brief = sign.brief.search(read)
+        match = brief if brief is not None and _is_nearly_all(brief, read) else None
+    return match
+
+
+def _is_nearly_all(match: re.Match[str], clause: str) -> bool:
+    """Whether the clause says little more than the words found: "very black", not "my boots are black"."""
+    beside = f"{clause[: match.start()]} {clause[match.end() :]}"
+    return len(_WORD.findall(beside)) <= _FEW_WORDS
 
 
 def _is_denied(clause: str, match: re.Match[str]) -> bool:

@@ -1,5 +1,6 @@
 """Load what the interview asks and says: the agenda, the kinds of complaint, the signs, and the texts by language."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from anamnesis.content.schema import Status, Strict, Text
 
 SOURCE_LANGUAGE: Final = "en"
 OnlyFor = Literal["anyone", "could_be_pregnant", "pregnant", "female", "male", "teen"]
+Synonyms = Mapping[str, list[str]]
 Shape = TypeVar("Shape", bound=Strict)
 
 
@@ -59,6 +61,9 @@ class Sign(Strict):
 
     label: Text
     words: Annotated[list[Text], Field(min_length=1)]
+    asked: list[Text] = Field(default_factory=list)
+    brief: list[Text] = Field(default_factory=list)
+    unlike: list[Text] = Field(default_factory=list)
     only_for: OnlyFor = "anyone"
 
 
@@ -75,12 +80,15 @@ class Complaint(Strict):
     id: Annotated[str, Field(pattern=r"^[a-z_]+$")]
     label: Text
     words: list[Text]
+    weak: list[Text] = Field(default_factory=list)
+    unlike: list[Text] = Field(default_factory=list)
     timing: Text
     details: Text
     asks: list[Literal["place", "course"]]
     danger: Annotated[list[Text], Field(min_length=2)]
     associated: list[Text]
     max_age_months: int | None = None
+    min_age_months: int | None = None
 
 
 class ComplaintFile(Strict):
@@ -88,6 +96,13 @@ class ComplaintFile(Strict):
 
     status: Status
     complaint: list[Complaint]
+
+
+class SynonymFile(Strict):
+    """Words that mean the same in every phrase, by the name a phrase calls them with."""
+
+    status: Status
+    synonyms: dict[str, Annotated[list[Text], Field(min_length=2)]]
 
 
 class WordFile(Strict):
@@ -144,16 +159,22 @@ def load_interview(folder: Traversable, problems: list[str]) -> InterviewContent
     paths = sorted((path for path in (folder / "locales").iterdir() if path.name.endswith(".toml")), key=str)
     locales = {path.name.removesuffix(".toml"): _read(LocaleFile, path, problems) for path in paths}
     words = _read(WordFile, folder / "agendas" / "words.toml", problems)
-    if questions is None or signs is None or complaints is None or words is None or not all(locales.values()):
+    synonyms = _read(SynonymFile, folder / "agendas" / "synonyms.toml", problems)
+    if questions is None or signs is None or complaints is None or words is None or synonyms is None:
+        return None
+    if not all(locales.values()):
         return None
     known = {name: locale for name, locale in locales.items() if locale is not None}
     problems += _broken(questions, signs, complaints, known)
+    unknown = _unknown_synonyms(signs, complaints, synonyms)
+    problems += (f"agendas: unknown synonym {name}" for name in unknown)
+    if unknown:
+        return None
     known_sources = tomllib.loads((folder / "sources.toml").read_text())
     problems += [f"words.toml: unknown source {each}" for each in words.sources if each not in known_sources]
-    statuses = frozenset(
-        (questions.status, signs.status, complaints.status, words.status, *(each.status for each in known.values()))
-    )
-    return InterviewContent(_agenda(questions, signs, complaints, words), known, statuses)
+    own = (questions.status, signs.status, complaints.status, words.status, synonyms.status)
+    statuses = frozenset((*own, *(each.status for each in known.values())))
+    return InterviewContent(_agenda(questions, signs, complaints, words, synonyms.synonyms), known, statuses)
 
 
 def _broken(
@@ -171,11 +192,22 @@ def _broken(
         yield from (f"{language}: unknown question {name}" for name in sorted(locale.questions.keys() - ids))
 
 
-def _agenda(questions: AgendaFile, signs: SignFile, complaints: ComplaintFile, words: WordFile) -> clinical.Agenda:
+def _unknown_synonyms(signs: SignFile, complaints: ComplaintFile, synonyms: SynonymFile) -> list[str]:
+    of_signs = (
+        phrase for each in signs.signs.values() for phrase in (*each.words, *each.asked, *each.brief, *each.unlike)
+    )
+    of_kinds = (phrase for each in complaints.complaint for phrase in (*each.words, *each.weak, *each.unlike))
+    named = {name for phrase in (*of_signs, *of_kinds) for name in re.findall(r"<(\w+)>", phrase)}
+    return sorted(named - synonyms.synonyms.keys())
+
+
+def _agenda(
+    questions: AgendaFile, signs: SignFile, complaints: ComplaintFile, words: WordFile, synonyms: Synonyms
+) -> clinical.Agenda:
     return clinical.Agenda(
         tuple(_question(each) for each in questions.question),
-        {each.id: _complaint(each) for each in complaints.complaint},
-        {name: _sign(name, each) for name, each in signs.signs.items()},
+        {each.id: _complaint(each, synonyms) for each in complaints.complaint},
+        {name: _sign(name, each, synonyms) for name, each in signs.signs.items()},
         vocabulary(medicines=words.medicines, illnesses=words.illnesses, reactions=words.reactions),
     )
 
@@ -195,24 +227,38 @@ def _question(written: Question) -> clinical.Question:
     )
 
 
-def _complaint(written: Complaint) -> clinical.Complaint:
+def _complaint(written: Complaint, synonyms: Synonyms) -> clinical.Complaint:
     return clinical.Complaint(
         written.id,
         written.label,
-        clinical.phrase_pattern(written.words) if written.words else None,
+        _pattern(written.words, synonyms),
         written.timing,
         written.details,
         frozenset(written.asks),
         tuple(written.danger),
         tuple(written.associated),
         written.max_age_months,
+        written.min_age_months,
+        _pattern(written.weak, synonyms),
+        _pattern(written.unlike, synonyms),
     )
 
 
-def _sign(name: str, written: Sign) -> clinical.Sign:
+def _sign(name: str, written: Sign, synonyms: Synonyms) -> clinical.Sign:
+    words = [written.label, *written.words]
     return clinical.Sign(
-        name, written.label, clinical.phrase_pattern([written.label, *written.words]), written.only_for
+        name,
+        written.label,
+        clinical.phrase_pattern(words, synonyms),
+        written.only_for,
+        _pattern(written.asked, synonyms),
+        _pattern(written.brief, synonyms),
+        _pattern(written.unlike, synonyms),
     )
+
+
+def _pattern(phrases: list[str], synonyms: Synonyms) -> re.Pattern[str] | None:
+    return clinical.phrase_pattern(phrases, synonyms) if phrases else None
 
 
 def _read(shape: type[Shape], path: Traversable, problems: list[str]) -> Shape | None:
