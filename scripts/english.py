@@ -78,7 +78,7 @@ def written(words: Iterable[str]) -> str:
 
 def main() -> None:
     """Empty the list, so that it does not hide what it is for, and write it anew."""
-    if len(sys.argv) < 2:
+    if not sys.argv[1:]:
         sys.exit(f"Nothing was changed: name the word lists.\n{__doc__}")
     LIST.write_text(f"{HEAD}]\n", encoding="utf-8")
     spelling = load_content().lexicon.spelling

@@ -424,6 +424,11 @@ class Lexicon:
             name for name, bearing in self.bearings.items() if bearing.is_attribute and not bearing.is_of_person
         )
 
+    @property
+    def of_person(self) -> frozenset[str]:
+        """What holds of the person, in whatever message it is told."""
+        return frozenset(name for name, bearing in self.bearings.items() if bearing.is_state or bearing.is_of_person)
+
     def tokenise(self, text: str) -> Words:
         """The text's tokens as this lexicon spells them."""
         return self.spelling.rewritten(tokenise(text, self.spelling.spell))

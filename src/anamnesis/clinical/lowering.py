@@ -40,13 +40,15 @@ def fired_anew(record: ClinicalRecord, rules: RuleBook, *, version: str) -> tupl
     """The flags that are new: those never raised, and settled ones that later messages raise by themselves."""
     known = {flag.rule_id for flag in record.flags}
     fired = [
-        flag for flag in screen(record.findings, record.person, rules, version=version) if flag.rule_id not in known
+        flag
+        for flag in screen(record.findings, record.person, rules, version=version, apart=record.apart)
+        if flag.rule_id not in known
     ]
     settled = record.lowered
     if settled is None:
         return tuple(fired)
     later = tuple(each for each in record.findings if each.message_id not in settled.messages)
-    again = screen(later, record.person, rules, version=version)
+    again = screen(later, record.person, rules, version=version, apart=record.apart)
     return (*fired, *(flag for flag in again if flag.rule_id in settled.rules))
 
 

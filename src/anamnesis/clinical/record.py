@@ -118,6 +118,7 @@ class ClinicalRecord:
     last_answered: tuple[str, ...] = ()
     volunteered: tuple[str, ...] = ()
     proposed: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
     signs_due: tuple[str, ...] = ()
     not_applicable: tuple[str, ...] = ()
     is_ended_early: bool = False
@@ -279,6 +280,7 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
         "last_answered": list(record.last_answered),
         "volunteered": list(record.volunteered),
         "proposed": list(record.proposed),
+        "apart": list(record.apart),
         "signs_due": list(record.signs_due),
         "not_applicable": list(record.not_applicable),
         "is_ended_early": record.is_ended_early,
@@ -338,6 +340,7 @@ def record_from_json(data: Mapping[str, Any]) -> ClinicalRecord:
         last_answered=tuple(data.get("last_answered") or ()),
         volunteered=tuple(data.get("volunteered") or ()),
         proposed=tuple(data.get("proposed") or ()),
+        apart=tuple(data.get("apart") or ()),
         signs_due=tuple(data.get("signs_due") or ()),
         not_applicable=tuple(data.get("not_applicable") or ()),
         is_ended_early=bool(data.get("is_ended_early")),

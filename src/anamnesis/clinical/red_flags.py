@@ -3,7 +3,7 @@
 What a rule cannot say with findings is a named group of people (``WHO``), which a rule names.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -109,11 +109,17 @@ class RuleBook:
     """Rules, each filed under findings of which it needs one: a message asks only those that it could fire.
 
     passing names findings that count only together with what the same message says, or the one that began the story:
-    "nothing" of one answer and "I rub them" of another are no attempt to rouse somebody.
+    "nothing" of one answer and "I rub them" of another are no attempt to rouse somebody. of_person names what holds of
+    the person in every message: an illness, a pregnancy.
     """
 
-    def __init__(self, rules: Iterable[RedFlagRule], passing: AbstractSet[str] = frozenset()) -> None:
-        self._rules, self.passing = tuple(rules), passing
+    def __init__(
+        self,
+        rules: Iterable[RedFlagRule],
+        passing: AbstractSet[str] = frozenset(),
+        of_person: AbstractSet[str] = frozenset(),
+    ) -> None:
+        self._rules, self.passing, self.of_person = tuple(rules), passing, of_person
         self._filed: dict[str, list[int]] = {}
         self._unfiled: list[int] = []
         for number, rule in enumerate(self._rules):
@@ -135,13 +141,21 @@ class RuleBook:
         return [self._rules[number] for number in sorted(numbers.union(self._unfiled))]
 
 
-def screen(findings: Iterable[Finding], person: Person, rules: RuleBook, *, version: str = "") -> tuple[RedFlag, ...]:
+def screen(
+    findings: Iterable[Finding],
+    person: Person,
+    rules: RuleBook,
+    *,
+    version: str = "",
+    apart: Collection[str] = (),
+) -> tuple[RedFlag, ...]:
     """Every red flag the affirmed findings raise in this person, most urgent first.
 
     Denied, past, hypothetical, resolved findings and those of other people stay out. The findings of several
     messages may be given together: danger told in pieces counts. More findings never give a lower acuity.
+    apart names messages that answer for what was before or beside: what they tell counts by itself, and of the person.
     """
-    told = _told_together([each for each in findings if each.assertion is Assertion.AFFIRMED], rules.passing)
+    told = _told_together([each for each in findings if each.assertion is Assertion.AFFIRMED], rules, apart)
     holding: dict[str, tuple[RedFlagRule, Mapping[str, Finding]]] = {}
     for present in told:
         names = frozenset(present)
@@ -153,19 +167,26 @@ def screen(findings: Iterable[Finding], person: Person, rules: RuleBook, *, vers
     return tuple(sorted(fired, key=lambda flag: (-flag.acuity, flag.rule_id)))
 
 
-def _told_together(affirmed: Sequence[Finding], passing: AbstractSet[str]) -> list[Mapping[str, Finding]]:
+def _told_together(affirmed: Sequence[Finding], rules: RuleBook, apart: Collection[str]) -> list[Mapping[str, Finding]]:
     """The first finding of each name, as they count together: with what each message says in passing, one mapping each.
 
     What the message says in passing that first has a finding of weight counts throughout: it is what the story is of.
     """
-    opening = next((each.message_id for each in affirmed if each.concept not in passing), None)
+    joined = [each for each in affirmed if each.message_id not in apart]
+    opening = next((each.message_id for each in joined if each.concept not in rules.passing), None)
+    of_person: dict[str, Finding] = {}
     common: dict[str, Finding] = {}
     own: dict[str, dict[str, Finding]] = {}
     for finding in affirmed:
-        is_common = finding.concept not in passing or finding.message_id == opening
+        is_apart = finding.message_id in apart
+        is_common = not is_apart and (finding.concept not in rules.passing or finding.message_id == opening)
+        if finding.concept in rules.of_person:
+            of_person.setdefault(finding.concept, finding)
         held = common if is_common else own.setdefault(finding.message_id, {})
         held.setdefault(finding.concept, finding)
-    return [{**common, **said} for said in own.values()] or ([common] if common else [])
+    together = {**of_person, **common}
+    by_message = [{**(of_person if name in apart else together), **said} for name, said in own.items()]
+    return [*([together] if together else []), *by_message]
 
 
 def says_infant_is_well(findings: Iterable[Finding]) -> bool:

@@ -21,6 +21,8 @@ _COLOURS: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
 _WARM: Final = (34.0, 43.0)
 #: Questions for what was before, or for other people.
 _OF_BEFORE: Final = frozenset({"past_history", "allergies", "background"})
+#: Questions beside the complaint: what is answered to them is weighed by itself, and for what it tells of the person.
+_APART: Final = _OF_BEFORE | {"medicines", "records", "read_back"}
 #: Words that tell of today whatever was asked. Wide on purpose: one of them, and everything in the message counts.
 _OF_TODAY: Final = re.compile(
     r"\b(?:now|today|tonight|tonite|nowadays|still|again|currently|yesterday|sudden\w*|just|hours?|minutes?|"
@@ -61,6 +63,8 @@ def heard(record: ClinicalRecord, words: Words, lexicon: Lexicon) -> ClinicalRec
     of_today = _REACTING if is_reaction else _OF_TODAY
     if record.pending in _OF_BEFORE and not of_today.search(words.text.lower()):
         findings = tuple(_as_past(each) for each in findings)
+    if record.pending in _APART:
+        record = replace(record, apart=(*record.apart, words.message_id))
     return _with_pregnancy(_with_vitals(record, words).with_findings(findings))
 
 

@@ -64,7 +64,7 @@ def load_content() -> ClinicalContent:
     statuses = {*(part.status for part in parts if part), *interview.statuses, *(rule.status for rule in written)}
     return ClinicalContent(
         lexicon,
-        RuleBook((_rule(rule) for rule in written), lexicon.passing),
+        RuleBook((_rule(rule) for rule in written), lexicon.passing, lexicon.of_person),
         interview,
         texts,
         _version(folder),
