@@ -10,6 +10,7 @@ from typing import Final
 
 from anamnesis.clinical.terms import Acuity, Assertion, Evidence, Finding, Person, RedFlag, Sex
 
+_YOUNGEST_MOTHER: Final = 10  # years
 Group = Callable[[Person, AbstractSet[str]], bool]
 
 
@@ -44,6 +45,12 @@ def _could_be_pregnant(person: Person, present: AbstractSet[str]) -> bool:
     return is_pregnant(person, present) or "missed_period" in present or (person.sex is Sex.FEMALE and is_of_age)
 
 
+def _gave_birth(person: Person, present: AbstractSet[str]) -> bool:
+    """Those who gave birth lately; a baby of whom that is told is the one who was born."""
+    is_child = person.age is not None and person.age.years < _YOUNGEST_MOTHER
+    return "postpartum" in present and person.sex is not Sex.MALE and not is_child
+
+
 #: Groups of people a rule may name. Bounds are those of WHO IITT, IMCI and the rules' own sources.
 WHO: Final[Mapping[str, Group]] = {
     "first_week": _younger(8, "first_week_word"),
@@ -61,7 +68,7 @@ WHO: Final[Mapping[str, Group]] = {
     "may_be_over_25": lambda person, _: person.age is None or person.age.years >= 25,
     "pregnant": is_pregnant,
     "could_be_pregnant": _could_be_pregnant,
-    "postpartum": lambda _, present: "postpartum" in present,
+    "postpartum": _gave_birth,
     "late_pregnancy": lambda person, present: is_pregnant(person, present) and "weeks_20_plus" in present,
     "preterm_pregnancy": lambda person, present: is_pregnant(person, present) and "weeks_under_37" in present,
 }
@@ -208,7 +215,7 @@ def _holds(rule: RedFlagRule, names: AbstractSet[str], person: Person) -> bool:
 
 
 def _counts(name: str, names: AbstractSet[str], person: Person) -> bool:
-    return name in names or (name in WHO and WHO[name](person, names))
+    return WHO[name](person, names) if name in WHO else name in names
 
 
 def _flag(rule: RedFlagRule, present: Mapping[str, Finding], version: str) -> RedFlag:
