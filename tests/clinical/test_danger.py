@@ -130,3 +130,17 @@ def test_most_of_what_a_rule_needs_may_be_told_in_several_messages():
         for finding in read_findings(text, CONTENT.lexicon, message_id=f"m{number}")
     ]
     assert max(flag.acuity for flag in screen(findings, NOBODY, CONTENT.rules)) is Acuity.EMERGENCY
+
+
+@pytest.mark.parametrize(
+    ("text", "acuity"),
+    [
+        ("Is it okay to bleed this much at 30 weeks pregnant?", Acuity.EMERGENCY),
+        ("Could a headache this sudden and terrible be nothing?", Acuity.EMERGENCY),
+        ("What are the signs of a stroke?", Acuity.ROUTINE),
+        ("Can a baby die of fever?", Acuity.ROUTINE),
+        ("Is it dangerous to be bitten by a snake?", Acuity.ROUTINE),
+    ],
+)
+def test_what_is_asked_of_as_ones_own_is_told(text, acuity):
+    assert acuity_of(text) is acuity

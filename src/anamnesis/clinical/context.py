@@ -711,7 +711,10 @@ class Scene:
         return words[place] in small.AT_ONCE or bool(self._read.breaks[place - 1] and self._cues.at("starter", place))
 
     def _is_inquiry(self, mention: Match, sentence: int) -> bool:
-        """Whether the sentence asks about the thing in general, with no patient between the question and it."""
+        """Whether the sentence asks about the thing in general: no patient is between the question and it, or in it.
+
+        "A headache this sudden" is somebody's, whatever is asked of it.
+        """
         first, last = self._sentence_bounds[sentence]
         segment = self._segment[mention.first]
         openers = [each for each in self._by_segment[segment]["opener"] if each.first not in self._quiet]
@@ -720,7 +723,7 @@ class Scene:
             return False
         if self._cues.at("weak_opener", opener.first) and not self._ends_in_question(last):
             return False
-        return not any(self._cues.at("patient", place) for place in range(opener.last + 1, mention.first + 1))
+        return not any(self._cues.at("patient", place) for place in range(opener.last + 1, mention.last + 2))
 
     def _is_opening(self, opener: Match, first: int) -> bool:
         """Whether the opener stands at the start of its sentence or clause."""
