@@ -96,9 +96,24 @@ async def test_a_session_that_asked_often_enough_within_a_minute_waits(database,
     assert await book.admit("gemini", uuid4()) is Admission.OPEN
 
 
+@pytest.mark.parametrize("reason", ["rests", "over its minute", "over its cap", "over the day's cap"])
+async def test_who_may_not_ask_takes_no_probe_from_who_may(database, owner, reason):
+    session, healthy = await a_row(owner), await a_row(owner)
+    options = {"over its minute": {"per_minute": 3}, "over its cap": {"session_usd": 0.001}}.get(reason, {})
+    book = PostgresCallBook(database, pause_s=0.1, **options)
+    kept_back = book if reason != "over the day's cap" else PostgresCallBook(database, pause_s=0.1, daily_usd=0.001)
+    mine = NEITHER if reason == "rests" else replace(GOOD, cost_microusd=1_000)
+    for call in (mine, mine, mine, BAD, BAD, BAD):
+        await book.record(replace(call, session_id=session if call is mine else None))
+    for _ in range(6):
+        await asyncio.sleep(0.12)
+        assert await kept_back.admit("gemini", session) in (Admission.SHUT, Admission.OVER_BUDGET)
+        assert await book.admit("gemini", healthy) is Admission.PROBE
+
+
 async def a_row(owner):
     """A session to hang calls on, without the people it belongs to."""
-    await owner.execute("ALTER TABLE intake_sessions DROP CONSTRAINT intake_sessions_connection_id_fkey")
+    await owner.execute("ALTER TABLE intake_sessions DROP CONSTRAINT IF EXISTS intake_sessions_connection_id_fkey")
     return await owner.fetchval("INSERT INTO intake_sessions (connection_id) VALUES ($1) RETURNING id", uuid4())
 
 

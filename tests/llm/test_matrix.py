@@ -13,6 +13,7 @@ import socket
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from fault_server import (
@@ -39,6 +40,7 @@ from fault_server import (
 )
 
 from anamnesis.db.encryption import CHAT, SESSIONS
+from anamnesis.kernel.calls import Admission
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from build import ORIGIN, WHOLE_INTAKE, a_session, an_app, caller, closing, http, stored, tell
 from checker import broken
@@ -292,6 +294,42 @@ async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):
         assert await owner.fetchval(count) == 0
         await asyncio.sleep(1.05)
         assert (await app.health.report())["parts"]["ai"] == "ok"
+
+
+@pytest.mark.parametrize("pause_s", [0.6, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
+@pytest.mark.proves("I18")
+async def test_a_provider_recovers_for_others_beside_a_session_that_rests_and_tries_at_every_pause(
+    clinic, owner, vendor, pause_s
+):
+    async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
+        app.relay.book = replace(app.relay.book, pause_s=pause_s)
+        server.will(status(500))
+        _, resting = await a_session(app)
+        await tell(app, resting, "It is about me", "Jane, 34, female")
+        await app.relay.written()
+        assert await app.relay.book.shut() == {vendor}
+        _, healthy = await a_session(app, patient="another", doctor="other")
+        server.will(good())
+
+        async def trying():
+            while True:
+                assert await app.relay.book.admit(vendor, UUID(resting)) is Admission.SHUT
+                await asyncio.sleep(pause_s / 100)
+
+        began, tries = time.monotonic(), asyncio.create_task(trying())
+        for text in WHOLE_INTAKE:
+            await tell(app, healthy, text, who="another")
+            if server.calls:
+                break
+            await asyncio.sleep(pause_s / 5)
+        assert not tries.done()
+        tries.cancel()
+        assert time.monotonic() - began <= 2 * pause_s
+        await app.relay.written()
+        assert await app.relay.book.shut() == frozenset()
+        state = "SELECT turn_state FROM chat_messages WHERE session_id = $1 AND role = 'user' ORDER BY seq DESC LIMIT 1"
+        assert await owner.fetchval(state, UUID(healthy)) == AI
 
 
 @pytest.mark.parametrize(

@@ -9,22 +9,29 @@ from anamnesis.db.postgres import Database
 from anamnesis.kernel.calls import Admission, ModelCall, Sign
 
 # One statement, so one moment for all processes: of those who meet a pause that is over, one wins the row and asks.
+# Only who may ask besides can win it: a session that rests or is over a budget would take the probe and not use it.
 # A session whose last calls all failed rests too, whoever was asked: its patient has waited often enough.
 _ADMIT: Final = """
-WITH probe AS (
-    UPDATE model_breakers SET shut_until = clock_timestamp() + $3::interval
-    WHERE provider = $1 AND shut_until <= clock_timestamp() RETURNING provider),
-mine AS (
+WITH mine AS (
     SELECT called_at, outcome, cost_microusd FROM model_calls
     WHERE session_id = $2 AND called_at > clock_timestamp() - interval '1 day'),
-latest AS (SELECT outcome FROM mine WHERE called_at > clock_timestamp() - $4::interval ORDER BY called_at DESC LIMIT $5)
-SELECT EXISTS (SELECT FROM probe) AS is_probe,
-       (EXISTS (SELECT FROM probe)
-        OR NOT EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until IS NOT NULL))
-       AND (SELECT count(*) FILTER (WHERE outcome <> 'answered') < $5 FROM latest) AS is_open,
-       (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') AS recent,
-       (SELECT coalesce(sum(cost_microusd), 0) FROM mine)::bigint AS spent_on_session,
-       coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) AS spent_today"""
+latest AS (
+    SELECT outcome FROM mine WHERE called_at > clock_timestamp() - $4::interval ORDER BY called_at DESC LIMIT $5),
+asker AS (
+    SELECT (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') >= $6
+           OR ($7::bigint IS NOT NULL AND (SELECT coalesce(sum(cost_microusd), 0) FROM mine) >= $7)
+           OR ($8::bigint IS NOT NULL
+               AND coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) >= $8)
+               AS is_over_budget,
+           (SELECT count(*) FILTER (WHERE outcome <> 'answered') >= $5 FROM latest) AS is_resting),
+probe AS (
+    UPDATE model_breakers SET shut_until = clock_timestamp() + $3::interval
+    WHERE provider = $1 AND shut_until <= clock_timestamp()
+      AND (SELECT NOT is_over_budget AND NOT is_resting FROM asker)
+    RETURNING provider)
+SELECT is_over_budget, is_resting, EXISTS (SELECT FROM probe) AS is_probe,
+       EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until IS NOT NULL) AS is_shut
+FROM asker"""
 
 _NOTE: Final = """
 INSERT INTO model_calls (provider, model, prompt_version, session_id, attempt, outcome, detail, guard, facts_kept,
@@ -77,19 +84,23 @@ class PostgresCallBook:
 
     async def admit(self, provider: str, session_id: UUID | None) -> Admission:
         """Whether to ask now. Raises Unavailable."""
-        pause, rest = timedelta(seconds=self.pause_s), timedelta(seconds=self.rest_s)
-        row = await self.database.fetchrow(_ADMIT, provider, session_id, pause, rest, self.failures)
+        row = await self.database.fetchrow(
+            _ADMIT,
+            provider,
+            session_id,
+            timedelta(seconds=self.pause_s),
+            timedelta(seconds=self.rest_s),
+            self.failures,
+            self.per_minute,
+            _microusd(self.session_usd),
+            _microusd(self.daily_usd),
+        )
         assert row is not None
-        is_over = row["recent"] >= self.per_minute
-        if (
-            is_over
-            or _is_spent(row["spent_today"], self.daily_usd)
-            or _is_spent(row["spent_on_session"], self.session_usd)
-        ):
+        if row["is_over_budget"]:
             return Admission.OVER_BUDGET
-        if not row["is_open"]:
-            return Admission.SHUT
-        return Admission.PROBE if row["is_probe"] else Admission.OPEN
+        if row["is_probe"]:
+            return Admission.PROBE
+        return Admission.SHUT if row["is_shut"] or row["is_resting"] else Admission.OPEN
 
     async def record(self, call: ModelCall) -> None:
         """Write the call down. Raises Unavailable."""
@@ -125,5 +136,5 @@ class PostgresCallBook:
         return frozenset(row["provider"] for row in await self.database.fetch(_SHUT))
 
 
-def _is_spent(microusd: int, cap_usd: float | None) -> bool:
-    return cap_usd is not None and microusd >= cap_usd * 1_000_000
+def _microusd(cap_usd: float | None) -> int | None:
+    return None if cap_usd is None else round(cap_usd * 1_000_000)
