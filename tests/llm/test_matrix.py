@@ -273,6 +273,34 @@ async def test_with_the_breaker_open_nobody_waits(clinic, owner, vendor):
         assert ("Models not asked now", vendor) in await app.site().queue()
 
 
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
+async def test_after_three_failures_in_a_row_a_session_stays_scripted_and_the_operator_sees_which(
+    clinic, owner, vendor
+):
+    async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
+        server.will(reply("You have a brain tumour. {}"))  # bad answers, which say nothing against the provider
+        _, session_id = await a_session(app)
+        await tell(app, session_id, "It is about me", "Jane, 34, female")
+        await app.relay.written()
+        assert await app.relay.book.shut() == frozenset()
+        made, road = len(server.calls), app.asgi()
+        server.will(good())
+        answer = await in_time(tell(app, session_id, "I have had a bad headache since Monday"), 0.5)
+        assert (made, server.calls) == (4, [])
+        assert answer["aiMessage"]["text"]
+        _, other = await a_session(app, patient="another", doctor="other")
+        await tell(app, other, "It is about me", who="another")
+        assert len(server.calls) == 1
+        page = (await http(road, "GET", "/ops", who="operator"))[2]
+        assert session_id in page
+        assert other not in page
+        assert ("Interviews resting from models", "1") in await app.site().queue()
+        assert "anamnesis_resting_sessions 1.0" in (await http(road, "GET", "/metrics"))[2]
+        await owner.execute("UPDATE model_calls SET called_at = called_at - interval '11 minutes'")
+        assert session_id not in (await http(road, "GET", "/ops", who="operator"))[2]
+        assert "anamnesis_resting_sessions 0.0" in (await http(road, "GET", "/metrics"))[2]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):

@@ -10,20 +10,21 @@ from anamnesis.kernel.calls import Admission, ModelCall, Sign
 
 # One statement, so one moment for all processes: of those who meet a pause that is over, one wins the row and asks.
 # Only who may ask besides can win it: a session that rests or is over a budget would take the probe and not use it.
-# A session whose last calls all failed rests too, whoever was asked: its patient has waited often enough.
+# A session whose last calls all failed rests too, whoever was asked: its patient has waited often enough. A reply that
+# its patient stopped is none of them, and one answer is enough to go on.
 _ADMIT: Final = """
 WITH mine AS (
     SELECT called_at, outcome, cost_microusd FROM model_calls
     WHERE session_id = $2 AND called_at > clock_timestamp() - interval '1 day'),
-latest AS (
-    SELECT outcome FROM mine WHERE called_at > clock_timestamp() - $4::interval ORDER BY called_at DESC LIMIT $5),
+latest AS (SELECT called_at, outcome FROM mine WHERE outcome <> 'stopped' ORDER BY called_at DESC LIMIT $5),
 asker AS (
     SELECT (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') >= $6
            OR ($7::bigint IS NOT NULL AND (SELECT coalesce(sum(cost_microusd), 0) FROM mine) >= $7)
            OR ($8::bigint IS NOT NULL
                AND coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) >= $8)
                AS is_over_budget,
-           (SELECT count(*) FILTER (WHERE outcome <> 'answered') >= $5 FROM latest) AS is_resting),
+           (SELECT count(*) FILTER (WHERE outcome <> 'answered') >= $5
+                   AND max(called_at) > clock_timestamp() - $4::interval FROM latest) AS is_resting),
 probe AS (
     UPDATE model_breakers SET shut_until = clock_timestamp() + $3::interval
     WHERE provider = $1 AND shut_until <= clock_timestamp()
@@ -62,6 +63,21 @@ ON CONFLICT (provider) DO UPDATE SET
     updated_at = clock_timestamp()"""  # noqa: S608 - same
 
 _SHUT: Final = "SELECT provider FROM model_breakers WHERE shut_until IS NOT NULL ORDER BY provider"
+
+# The same of all sessions: only one that failed within the rest can be resting.
+_RESTING: Final = """
+SELECT failed.session_id, extract(epoch FROM latest.called_at + $1::interval - clock_timestamp()) AS left_s
+FROM (SELECT DISTINCT session_id FROM model_calls
+      WHERE called_at > clock_timestamp() - $1::interval AND outcome NOT IN ('answered', 'stopped')
+        AND session_id IS NOT NULL) AS failed
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE outcome <> 'answered') AS failures, max(called_at) AS called_at
+    FROM (SELECT called_at, outcome FROM model_calls
+          WHERE session_id = failed.session_id AND outcome <> 'stopped'
+            AND called_at > clock_timestamp() - interval '1 day'
+          ORDER BY called_at DESC LIMIT $2) AS calls) AS latest
+WHERE latest.failures >= $2 AND latest.called_at > clock_timestamp() - $1::interval
+ORDER BY left_s DESC, failed.session_id"""
 
 _LATELY: Final = """
 SELECT count(*) AS calls, count(*) FILTER (WHERE outcome <> 'answered') AS failed,
@@ -128,8 +144,14 @@ class PostgresCallBook:
         return [
             ("Models not asked now", row["shut"] or "none"),
             ("Calls to models, last hour", f"{row['calls']}, {row['failed']} failed"),
+            ("Interviews resting from models", str(len(await self.resting()))),
             ("Spent on models today", f"${row['spent_today'] / 1_000_000:.2f}"),
         ]
+
+    async def resting(self) -> list[tuple[UUID, float]]:
+        """The sessions no model is asked for, and for how many seconds more. Raises Unavailable."""
+        rows = await self.database.fetch(_RESTING, timedelta(seconds=self.rest_s), self.failures)
+        return [(row["session_id"], float(row["left_s"])) for row in rows]
 
     async def shut(self) -> frozenset[str]:
         """The providers that are not asked now, or only by one caller at a time. Raises Unavailable."""

@@ -34,9 +34,9 @@ class Site:
     """What the pages need to know of the deployment they are served by.
 
     sign_in_url is where a visitor goes to sign in, or None when that is done by a link printed elsewhere.
-    readiness, queue and stuck_turns feed the operator's page. With asks_consent the chat asks whether a model outside
-    may read along; models are the providers that word questions, each with its country where that is known, and
-    is_model_inside says that none of them is outside of the deployment.
+    readiness, queue, stuck_turns and resting_sessions feed the operator's page. With asks_consent the chat asks whether
+    a model outside may read along; models are the providers that word questions, each with its country where that is
+    known, and is_model_inside says that none of them is outside of the deployment.
     """
 
     registry: Registry
@@ -47,6 +47,7 @@ class Site:
     readiness: Callable[[], Awaitable[Mapping[str, Any]]]
     queue: Callable[[], Awaitable[list[tuple[str, str]]]]
     stuck_turns: Callable[[], Awaitable[list[Mapping[str, Any]]]]
+    resting_sessions: Callable[[], Awaitable[list[Mapping[str, Any]]]]
     max_form_bytes: int = 16 << 20
     sign_in_url: str | None = None
     observe: Observe = unobserved
@@ -424,6 +425,7 @@ class Pages:
             readiness=await self._site.readiness(),
             queue=await self._site.queue(),
             stuck=await self._site.stuck_turns(),
+            resting=await self._site.resting_sessions(),
             doctors=[
                 {
                     "id": doctor["id"],
