@@ -333,6 +333,7 @@ def build(
         per_minute=settings.limits.per_minute(settings.limits.model_calls),
         daily_usd=settings.ai.daily_usd,
         session_usd=settings.ai.session_usd,
+        patient_usd=settings.ai.patient_usd,
     )
     relay = None if model is not None else _relay(settings, book, measures)
     chosen = model or relay

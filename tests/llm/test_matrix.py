@@ -301,6 +301,52 @@ async def test_after_three_failures_in_a_row_a_session_stays_scripted_and_the_op
         assert "anamnesis_resting_sessions 0.0" in (await http(road, "GET", "/metrics"))[2]
 
 
+async def at_once_by_our_own_words(app, owner, session_id, text, who="patient"):
+    """This turn gets the next question, scripted, and nobody waits for it."""
+    answer = await in_time(tell(app, session_id, text, who=who), 0.5)
+    assert answer["aiMessage"]["text"].endswith("?")
+    assert "sorry" not in answer["aiMessage"]["text"].lower()
+    state = "SELECT turn_state FROM chat_messages WHERE session_id = $1 AND role = 'user' ORDER BY seq DESC LIMIT 1"
+    assert await owner.fetchval(state, UUID(session_id)) == SCRIPTED
+
+
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
+@pytest.mark.parametrize("cap", ["session", "patient", "day", "minute"])
+@pytest.mark.proves("I24")
+async def test_over_a_cap_the_next_question_comes_at_once_and_no_call_leaves(clinic, owner, vendor, cap):
+    async with FaultServer() as server:
+        server.will(good())
+        settings = settings_for(vendor, server.url, deadline_s=SHARED_DEADLINE_S)
+        model = settings.ai.model_of(Provider(vendor))  # a call is 900 tokens and 60 here, 960 millionths of a dollar
+        capped = {"session": "session_usd", "patient": "patient_usd", "day": "daily_usd"}.get(cap)
+        ai = replace(settings.ai, prices=((model, 1.0, 1.0),), **({capped: 0.0015} if capped else {}))
+        limits = (
+            Limits(factor=1, public=10_000, protected=10_000, model_calls=2) if cap == "minute" else settings.limits
+        )
+        async with a_clinic(clinic, replace(settings, ai=ai, limits=limits)) as app:
+            connection_id, session_id = await a_session(app)
+            await tell(app, session_id, "It is about me", "Jane, 34, female")
+            await app.relay.written()
+            assert len(server.calls) == 2
+            for text in ("I have had a bad headache since Monday", "No", "in front, throbbing, it does not spread"):
+                await at_once_by_our_own_words(app, owner, session_id, text)
+            assert len(server.calls) == 2
+            assert 'anamnesis_fallbacks_total{reason="over_budget"}' in (await http(app.asgi(), "GET", "/metrics"))[2]
+
+            again = await caller(app, "patient").call("intake.createNewSession", connectionId=connection_id)
+            _, elsewhere = await a_session(app, doctor="other")
+            _, of_another = await a_session(app, patient="another", doctor="third")
+            sessions = {str(again["id"]): "patient", elsewhere: "patient", of_another: "another"}
+            for session, who in sessions.items():
+                if cap == "day" or (cap == "patient" and who == "patient"):
+                    await at_once_by_our_own_words(app, owner, session, "It is about me", who)
+                else:
+                    made = len(server.calls)
+                    await tell(app, session, "It is about me", who=who)
+                    assert len(server.calls) == made + 1
+            assert await broken(owner) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from anamnesis.db.postgres import Database
+from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.kernel.calls import Admission, ModelCall, Sign
 
 # One statement, so one moment for all processes: of those who meet a pause that is over, one wins the row and asks.
@@ -17,11 +18,18 @@ WITH mine AS (
     SELECT called_at, outcome, cost_microusd FROM model_calls
     WHERE session_id = $2 AND called_at > clock_timestamp() - interval '1 day'),
 latest AS (SELECT called_at, outcome FROM mine WHERE outcome <> 'stopped' ORDER BY called_at DESC LIMIT $5),
+of_patient AS (
+    SELECT coalesce(sum(cost_microusd), 0) AS spent FROM model_calls
+    WHERE called_at >= current_date AND session_id IN (
+        SELECT theirs.id FROM intake_sessions theirs JOIN connections c ON c.id = theirs.connection_id
+        WHERE c.patient_id = (SELECT known.patient_id FROM intake_sessions s
+                              JOIN connections known ON known.id = s.connection_id WHERE s.id = $2))),
 asker AS (
     SELECT (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') >= $6
            OR ($7::bigint IS NOT NULL AND (SELECT coalesce(sum(cost_microusd), 0) FROM mine) >= $7)
            OR ($8::bigint IS NOT NULL
                AND coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) >= $8)
+           OR ($9::bigint IS NOT NULL AND (SELECT spent FROM of_patient) >= $9)
                AS is_over_budget,
            (SELECT count(*) FILTER (WHERE outcome <> 'answered') >= $5
                    AND max(called_at) > clock_timestamp() - $4::interval FROM latest) AS is_resting),
@@ -97,20 +105,17 @@ class PostgresCallBook:
     rest_s: float = 600.0
     daily_usd: float | None = None
     session_usd: float | None = None
+    patient_usd: float | None = None
 
     async def admit(self, provider: str, session_id: UUID | None) -> Admission:
         """Whether to ask now. Raises Unavailable."""
-        row = await self.database.fetchrow(
-            _ADMIT,
-            provider,
-            session_id,
-            timedelta(seconds=self.pause_s),
-            timedelta(seconds=self.rest_s),
-            self.failures,
-            self.per_minute,
-            _microusd(self.session_usd),
-            _microusd(self.daily_usd),
-        )
+        pause, rest = timedelta(seconds=self.pause_s), timedelta(seconds=self.rest_s)
+        caps = (_microusd(each) for each in (self.session_usd, self.daily_usd, self.patient_usd))
+        # A cap counts all of a patient's interviews, also those that whoever asks may not read; it answers no figure.
+        with viewing(at_work(Purpose.JOBS)):
+            row = await self.database.fetchrow(
+                _ADMIT, provider, session_id, pause, rest, self.failures, self.per_minute, *caps
+            )
         assert row is not None
         if row["is_over_budget"]:
             return Admission.OVER_BUDGET
