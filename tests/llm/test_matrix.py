@@ -13,6 +13,8 @@ import socket
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from uuid import UUID
 
 import pytest
@@ -41,6 +43,7 @@ from fault_server import (
 
 from anamnesis.db.encryption import CHAT, SESSIONS
 from anamnesis.kernel.calls import Admission
+from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from build import ORIGIN, WHOLE_INTAKE, a_session, an_app, caller, closing, http, stored, tell
 from checker import broken
@@ -582,7 +585,10 @@ async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken
         async with a_clinic(clinic, settings) as app:
             server.will(good())
             _, session_id = await a_session(app)
-            patient, consent = caller(app, "patient"), {"purpose": "outside_model", "version": "1"}
+            patient, consent = (
+                caller(app, "patient"),
+                {"purpose": "outside_model", "version": IN_FORCE["outside_model"]},
+            )
             await tell(app, session_id, "It is about me")
             await patient.call("intake.regenerateResponse", sessionId=session_id)
             assert server.calls == []
@@ -596,15 +602,73 @@ async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken
             assert [row["turn_state"] for row in states] == [SCRIPTED, AI, SCRIPTED]
 
 
+#: What was agreed to under each version: whoever changes the words gives them a new one, and keeps the old ones here.
+WORDS = {
+    "2026-11-26": (
+        "May a language model {{ whose_model }} help to word the questions, and the note for your doctor? It would read"
+        " what you write here, without your name, telephone number and e-mail. If you do not want that, just go on:"
+        " nothing else changes."
+    )
+}
+
+
+def test_the_words_of_the_chat_are_those_of_the_version_in_force():
+    page = (files("anamnesis.edge") / "templates/chat.html").read_text()
+    assert re.search(r'/consent" class="notice"><p>(.*?)</p>', page)[1] == WORDS[IN_FORCE["outside_model"]]
+
+
+STANDING = (
+    "INSERT INTO consents (user_id, purpose, version, given_at, withdrawn_at) SELECT id, $1, $2, $3, $4 FROM users"
+)
+
+
+@pytest.mark.parametrize("row", ["older words", "unknown words", "taken back later"])
+async def test_only_a_consent_to_the_words_in_force_given_after_the_last_withdrawal_lets_anything_out(
+    clinic, owner, row
+):
+    version, now = IN_FORCE["outside_model"], datetime.now(UTC)
+    async with FaultServer() as server:
+        server.will(good())
+        settings = replace(settings_for(GEMINI, server.url), consent_recorded_elsewhere=False)
+        async with a_clinic(clinic, settings) as app:
+            _, session_id = await a_session(app)
+            given = {"older words": "2026-11-25", "unknown words": "my own"}.get(row, version)
+            await owner.execute(STANDING, "outside_model", given, now - timedelta(days=2), None)
+            if row == "taken back later":
+                await owner.execute(
+                    STANDING, "outside_model", version, now - timedelta(days=3), now - timedelta(days=1)
+                )
+            patient, page = caller(app, "patient"), f"/s/{session_id}"
+            await tell(app, session_id, "It is about me")
+            assert server.calls == []
+            assert (await patient.call("user.getConsents"))["consents"] == []
+            shown = (await http(app.asgi(), "GET", page, who="patient"))[2]
+            assert "Yes, it may" in shown
+            assert "Stop that" not in shown
+            await patient.call("user.giveConsent", purpose="outside_model", version=version)
+            (standing,) = (await patient.call("user.getConsents"))["consents"]
+            assert standing["version"] == version
+            await tell(app, session_id, "Jane, 34, female")
+            assert len(server.calls) == 1
+
+
 async def test_the_chat_asks_for_consent_where_a_model_would_be_asked_and_takes_it_back(clinic):
     form = {"content-type": "application/x-www-form-urlencoded", "origin": ORIGIN}
     settings = replace(settings_for(GEMINI, "http://127.0.0.1:1"), consent_recorded_elsewhere=False)
     async with a_clinic(clinic, settings) as app:
         _, session_id = await a_session(app)
         page, road = f"/s/{session_id}", app.asgi()
-        for answer, shown in (("yes", "Stop that"), ("no", "Yes, it may")):
+        asked = (await http(road, "GET", page, who="patient"))[2]
+        version = IN_FORCE["outside_model"]
+        assert f'name="version" value="{version}"' in asked
+        for answer, shown in (
+            ("answer=yes", "Yes, it may"),  # from a page that did not say which words it showed
+            ("answer=yes&version=2026-11-25", "Yes, it may"),
+            (f"answer=yes&version={version}", "Stop that"),
+            ("answer=no", "Yes, it may"),
+        ):
             status_, _, _ = await http(
-                road, "POST", f"{page}/consent", who="patient", body=f"answer={answer}".encode(), headers=form
+                road, "POST", f"{page}/consent", who="patient", body=answer.encode(), headers=form
             )
             assert status_ == 303
             assert shown in (await http(road, "GET", page, who="patient"))[2]

@@ -1,6 +1,7 @@
 """The pages: server-rendered, working as plain forms, over the same procedures every client calls."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,6 +21,7 @@ from anamnesis.edge.faults import fault_of
 from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
+from anamnesis.kernel.consents import IN_FORCE, OUTSIDE_MODEL
 from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn
 from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
@@ -64,10 +66,6 @@ class Site:
         is_whole = bool(places) and len(places) == len(self.models)
         where = f" in {' or '.join(dict.fromkeys(places))}" if is_whole else ""
         return f"of another company{where}"
-
-
-#: Names the words of chat.html that a patient agrees to; new words need a new consent.
-_CONSENT_VERSION: Final = "2026-11-26"
 
 
 def pages_app(site: Site) -> Starlette:
@@ -236,11 +234,12 @@ class Pages:
     async def consent(self, http: HttpRequest) -> Response:
         """Agree that a model outside reads along, or take it back; the conversation goes on either way."""
         caller = await self._caller(http)
-        purpose = {"purpose": "outside_model"}
-        if (await _fields(http)).get("answer") == "yes":
-            await caller.call("user.giveConsent", **purpose, version=_CONSENT_VERSION)
+        fields = await _fields(http)
+        if fields.get("answer") == "yes":
+            with suppress(BadInput):  # the page showed earlier words: it asks again, in those in force
+                await caller.call("user.giveConsent", purpose=OUTSIDE_MODEL, version=fields.get("version", ""))
         else:
-            await caller.call("user.withdrawConsent", **purpose)
+            await caller.call("user.withdrawConsent", purpose=OUTSIDE_MODEL)
         return RedirectResponse(f"/s/{http.path_params['session_id']}#latest", 303)
 
     async def _consent(self, caller: Caller) -> str:
@@ -277,6 +276,7 @@ class Pages:
             choices=_choices(found["messages"]),
             can_write=connection["status"] == "active",
             consent=consent,
+            consent_version=IN_FORCE[OUTSIDE_MODEL],
             reworded=_asked_last(found["messages"]) if self._site.models and consent != "asked" else None,
             whose_model=self._site.whose_model,
             problem=problem,
