@@ -304,6 +304,39 @@ async def test_after_three_failures_in_a_row_a_session_stays_scripted_and_the_op
         assert "anamnesis_resting_sessions 0.0" in (await http(road, "GET", "/metrics"))[2]
 
 
+def asks_to_wait(vendor):
+    """A busy server that says when to come back, in a second: by header, or as Google says it in the body."""
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}
+    error = {"code": 429, "message": "busy", "status": "RESOURCE_EXHAUSTED", "details": [delay]}
+    in_body = status(429, body=json.dumps({"error": error}))
+    return {"header": status(429, "retry-after: 1"), **({"body": in_body} if vendor == GEMINI else {})}
+
+
+@pytest.mark.parametrize("way", [WHOLE, GROWING])
+@pytest.mark.parametrize(("vendor", "told"), [(OPENAI, "header"), (GEMINI, "header"), (GEMINI, "body")])
+async def test_a_wait_that_fits_the_deadline_is_kept_and_the_model_answers(clinic, owner, vendor, told, way):
+    deadline_s = 4.0  # of which an inline turn leaves a model half
+    async with (
+        FaultServer() as server,
+        a_clinic(clinic, settings_for(vendor, server.url, deadline_s=deadline_s, way=way)) as app,
+    ):
+        server.will(asks_to_wait(vendor)[told], good())
+        _, session_id = await a_session(app)
+        answer = await in_time(tell(app, session_id, "It is about me"), deadline_s + 0.5)
+        first, second = server.calls
+        assert 1.0 <= second.at - first.at < 1.5
+        assert first.is_growing == second.is_growing == (way == GROWING)
+        assert is_useful(answer["aiMessage"]["text"])
+        assert await owner.fetchval("SELECT turn_state FROM chat_messages WHERE role = 'user'") == AI
+        await app.relay.written()
+        ledger = await owner.fetch("SELECT outcome, attempt FROM model_calls ORDER BY id")
+        assert [tuple(row) for row in ledger] == [("busy", 1), ("answered", 2)]
+        assert await app.relay.book.shut() == frozenset()  # the wait was kept: the next turn is asked at once
+        await tell(app, session_id, "Jane, 34, female")
+        assert len(server.calls) == 3
+        assert await broken(owner) == []
+
+
 async def at_once_by_our_own_words(app, owner, session_id, text, who="patient"):
     """This turn gets the next question, scripted, and nobody waits for it."""
     answer = await in_time(tell(app, session_id, text, who=who), 0.5)
