@@ -322,6 +322,17 @@ def test_a_publishable_key_that_names_no_host_is_refused_without_being_repeated(
     assert not encoded or encoded not in str(refused.value)
 
 
+def test_a_patients_cap_stands_unless_another_is_set():
+    assert Settings.from_env({}).ai.patient_usd == 1.0
+    environment = {"AI_PROVIDER": "gemini", "GEMINI_API_KEY": "k-Q8fj20dj"}
+    assert Settings.from_env(environment).ai.patient_usd == 1.0
+    with pytest.raises(SettingsInvalid) as invalid:
+        Settings.from_env({**environment, "AI_PATIENT_USD": "0.2"})
+    assert [problem.variable for problem in invalid.value.problems] == ["AI_PRICES"]
+    priced = {**environment, "AI_PATIENT_USD": "0.2", "AI_PRICES": "gemini-2.5-flash=0.30/2.50"}
+    assert Settings.from_env(priced).ai.patient_usd == 0.2
+
+
 def test_a_cap_needs_the_price_of_every_model_in_use():
     environment = {"AI_PROVIDER": "gemini", "GEMINI_API_KEY": "k-Q8fj20dj", "AI_DAILY_USD": "5"}
     with pytest.raises(SettingsInvalid) as invalid:

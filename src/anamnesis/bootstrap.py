@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -127,6 +128,8 @@ _NAMES: Final = tuple(
 
 #: What a job about a note may take beside the time of its model, in seconds.
 _BESIDE_A_MODEL_S: Final = 20.0
+#: Lines in a list on the operator's page.
+_MOST_SHOWN: Final = 50
 #: A note that is being tidied when the service stops is given back: whoever takes it asks anew.
 _FAREWELL_S: Final = 0.5
 
@@ -211,6 +214,7 @@ class App:
             )
             waiting = await unsealed(self.database)
             self.measures.unsealed(lines=waiting.lines, oldest_s=waiting.oldest_s)
+            self.measures.resting(len(await self._resting()))
         await metrics_endpoint(self.collectors)(scope, receive, send)
 
     def site(self) -> Site:
@@ -225,6 +229,7 @@ class App:
             readiness=self.health.report,
             queue=self._queue,
             stuck_turns=self._stuck,
+            resting_sessions=self._resting_shown,
             max_form_bytes=self.filing.caps.request_bytes,
             models=() if self.relay is None else _models(self.settings.ai),
             is_model_inside=self.settings.ai.is_outside_forbidden,
@@ -242,6 +247,13 @@ class App:
             ("Connections in use", f"{self.database.in_use} of {self.database.size}"),
             *([] if self.relay is None else await self.book.lately()),
         ]
+
+    async def _resting(self) -> list[tuple[UUID, float]]:
+        return [] if self.relay is None else await self.book.resting()
+
+    async def _resting_shown(self) -> list[Mapping[str, Any]]:
+        resting = (await self._resting())[:_MOST_SHOWN]
+        return [{"session_id": session_id, "left": f"{left_s / 60:.0f} min"} for session_id, left_s in resting]
 
     async def _stuck(self) -> list[Mapping[str, Any]]:
         with viewing(at_work(Purpose.OPERATIONS)):
@@ -321,6 +333,7 @@ def build(
         per_minute=settings.limits.per_minute(settings.limits.model_calls),
         daily_usd=settings.ai.daily_usd,
         session_usd=settings.ai.session_usd,
+        patient_usd=settings.ai.patient_usd,
     )
     relay = None if model is not None else _relay(settings, book, measures)
     chosen = model or relay

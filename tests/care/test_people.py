@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from anamnesis.edge import superjson
+from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.kernel.errors import BadInput, Conflict, NotFound, NotPermitted
 from build import a_doctor, an_app, caller, closing, http
 
@@ -300,20 +301,41 @@ async def test_who_has_no_doctor_profile_shares_none(app, owner):
             await caller(app, "patient").call(name, **given)
 
 
+STANDS = ("outside_model", "2026-11-25")
+
+
 async def test_a_consent_stands_once_until_it_is_taken_back_and_every_step_is_on_record(app, owner):
     patient = caller(app, "patient")
-    for version in ("1", "1", "2"):
+    version = IN_FORCE["outside_model"]
+    before = await patient.call("user.getConsents")
+    assert (before["consents"], before["inForce"]) == ([], [{"purpose": "outside_model", "version": version}])
+    await owner.execute("INSERT INTO consents (user_id, purpose, version) SELECT id, $1, $2 FROM users", *STANDS)
+    assert (await patient.call("user.getConsents"))["consents"] == []
+    for _ in range(2):
         given = await patient.call("user.giveConsent", purpose="outside_model", version=version)
-    assert [(each["purpose"], each["version"]) for each in given["consents"]] == [("outside_model", "2")]
+    assert [(each["purpose"], each["version"]) for each in given["consents"]] == [("outside_model", version)]
     assert await patient.call("user.getConsents") == given
     assert (await caller(app, "other").call("user.getConsents"))["consents"] == []
     for _ in range(2):
-        left = await patient.call("user.withdrawConsent", purpose="outside_model", version="2")
+        left = await patient.call("user.withdrawConsent", purpose="outside_model", version=version)
     assert left["consents"] == []
     kept = await owner.fetch("SELECT version FROM consents WHERE withdrawn_at IS NOT NULL ORDER BY id")
-    assert [row["version"] for row in kept] == ["1", "2"]
+    assert [row["version"] for row in kept] == [STANDS[1], version]
     noted = await owner.fetch("SELECT action FROM audit_logs WHERE action LIKE 'consent%' ORDER BY created_at")
-    assert [row["action"] for row in noted] == ["consent_given", "consent_given", "consent_withdrawn"]
+    assert [row["action"] for row in noted] == ["consent_given", "consent_withdrawn"]
+
+
+async def test_a_consent_to_other_words_than_those_in_force_is_refused_and_leaves_what_stands(app):
+    patient, version = caller(app, "patient"), IN_FORCE["outside_model"]
+    await patient.call("user.giveConsent", purpose="outside_model", version=version)
+    for other in ("1", "2026-11-25", f"{version} "):
+        with pytest.raises(BadInput) as refused:
+            await patient.call("user.giveConsent", purpose="outside_model", version=other)
+        (issue,) = refused.value.issues
+        assert issue.path == ("version",)
+        assert version in issue.message
+    (standing,) = (await patient.call("user.getConsents"))["consents"]
+    assert standing["version"] == version
 
 
 @pytest.mark.proves("J6")

@@ -109,8 +109,17 @@ async def test_a_provider_is_named_and_not_called_unless_asked_to():
     said = [finding for finding in found if finding.part == "ai"]
     assert {finding.outcome for finding in said} == {Outcome.OK}
     assert "not called" in said[0].words
-    assert "giveConsent" in said[2].words
+    assert "giveConsent" in said[3].words
     assert "Q8fj20dj" not in str(found)
+
+
+async def test_the_caps_are_told_and_which_cannot_be_kept_without_prices():
+    environment = {"AI_PROVIDER": "openai", "OPENAI_API_KEY": "sk-Q8fj20dj", "OPENAI_MODEL": "m-1"}
+    assert "no cap is kept: the price of m-1 is not set (AI_PRICES)" in await words(environment)
+    priced = {**environment, "AI_PRICES": "m-1=1/2", "AI_SESSION_USD": "0.25"}
+    assert "at most $0.25 an interview (AI_SESSION_USD), $1.00 a patient and day (AI_PATIENT_USD)" in await words(
+        priced
+    )
 
 
 async def test_migrating_is_safe_to_repeat_and_says_what_is_pending(clinic, owner):

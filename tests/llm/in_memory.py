@@ -18,14 +18,12 @@ class InMemoryCallBook:
 
     async def admit(self, provider, session_id):
         now, until = time.monotonic(), self._shut_until.get(provider)
-        is_probe = until is not None and until <= now
-        if is_probe:
-            self._shut_until[provider] = now + self.pause_s
         mine = zip(self.calls, self._at, strict=True)
         recent = sum(session_id is not None and call.session_id == session_id and at > now - 60 for call, at in mine)
         if recent >= self.per_minute:
             return Admission.OVER_BUDGET
-        if is_probe:
+        if until is not None and until <= now:
+            self._shut_until[provider] = now + self.pause_s
             return Admission.PROBE
         return Admission.OPEN if until is None else Admission.SHUT
 

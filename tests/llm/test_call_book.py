@@ -96,23 +96,67 @@ async def test_a_session_that_asked_often_enough_within_a_minute_waits(database,
     assert await book.admit("gemini", uuid4()) is Admission.OPEN
 
 
+@pytest.mark.parametrize("reason", ["rests", "over its minute", "over its cap", "over the day's cap"])
+async def test_who_may_not_ask_takes_no_probe_from_who_may(database, owner, reason):
+    session, healthy = await a_row(owner), await a_row(owner)
+    options = {"over its minute": {"per_minute": 3}, "over its cap": {"session_usd": 0.001}}.get(reason, {})
+    book = PostgresCallBook(database, pause_s=0.1, **options)
+    kept_back = book if reason != "over the day's cap" else PostgresCallBook(database, pause_s=0.1, daily_usd=0.001)
+    mine = NEITHER if reason == "rests" else replace(GOOD, cost_microusd=1_000)
+    for call in (mine, mine, mine, BAD, BAD, BAD):
+        await book.record(replace(call, session_id=session if call is mine else None))
+    for _ in range(6):
+        await asyncio.sleep(0.12)
+        assert await kept_back.admit("gemini", session) in (Admission.SHUT, Admission.OVER_BUDGET)
+        assert await book.admit("gemini", healthy) is Admission.PROBE
+
+
 async def a_row(owner):
     """A session to hang calls on, without the people it belongs to."""
-    await owner.execute("ALTER TABLE intake_sessions DROP CONSTRAINT intake_sessions_connection_id_fkey")
+    await owner.execute("ALTER TABLE intake_sessions DROP CONSTRAINT IF EXISTS intake_sessions_connection_id_fkey")
     return await owner.fetchval("INSERT INTO intake_sessions (connection_id) VALUES ($1) RETURNING id", uuid4())
 
 
 async def test_a_session_whose_last_calls_all_failed_rests_and_others_go_on(database, owner):
-    book, session = PostgresCallBook(database, failures=3, rest_s=0.3), await a_row(owner)
+    book, session = PostgresCallBook(database, failures=3, rest_s=0.4), await a_row(owner)
     mine = replace(NEITHER, session_id=session)
     for call in (mine, replace(GOOD, session_id=session), mine, mine):
         await book.record(call)
     assert await book.admit("gemini", session) is Admission.OPEN
+    assert await book.resting() == []
+    await asyncio.sleep(0.3)
     await book.record(mine)
     assert await book.admit("gemini", session) is Admission.SHUT
     assert await book.admit("gemini", None) is Admission.OPEN
-    await asyncio.sleep(0.35)
+    ((resting, left_s),) = await book.resting()
+    assert resting == session
+    assert 0 < left_s <= 0.4
+    await asyncio.sleep(0.2)  # the rest is counted from the last failure, not from the first
+    assert await book.admit("gemini", session) is Admission.SHUT
+    await asyncio.sleep(0.25)
     assert await book.admit("gemini", session) is Admission.OPEN
+    assert await book.resting() == []
+    await book.record(mine)  # nothing was answered since: one more is enough
+    assert await book.admit("gemini", session) is Admission.SHUT
+
+
+async def test_a_reply_its_patient_stopped_is_no_failure_and_an_answer_starts_the_count_again(database, owner):
+    book, session = PostgresCallBook(database, failures=3), await a_row(owner)
+    failed, stopped, answered = (
+        replace(NEITHER, session_id=session, outcome=each) for each in ("guarded", "stopped", "answered")
+    )
+    for call in (stopped, stopped, stopped, failed, failed, stopped):
+        await book.record(call)
+    assert await book.admit("gemini", session) is Admission.OPEN
+    for call in (answered, failed, failed, stopped):
+        await book.record(call)
+    assert await book.admit("gemini", session) is Admission.OPEN
+    await book.record(failed)
+    assert await book.admit("gemini", session) is Admission.SHUT
+    assert [each for each, _ in await book.resting()] == [session]
+    await book.record(answered)  # one that was on its way when the rest began
+    assert await book.admit("gemini", session) is Admission.OPEN
+    assert await book.resting() == []
 
 
 @pytest.mark.proves("I24")

@@ -13,6 +13,9 @@ import socket
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from uuid import UUID
 
 import pytest
 from fault_server import (
@@ -39,6 +42,8 @@ from fault_server import (
 )
 
 from anamnesis.db.encryption import CHAT, SESSIONS
+from anamnesis.kernel.calls import Admission
+from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from build import ORIGIN, WHOLE_INTAKE, a_session, an_app, caller, closing, http, stored, tell
 from checker import broken
@@ -271,6 +276,113 @@ async def test_with_the_breaker_open_nobody_waits(clinic, owner, vendor):
         assert ("Models not asked now", vendor) in await app.site().queue()
 
 
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
+async def test_after_three_failures_in_a_row_a_session_stays_scripted_and_the_operator_sees_which(
+    clinic, owner, vendor
+):
+    async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
+        server.will(reply("You have a brain tumour. {}"))  # bad answers, which say nothing against the provider
+        _, session_id = await a_session(app)
+        await tell(app, session_id, "It is about me", "Jane, 34, female")
+        await app.relay.written()
+        assert await app.relay.book.shut() == frozenset()
+        made, road = len(server.calls), app.asgi()
+        server.will(good())
+        answer = await in_time(tell(app, session_id, "I have had a bad headache since Monday"), 0.5)
+        assert (made, server.calls) == (4, [])
+        assert answer["aiMessage"]["text"]
+        _, other = await a_session(app, patient="another", doctor="other")
+        await tell(app, other, "It is about me", who="another")
+        assert len(server.calls) == 1
+        page = (await http(road, "GET", "/ops", who="operator"))[2]
+        assert session_id in page
+        assert other not in page
+        assert ("Interviews resting from models", "1") in await app.site().queue()
+        assert "anamnesis_resting_sessions 1.0" in (await http(road, "GET", "/metrics"))[2]
+        await owner.execute("UPDATE model_calls SET called_at = called_at - interval '11 minutes'")
+        assert session_id not in (await http(road, "GET", "/ops", who="operator"))[2]
+        assert "anamnesis_resting_sessions 0.0" in (await http(road, "GET", "/metrics"))[2]
+
+
+def asks_to_wait(vendor):
+    """A busy server that says when to come back, in a second: by header, or as Google says it in the body."""
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}
+    error = {"code": 429, "message": "busy", "status": "RESOURCE_EXHAUSTED", "details": [delay]}
+    in_body = status(429, body=json.dumps({"error": error}))
+    return {"header": status(429, "retry-after: 1"), **({"body": in_body} if vendor == GEMINI else {})}
+
+
+@pytest.mark.parametrize("way", [WHOLE, GROWING])
+@pytest.mark.parametrize(("vendor", "told"), [(OPENAI, "header"), (GEMINI, "header"), (GEMINI, "body")])
+async def test_a_wait_that_fits_the_deadline_is_kept_and_the_model_answers(clinic, owner, vendor, told, way):
+    deadline_s = 4.0  # of which an inline turn leaves a model half
+    async with (
+        FaultServer() as server,
+        a_clinic(clinic, settings_for(vendor, server.url, deadline_s=deadline_s, way=way)) as app,
+    ):
+        server.will(asks_to_wait(vendor)[told], good())
+        _, session_id = await a_session(app)
+        answer = await in_time(tell(app, session_id, "It is about me"), deadline_s + 0.5)
+        first, second = server.calls
+        assert 1.0 <= second.at - first.at < 1.5
+        assert first.is_growing == second.is_growing == (way == GROWING)
+        assert is_useful(answer["aiMessage"]["text"])
+        assert await owner.fetchval("SELECT turn_state FROM chat_messages WHERE role = 'user'") == AI
+        await app.relay.written()
+        ledger = await owner.fetch("SELECT outcome, attempt FROM model_calls ORDER BY id")
+        assert [tuple(row) for row in ledger] == [("busy", 1), ("answered", 2)]
+        assert await app.relay.book.shut() == frozenset()  # the wait was kept: the next turn is asked at once
+        await tell(app, session_id, "Jane, 34, female")
+        assert len(server.calls) == 3
+        assert await broken(owner) == []
+
+
+async def at_once_by_our_own_words(app, owner, session_id, text, who="patient"):
+    """This turn gets the next question, scripted, and nobody waits for it."""
+    answer = await in_time(tell(app, session_id, text, who=who), 0.5)
+    assert answer["aiMessage"]["text"].endswith("?")
+    assert "sorry" not in answer["aiMessage"]["text"].lower()
+    state = "SELECT turn_state FROM chat_messages WHERE session_id = $1 AND role = 'user' ORDER BY seq DESC LIMIT 1"
+    assert await owner.fetchval(state, UUID(session_id)) == SCRIPTED
+
+
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
+@pytest.mark.parametrize("cap", ["session", "patient", "day", "minute"])
+@pytest.mark.proves("I24")
+async def test_over_a_cap_the_next_question_comes_at_once_and_no_call_leaves(clinic, owner, vendor, cap):
+    async with FaultServer() as server:
+        server.will(good())
+        settings = settings_for(vendor, server.url, deadline_s=SHARED_DEADLINE_S)
+        model = settings.ai.model_of(Provider(vendor))  # a call is 900 tokens and 60 here, 960 millionths of a dollar
+        capped = {"session": "session_usd", "patient": "patient_usd", "day": "daily_usd"}.get(cap)
+        ai = replace(settings.ai, prices=((model, 1.0, 1.0),), **({capped: 0.0015} if capped else {}))
+        limits = (
+            Limits(factor=1, public=10_000, protected=10_000, model_calls=2) if cap == "minute" else settings.limits
+        )
+        async with a_clinic(clinic, replace(settings, ai=ai, limits=limits)) as app:
+            connection_id, session_id = await a_session(app)
+            await tell(app, session_id, "It is about me", "Jane, 34, female")
+            await app.relay.written()
+            assert len(server.calls) == 2
+            for text in ("I have had a bad headache since Monday", "No", "in front, throbbing, it does not spread"):
+                await at_once_by_our_own_words(app, owner, session_id, text)
+            assert len(server.calls) == 2
+            assert 'anamnesis_fallbacks_total{reason="over_budget"}' in (await http(app.asgi(), "GET", "/metrics"))[2]
+
+            again = await caller(app, "patient").call("intake.createNewSession", connectionId=connection_id)
+            _, elsewhere = await a_session(app, doctor="other")
+            _, of_another = await a_session(app, patient="another", doctor="third")
+            sessions = {str(again["id"]): "patient", elsewhere: "patient", of_another: "another"}
+            for session, who in sessions.items():
+                if cap == "day" or (cap == "patient" and who == "patient"):
+                    await at_once_by_our_own_words(app, owner, session, "It is about me", who)
+                else:
+                    made = len(server.calls)
+                    await tell(app, session, "It is about me", who=who)
+                    assert len(server.calls) == made + 1
+            assert await broken(owner) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):
@@ -292,6 +404,42 @@ async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):
         assert await owner.fetchval(count) == 0
         await asyncio.sleep(1.05)
         assert (await app.health.report())["parts"]["ai"] == "ok"
+
+
+@pytest.mark.parametrize("pause_s", [0.6, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
+@pytest.mark.proves("I18")
+async def test_a_provider_recovers_for_others_beside_a_session_that_rests_and_tries_at_every_pause(
+    clinic, owner, vendor, pause_s
+):
+    async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
+        app.relay.book = replace(app.relay.book, pause_s=pause_s)
+        server.will(status(500))
+        _, resting = await a_session(app)
+        await tell(app, resting, "It is about me", "Jane, 34, female")
+        await app.relay.written()
+        assert await app.relay.book.shut() == {vendor}
+        _, healthy = await a_session(app, patient="another", doctor="other")
+        server.will(good())
+
+        async def trying():
+            while True:
+                assert await app.relay.book.admit(vendor, UUID(resting)) is Admission.SHUT
+                await asyncio.sleep(pause_s / 100)
+
+        began, tries = time.monotonic(), asyncio.create_task(trying())
+        for text in WHOLE_INTAKE:
+            await tell(app, healthy, text, who="another")
+            if server.calls:
+                break
+            await asyncio.sleep(pause_s / 5)
+        assert not tries.done()
+        tries.cancel()
+        assert time.monotonic() - began <= 2 * pause_s
+        await app.relay.written()
+        assert await app.relay.book.shut() == frozenset()
+        state = "SELECT turn_state FROM chat_messages WHERE session_id = $1 AND role = 'user' ORDER BY seq DESC LIMIT 1"
+        assert await owner.fetchval(state, UUID(healthy)) == AI
 
 
 @pytest.mark.parametrize(
@@ -470,7 +618,10 @@ async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken
         async with a_clinic(clinic, settings) as app:
             server.will(good())
             _, session_id = await a_session(app)
-            patient, consent = caller(app, "patient"), {"purpose": "outside_model", "version": "1"}
+            patient, consent = (
+                caller(app, "patient"),
+                {"purpose": "outside_model", "version": IN_FORCE["outside_model"]},
+            )
             await tell(app, session_id, "It is about me")
             await patient.call("intake.regenerateResponse", sessionId=session_id)
             assert server.calls == []
@@ -484,15 +635,73 @@ async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken
             assert [row["turn_state"] for row in states] == [SCRIPTED, AI, SCRIPTED]
 
 
+#: What was agreed to under each version: whoever changes the words gives them a new one, and keeps the old ones here.
+WORDS = {
+    "2026-11-26": (
+        "May a language model {{ whose_model }} help to word the questions, and the note for your doctor? It would read"
+        " what you write here, without your name, telephone number and e-mail. If you do not want that, just go on:"
+        " nothing else changes."
+    )
+}
+
+
+def test_the_words_of_the_chat_are_those_of_the_version_in_force():
+    page = (files("anamnesis.edge") / "templates/chat.html").read_text()
+    assert re.search(r'/consent" class="notice"><p>(.*?)</p>', page)[1] == WORDS[IN_FORCE["outside_model"]]
+
+
+STANDING = (
+    "INSERT INTO consents (user_id, purpose, version, given_at, withdrawn_at) SELECT id, $1, $2, $3, $4 FROM users"
+)
+
+
+@pytest.mark.parametrize("row", ["older words", "unknown words", "taken back later"])
+async def test_only_a_consent_to_the_words_in_force_given_after_the_last_withdrawal_lets_anything_out(
+    clinic, owner, row
+):
+    version, now = IN_FORCE["outside_model"], datetime.now(UTC)
+    async with FaultServer() as server:
+        server.will(good())
+        settings = replace(settings_for(GEMINI, server.url), consent_recorded_elsewhere=False)
+        async with a_clinic(clinic, settings) as app:
+            _, session_id = await a_session(app)
+            given = {"older words": "2026-11-25", "unknown words": "my own"}.get(row, version)
+            await owner.execute(STANDING, "outside_model", given, now - timedelta(days=2), None)
+            if row == "taken back later":
+                await owner.execute(
+                    STANDING, "outside_model", version, now - timedelta(days=3), now - timedelta(days=1)
+                )
+            patient, page = caller(app, "patient"), f"/s/{session_id}"
+            await tell(app, session_id, "It is about me")
+            assert server.calls == []
+            assert (await patient.call("user.getConsents"))["consents"] == []
+            shown = (await http(app.asgi(), "GET", page, who="patient"))[2]
+            assert "Yes, it may" in shown
+            assert "Stop that" not in shown
+            await patient.call("user.giveConsent", purpose="outside_model", version=version)
+            (standing,) = (await patient.call("user.getConsents"))["consents"]
+            assert standing["version"] == version
+            await tell(app, session_id, "Jane, 34, female")
+            assert len(server.calls) == 1
+
+
 async def test_the_chat_asks_for_consent_where_a_model_would_be_asked_and_takes_it_back(clinic):
     form = {"content-type": "application/x-www-form-urlencoded", "origin": ORIGIN}
     settings = replace(settings_for(GEMINI, "http://127.0.0.1:1"), consent_recorded_elsewhere=False)
     async with a_clinic(clinic, settings) as app:
         _, session_id = await a_session(app)
         page, road = f"/s/{session_id}", app.asgi()
-        for answer, shown in (("yes", "Stop that"), ("no", "Yes, it may")):
+        asked = (await http(road, "GET", page, who="patient"))[2]
+        version = IN_FORCE["outside_model"]
+        assert f'name="version" value="{version}"' in asked
+        for answer, shown in (
+            ("answer=yes", "Yes, it may"),  # from a page that did not say which words it showed
+            ("answer=yes&version=2026-11-25", "Yes, it may"),
+            (f"answer=yes&version={version}", "Stop that"),
+            ("answer=no", "Yes, it may"),
+        ):
             status_, _, _ = await http(
-                road, "POST", f"{page}/consent", who="patient", body=f"answer={answer}".encode(), headers=form
+                road, "POST", f"{page}/consent", who="patient", body=answer.encode(), headers=form
             )
             assert status_ == 303
             assert shown in (await http(road, "GET", page, who="patient"))[2]

@@ -6,7 +6,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
-from fault_server import GEMINI, OPENAI, VENDORS, FaultServer, ends, grows, hang, reply_to, says
+from fault_server import GEMINI, OPENAI, VENDORS, FaultServer, ends, good, grows, hang, reply_to, says
 
 from anamnesis.db import outbox
 from anamnesis.db.encryption import SESSIONS
@@ -301,6 +301,27 @@ async def test_stop_before_anything_was_shown_brings_the_scripted_question_at_on
     assert stopped["text"].endswith(QUESTION)
     assert not stopped["isStopped"]
     assert await broken(owner) == []
+    await app.relay.written()
+    (call,) = await owner.fetch("SELECT outcome, detail FROM model_calls")
+    assert (call["outcome"], call["detail"]) == ("stopped", "left")
+    assert await owner.fetchval("SELECT count(*) FROM model_breakers WHERE failures > 0") == 0
+
+
+async def test_whoever_stops_every_reply_is_worded_for_all_the_same(app, owner, server):
+    server.will(hang, HANGS_IN_REPLY, hang, HANGS_IN_REPLY, good())
+    _, session_id = await a_session(app)
+    for calls, text in enumerate(("It is about me", "Jane, 34, female", "a bad headache since Monday", "No"), 1):
+        sent = sending(app, session_id, text)
+        await asyncio.sleep(0.5)
+        assert len(server.calls) == calls
+        await stop(app, session_id)
+        await sent
+        await app.relay.written()
+    assert await app.relay.book.resting() == []
+    await tell(app, session_id, "in front, throbbing, it does not spread")
+    assert len(server.calls) == 5
+    states = await owner.fetch("SELECT turn_state FROM chat_messages WHERE role = 'user' ORDER BY seq")
+    assert states[-1]["turn_state"] == "answered_ai"
 
 
 async def test_stop_with_nothing_on_its_way_changes_nothing(app, owner, server):

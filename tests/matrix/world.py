@@ -14,6 +14,7 @@ import jwt
 
 from anamnesis.edge.demo_issuer import DemoIssuer
 from anamnesis.edge.routes import route_of
+from anamnesis.kernel.consents import IN_FORCE
 from build import ISSUER_OF_TESTS, ORIGIN, an_app, caller, claims, tell
 from matrix.oracle import ACTORS, STATES, TARGETS
 
@@ -47,7 +48,7 @@ FURTHER = {
     "doctor.createProfile": {"specialty": "General"},
     "doctor.updateProfile": {"bio": "About me"},
     "user.updateProfile": {"firstName": "Ann"},
-    "user.giveConsent": {"purpose": "outside_model", "version": "1"},
+    "user.giveConsent": {"purpose": "outside_model", "version": IN_FORCE["outside_model"]},
     "user.withdrawConsent": {"purpose": "outside_model"},
     "admin.verifyDoctor": {"action": "approve"},
     "admin.updateUserStatus": {"isActive": True},

@@ -19,6 +19,7 @@ from anamnesis.db.embedded import OWNER
 from anamnesis.db.encryption import SEALED, Keyring
 from anamnesis.db.sealing import Sealer
 from anamnesis.intake.store import _MAY_LEAVE
+from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.procedures import Part
 from anamnesis.legacy.importing import Import
@@ -68,7 +69,7 @@ async def a_life(app, who="patient", doctor="doctor"):
     patient, physician = caller(app, who), caller(app, doctor)
     await patient.call("user.updateProfile", firstName=f"{CANARY}First", lastName=f"{CANARY}Last")
     await patient.call("patient.updateProfile", phone=CANARY, emergencyContact=CANARY, emergencyPhone=CANARY)
-    await patient.call("user.giveConsent", purpose="outside_model", version="1")
+    await patient.call("user.giveConsent", purpose="outside_model", version=IN_FORCE["outside_model"])
     await tell(app, session_id, *WHOLE_INTAKE[:-2], f"One more thing, {CANARY}", WHOLE_INTAKE[-1], who=who)
     await tell(app, session_id, f"I have crushing chest pain, {CANARY}", who=who)
     await patient.call("intake.updateSessionName", sessionId=session_id, name=CANARY)
@@ -496,7 +497,8 @@ async def test_that_a_copy_was_made_is_audited_without_content(app, owner, recor
 
 async def test_consent_that_was_withdrawn_ends_with_the_next_message(app, owner):
     _, session_id = await a_session(app)
-    await caller(app, "patient").call("user.giveConsent", purpose="outside_model", version="1")
-    assert await owner.fetchval(_MAY_LEAVE, UUID(session_id))
+    await caller(app, "patient").call("user.giveConsent", purpose="outside_model", version=IN_FORCE["outside_model"])
+    version = IN_FORCE["outside_model"]
+    assert await owner.fetchval(_MAY_LEAVE, UUID(session_id), version)
     await caller(app, "patient").call("user.withdrawConsent", purpose="outside_model")
-    assert not await owner.fetchval(_MAY_LEAVE, UUID(session_id))
+    assert not await owner.fetchval(_MAY_LEAVE, UUID(session_id), version)

@@ -10,6 +10,7 @@ from anamnesis.care import actions, views
 from anamnesis.care.policy import access_connection, sees_patients
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.kernel.clock import Clock
+from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest
@@ -63,6 +64,13 @@ class NameFields(Input):
     image_url: Maybe[Picture] = UNDEFINED
 
 
+def _in_force(version: str) -> str:
+    """Who agreed to other words did not agree to these: better asked again than believed."""
+    if version not in IN_FORCE.values():
+        raise custom(f"This is not the version of the words in force, {', '.join(IN_FORCE.values())}: ask with those")
+    return version
+
+
 class Purpose(Input):
     """What a consent is about: the patient's words may be read by a model outside this system."""
 
@@ -70,9 +78,9 @@ class Purpose(Input):
 
 
 class NewConsent(Purpose):
-    """A consent, to this version of the words it was asked with."""
+    """A consent, to this version of the words it was asked with: the one in force, which user.getConsents tells."""
 
-    version: Annotated[str, text(1, 50)]
+    version: Annotated[str, text(1, 50), AfterValidator(_in_force)]
 
 
 class Withdrawal(Purpose):
@@ -166,13 +174,13 @@ async def update_user(call: Call, body: NameFields) -> views.User:
 
 @procedures.query("user.getConsents", output=views.Consents, rest=Rest("GET", "/me/consents"))
 async def get_consents(call: Call) -> views.Consents:
-    """The caller's consents that stand."""
+    """The caller's consents that stand, and the version of the words that are in force."""
     return _consents(await call.services.store.consents(call.person.user_id))
 
 
 @procedures.mutation("user.giveConsent", input=NewConsent, output=views.Consents, rest=Rest("POST", "/me/consents"))
 async def give_consent(call: Call, body: NewConsent) -> views.Consents:
-    """Agree to a purpose; the same again changes nothing."""
+    """Agree to a purpose in the words in force; the same again changes nothing."""
     return _consents(await call.services.store.give_consent(call.person, body.purpose, body.version))
 
 
@@ -188,7 +196,8 @@ async def withdraw_consent(call: Call, body: Withdrawal) -> views.Consents:
 
 
 def _consents(rows: Sequence[Mapping[str, Any]]) -> views.Consents:
-    return views.Consents(consents=[views.Consent(**row) for row in rows])
+    words = [views.Words(purpose=purpose, version=version) for purpose, version in IN_FORCE.items()]
+    return views.Consents(consents=[views.Consent(**row) for row in rows], in_force=words)
 
 
 @procedures.query(

@@ -14,6 +14,7 @@ from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, Known
 from anamnesis.db.auditing import write
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
+from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
 from anamnesis.kernel.trail import Trail, concerns, present
@@ -111,12 +112,22 @@ _GIVE_CONSENT: Final = """
 INSERT INTO consents (user_id, purpose, version) VALUES ($1, $2, $3)
 ON CONFLICT (user_id, purpose) WHERE withdrawn_at IS NULL DO NOTHING"""
 
+#: With a version, only what is no consent to it: to other words, or given before the last withdrawal.
 _WITHDRAW_CONSENT: Final = """
-UPDATE consents SET withdrawn_at = clock_timestamp()
-WHERE user_id = $1 AND purpose = $2 AND withdrawn_at IS NULL AND ($3::text IS NULL OR version <> $3)"""
+UPDATE consents c SET withdrawn_at = clock_timestamp()
+WHERE user_id = $1 AND purpose = $2 AND withdrawn_at IS NULL AND ($3::text IS NULL OR version <> $3 OR EXISTS (
+    SELECT FROM consents taken_back WHERE taken_back.user_id = c.user_id AND taken_back.purpose = c.purpose
+    AND taken_back.withdrawn_at > c.given_at))"""
 
 _CONSENTS: Final = """
-SELECT purpose, version, given_at FROM consents WHERE user_id = $1 AND withdrawn_at IS NULL ORDER BY purpose"""
+SELECT purpose, version, given_at FROM consents c JOIN unnest($2::text[], $3::text[]) AS force (purpose, version)
+       USING (purpose, version)
+WHERE user_id = $1 AND withdrawn_at IS NULL AND NOT EXISTS (
+    SELECT FROM consents taken_back WHERE taken_back.user_id = c.user_id AND taken_back.purpose = c.purpose
+    AND taken_back.withdrawn_at > c.given_at)
+ORDER BY purpose"""
+
+_WORDS_IN_FORCE: Final = (list(IN_FORCE), list(IN_FORCE.values()))
 
 _UPDATE_PATIENT: Final = """
 UPDATE patients SET date_of_birth = coalesce($2, date_of_birth), gender = coalesce($3, gender),
@@ -342,18 +353,18 @@ class PostgresCareStore:
             if given == "INSERT 0 1":
                 metadata = {"purpose": purpose, "version": version}
                 await audit(connection, actor, "consent_given", "user", actor.user_id, metadata)
-            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id)]
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *_WORDS_IN_FORCE)]
 
     async def withdraw_consent(self, actor: Person, purpose: str) -> list[Row]:
         """Take the consent back; without one nothing changes. What stands now."""
         async with self.database.transaction() as connection:
             if await connection.execute(_WITHDRAW_CONSENT, actor.user_id, purpose, None) != "UPDATE 0":
                 await audit(connection, actor, "consent_withdrawn", "user", actor.user_id, {"purpose": purpose})
-            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id)]
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *_WORDS_IN_FORCE)]
 
     async def consents(self, user_id: UserId) -> list[Row]:
-        """The consents that stand."""
-        return [dict(row) for row in await self.database.fetch(_CONSENTS, user_id)]
+        """The consents that stand and hold: to the words in force."""
+        return [dict(row) for row in await self.database.fetch(_CONSENTS, user_id, *_WORDS_IN_FORCE)]
 
     async def patient(self, user_id: UserId) -> Row | None:
         """The user's patient profile."""

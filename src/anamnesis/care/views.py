@@ -26,10 +26,18 @@ class Consent(Output):
     given_at: datetime
 
 
+class Words(Output):
+    """The version of the words of a purpose that is asked now."""
+
+    purpose: str
+    version: str
+
+
 class Consents(Output):
-    """The consents that stand; one that is not listed was not given, or was taken back."""
+    """The consents that stand; one that is not listed was not given, was given to earlier words, or was taken back."""
 
     consents: list[Consent]
+    in_force: list[Words]
 
 
 class User(Output):

@@ -111,10 +111,24 @@ async def _models(settings: Settings, *, is_live: bool) -> AsyncIterator[Finding
         else:
             yield Finding("ai", Outcome.OK, f"{provider}: a key is set; it was not called (--live calls it)")
         yield Finding("ai", Outcome.OK, f"{provider}: {_place(provider, ai)}")
+    if ai.outside:
+        yield Finding("ai", Outcome.OK, _caps(ai))
     if ai.outside and not settings.consent_recorded_elsewhere:
         yield Finding(
             "ai", Outcome.OK, "a patient's words go to a model only after user.giveConsent; until then built-in"
         )
+
+
+def _caps(ai: Ai) -> str:
+    """What models may cost at most, each cap with its setting."""
+    if ai.unpriced:
+        return f"no cap is kept: the price of {', '.join(ai.unpriced)} is not set (AI_PRICES)"
+    caps = (
+        (ai.session_usd, "an interview (AI_SESSION_USD)"),
+        (ai.patient_usd, "a patient and day (AI_PATIENT_USD)"),
+        (ai.daily_usd, "a day altogether (AI_DAILY_USD)"),
+    )
+    return f"at most {', '.join(f'${usd:.2f} {of_what}' for usd, of_what in caps if usd is not None)}"
 
 
 def _place(provider: Provider, ai: Ai) -> str:

@@ -6,25 +6,41 @@ from typing import Final
 from uuid import UUID
 
 from anamnesis.db.postgres import Database
+from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.kernel.calls import Admission, ModelCall, Sign
 
 # One statement, so one moment for all processes: of those who meet a pause that is over, one wins the row and asks.
-# A session whose last calls all failed rests too, whoever was asked: its patient has waited often enough.
+# Only who may ask besides can win it: a session that rests or is over a budget would take the probe and not use it.
+# A session whose last calls all failed rests too, whoever was asked: its patient has waited often enough. A reply that
+# its patient stopped is none of them, and one answer is enough to go on.
 _ADMIT: Final = """
-WITH probe AS (
-    UPDATE model_breakers SET shut_until = clock_timestamp() + $3::interval
-    WHERE provider = $1 AND shut_until <= clock_timestamp() RETURNING provider),
-mine AS (
+WITH mine AS (
     SELECT called_at, outcome, cost_microusd FROM model_calls
     WHERE session_id = $2 AND called_at > clock_timestamp() - interval '1 day'),
-latest AS (SELECT outcome FROM mine WHERE called_at > clock_timestamp() - $4::interval ORDER BY called_at DESC LIMIT $5)
-SELECT EXISTS (SELECT FROM probe) AS is_probe,
-       (EXISTS (SELECT FROM probe)
-        OR NOT EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until IS NOT NULL))
-       AND (SELECT count(*) FILTER (WHERE outcome <> 'answered') < $5 FROM latest) AS is_open,
-       (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') AS recent,
-       (SELECT coalesce(sum(cost_microusd), 0) FROM mine)::bigint AS spent_on_session,
-       coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) AS spent_today"""
+latest AS (SELECT called_at, outcome FROM mine WHERE outcome <> 'stopped' ORDER BY called_at DESC LIMIT $5),
+of_patient AS (
+    SELECT coalesce(sum(cost_microusd), 0) AS spent FROM model_calls
+    WHERE called_at >= current_date AND session_id IN (
+        SELECT theirs.id FROM intake_sessions theirs JOIN connections c ON c.id = theirs.connection_id
+        WHERE c.patient_id = (SELECT known.patient_id FROM intake_sessions s
+                              JOIN connections known ON known.id = s.connection_id WHERE s.id = $2))),
+asker AS (
+    SELECT (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') >= $6
+           OR ($7::bigint IS NOT NULL AND (SELECT coalesce(sum(cost_microusd), 0) FROM mine) >= $7)
+           OR ($8::bigint IS NOT NULL
+               AND coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) >= $8)
+           OR ($9::bigint IS NOT NULL AND (SELECT spent FROM of_patient) >= $9)
+               AS is_over_budget,
+           (SELECT count(*) FILTER (WHERE outcome <> 'answered') >= $5
+                   AND max(called_at) > clock_timestamp() - $4::interval FROM latest) AS is_resting),
+probe AS (
+    UPDATE model_breakers SET shut_until = clock_timestamp() + $3::interval
+    WHERE provider = $1 AND shut_until <= clock_timestamp()
+      AND (SELECT NOT is_over_budget AND NOT is_resting FROM asker)
+    RETURNING provider)
+SELECT is_over_budget, is_resting, EXISTS (SELECT FROM probe) AS is_probe,
+       EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until IS NOT NULL) AS is_shut
+FROM asker"""
 
 _NOTE: Final = """
 INSERT INTO model_calls (provider, model, prompt_version, session_id, attempt, outcome, detail, guard, facts_kept,
@@ -56,6 +72,21 @@ ON CONFLICT (provider) DO UPDATE SET
 
 _SHUT: Final = "SELECT provider FROM model_breakers WHERE shut_until IS NOT NULL ORDER BY provider"
 
+# The same of all sessions: only one that failed within the rest can be resting.
+_RESTING: Final = """
+SELECT failed.session_id, extract(epoch FROM latest.called_at + $1::interval - clock_timestamp()) AS left_s
+FROM (SELECT DISTINCT session_id FROM model_calls
+      WHERE called_at > clock_timestamp() - $1::interval AND outcome NOT IN ('answered', 'stopped')
+        AND session_id IS NOT NULL) AS failed
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE outcome <> 'answered') AS failures, max(called_at) AS called_at
+    FROM (SELECT called_at, outcome FROM model_calls
+          WHERE session_id = failed.session_id AND outcome <> 'stopped'
+            AND called_at > clock_timestamp() - interval '1 day'
+          ORDER BY called_at DESC LIMIT $2) AS calls) AS latest
+WHERE latest.failures >= $2 AND latest.called_at > clock_timestamp() - $1::interval
+ORDER BY left_s DESC, failed.session_id"""
+
 _LATELY: Final = """
 SELECT count(*) AS calls, count(*) FILTER (WHERE outcome <> 'answered') AS failed,
        (SELECT string_agg(provider, ', ' ORDER BY provider) FROM model_breakers WHERE shut_until IS NOT NULL) AS shut,
@@ -74,22 +105,23 @@ class PostgresCallBook:
     rest_s: float = 600.0
     daily_usd: float | None = None
     session_usd: float | None = None
+    patient_usd: float | None = None
 
     async def admit(self, provider: str, session_id: UUID | None) -> Admission:
         """Whether to ask now. Raises Unavailable."""
         pause, rest = timedelta(seconds=self.pause_s), timedelta(seconds=self.rest_s)
-        row = await self.database.fetchrow(_ADMIT, provider, session_id, pause, rest, self.failures)
+        caps = (_microusd(each) for each in (self.session_usd, self.daily_usd, self.patient_usd))
+        # A cap counts all of a patient's interviews, also those that whoever asks may not read; it answers no figure.
+        with viewing(at_work(Purpose.JOBS)):
+            row = await self.database.fetchrow(
+                _ADMIT, provider, session_id, pause, rest, self.failures, self.per_minute, *caps
+            )
         assert row is not None
-        is_over = row["recent"] >= self.per_minute
-        if (
-            is_over
-            or _is_spent(row["spent_today"], self.daily_usd)
-            or _is_spent(row["spent_on_session"], self.session_usd)
-        ):
+        if row["is_over_budget"]:
             return Admission.OVER_BUDGET
-        if not row["is_open"]:
-            return Admission.SHUT
-        return Admission.PROBE if row["is_probe"] else Admission.OPEN
+        if row["is_probe"]:
+            return Admission.PROBE
+        return Admission.SHUT if row["is_shut"] or row["is_resting"] else Admission.OPEN
 
     async def record(self, call: ModelCall) -> None:
         """Write the call down. Raises Unavailable."""
@@ -117,13 +149,19 @@ class PostgresCallBook:
         return [
             ("Models not asked now", row["shut"] or "none"),
             ("Calls to models, last hour", f"{row['calls']}, {row['failed']} failed"),
+            ("Interviews resting from models", str(len(await self.resting()))),
             ("Spent on models today", f"${row['spent_today'] / 1_000_000:.2f}"),
         ]
+
+    async def resting(self) -> list[tuple[UUID, float]]:
+        """The sessions no model is asked for, and for how many seconds more. Raises Unavailable."""
+        rows = await self.database.fetch(_RESTING, timedelta(seconds=self.rest_s), self.failures)
+        return [(row["session_id"], float(row["left_s"])) for row in rows]
 
     async def shut(self) -> frozenset[str]:
         """The providers that are not asked now, or only by one caller at a time. Raises Unavailable."""
         return frozenset(row["provider"] for row in await self.database.fetch(_SHUT))
 
 
-def _is_spent(microusd: int, cap_usd: float | None) -> bool:
-    return cap_usd is not None and microusd >= cap_usd * 1_000_000
+def _microusd(cap_usd: float | None) -> int | None:
+    return None if cap_usd is None else round(cap_usd * 1_000_000)

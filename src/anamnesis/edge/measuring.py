@@ -25,7 +25,7 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 TURN_OUTCOMES: Final = frozenset({"answered_ai", "answered_fallback", "answered_fixed"})
 JOB_OUTCOMES: Final = frozenset({"done", "retry", "dead", "lost", "released"})
 MODEL_OUTCOMES: Final = frozenset(
-    {"answered", "busy", "refused", "broken", "guarded", "timed_out", "misconfigured", "unavailable"}
+    {"answered", "busy", "refused", "broken", "guarded", "timed_out", "misconfigured", "stopped", "unavailable"}
 )
 MODEL_PROVIDERS: Final = frozenset({"gemini", "openai"})
 FALLBACK_REASONS: Final = frozenset(
@@ -98,6 +98,9 @@ class Measures:
         self._model_facts = Counter(
             "anamnesis_model_facts", "Facts models proposed.", ("provider", "fate"), registry=registry
         )
+        self._resting = Gauge(
+            "anamnesis_resting_sessions", "Sessions whose last calls to models all failed.", registry=registry
+        )
         self._flags = Counter("anamnesis_red_flags", "Red flags raised.", ("acuity",), registry=registry)
         self._pool_in_use = Gauge("anamnesis_pool_in_use", "Database connections in use.", registry=registry)
         self._pool_size = Gauge("anamnesis_pool_size", "Database connections open.", registry=registry)
@@ -162,6 +165,10 @@ class Measures:
         for state, number in {"queued": queued, "running": running, "dead": dead}.items():
             self._child(self._queue, state).set(number)
         self._queue_age.set(oldest_s)
+
+    def resting(self, sessions: int) -> None:
+        """Show how many sessions no model is asked for, as somebody has just read it."""
+        self._resting.set(sessions)
 
     def unsealed(self, *, lines: int, oldest_s: float) -> None:
         """Show how far the sealing of the audit trail is behind, as somebody has just read it."""

@@ -1,6 +1,7 @@
 """The pages: server-rendered, working as plain forms, over the same procedures every client calls."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,6 +21,7 @@ from anamnesis.edge.faults import fault_of
 from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
+from anamnesis.kernel.consents import IN_FORCE, OUTSIDE_MODEL
 from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn
 from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
@@ -34,9 +36,9 @@ class Site:
     """What the pages need to know of the deployment they are served by.
 
     sign_in_url is where a visitor goes to sign in, or None when that is done by a link printed elsewhere.
-    readiness, queue and stuck_turns feed the operator's page. With asks_consent the chat asks whether a model outside
-    may read along; models are the providers that word questions, each with its country where that is known, and
-    is_model_inside says that none of them is outside of the deployment.
+    readiness, queue, stuck_turns and resting_sessions feed the operator's page. With asks_consent the chat asks whether
+    a model outside may read along; models are the providers that word questions, each with its country where that is
+    known, and is_model_inside says that none of them is outside of the deployment.
     """
 
     registry: Registry
@@ -47,6 +49,7 @@ class Site:
     readiness: Callable[[], Awaitable[Mapping[str, Any]]]
     queue: Callable[[], Awaitable[list[tuple[str, str]]]]
     stuck_turns: Callable[[], Awaitable[list[Mapping[str, Any]]]]
+    resting_sessions: Callable[[], Awaitable[list[Mapping[str, Any]]]]
     max_form_bytes: int = 16 << 20
     sign_in_url: str | None = None
     observe: Observe = unobserved
@@ -63,10 +66,6 @@ class Site:
         is_whole = bool(places) and len(places) == len(self.models)
         where = f" in {' or '.join(dict.fromkeys(places))}" if is_whole else ""
         return f"of another company{where}"
-
-
-#: Names the words of chat.html that a patient agrees to; new words need a new consent.
-_CONSENT_VERSION: Final = "2026-11-26"
 
 
 def pages_app(site: Site) -> Starlette:
@@ -235,11 +234,12 @@ class Pages:
     async def consent(self, http: HttpRequest) -> Response:
         """Agree that a model outside reads along, or take it back; the conversation goes on either way."""
         caller = await self._caller(http)
-        purpose = {"purpose": "outside_model"}
-        if (await _fields(http)).get("answer") == "yes":
-            await caller.call("user.giveConsent", **purpose, version=_CONSENT_VERSION)
+        fields = await _fields(http)
+        if fields.get("answer") == "yes":
+            with suppress(BadInput):  # the page showed earlier words: it asks again, in those in force
+                await caller.call("user.giveConsent", purpose=OUTSIDE_MODEL, version=fields.get("version", ""))
         else:
-            await caller.call("user.withdrawConsent", **purpose)
+            await caller.call("user.withdrawConsent", purpose=OUTSIDE_MODEL)
         return RedirectResponse(f"/s/{http.path_params['session_id']}#latest", 303)
 
     async def _consent(self, caller: Caller) -> str:
@@ -276,6 +276,7 @@ class Pages:
             choices=_choices(found["messages"]),
             can_write=connection["status"] == "active",
             consent=consent,
+            consent_version=IN_FORCE[OUTSIDE_MODEL],
             reworded=_asked_last(found["messages"]) if self._site.models and consent != "asked" else None,
             whose_model=self._site.whose_model,
             problem=problem,
@@ -424,6 +425,7 @@ class Pages:
             readiness=await self._site.readiness(),
             queue=await self._site.queue(),
             stuck=await self._site.stuck_turns(),
+            resting=await self._site.resting_sessions(),
             doctors=[
                 {
                     "id": doctor["id"],

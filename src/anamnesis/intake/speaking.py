@@ -13,7 +13,7 @@ from uuid import UUID
 from anamnesis.intake.model import Message, Turn
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.listening import Listener
-from anamnesis.llm.port import Completion, Prompt, Speaker
+from anamnesis.llm.port import STOPPED, Completion, Prompt, Speaker
 
 
 class Stopped(Exception):
@@ -48,11 +48,13 @@ async def spoken(
         try:
             await asyncio.wait({speaking, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not speaking.done():
+                speaking.cancel(STOPPED)
                 raise Stopped
             return speaking.result()
         finally:
             for task in (speaking, stopping, keeping):
-                task.cancel()
+                if not task.cancelling():
+                    task.cancel()
             await asyncio.gather(speaking, stopping, keeping, return_exceptions=True)
 
 

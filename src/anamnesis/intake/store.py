@@ -16,6 +16,7 @@ from anamnesis.db.encryption import CHAT, NOTES, SESSIONS, Keyring, Place
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.intake.model import Exchange, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import NotOurs
+from anamnesis.kernel.consents import IN_FORCE, OUTSIDE_MODEL
 from anamnesis.kernel.errors import Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
@@ -202,8 +203,12 @@ _TRANSCRIPT: Final = _LINES + "AND m.session_id = $1 AND m.seq > $2 ORDER BY m.s
 _MAY_LEAVE: Final = """
 SELECT EXISTS (
     SELECT FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
-    JOIN consents a ON a.user_id = p.user_id AND a.purpose = 'outside_model' AND a.withdrawn_at IS NULL
-    WHERE s.id = $1)"""
+    JOIN consents a ON a.user_id = p.user_id AND a.purpose = 'outside_model' AND a.version = $2
+         AND a.withdrawn_at IS NULL
+    WHERE s.id = $1 AND NOT EXISTS (
+        SELECT FROM consents taken_back
+        WHERE taken_back.user_id = a.user_id AND taken_back.purpose = a.purpose
+          AND taken_back.withdrawn_at > a.given_at))"""
 
 _LAST_LINES: Final = _LINES + "AND m.session_id = $1 ORDER BY m.seq DESC LIMIT $2"
 _TRANSCRIPT_OF_CONNECTION: Final = (
@@ -507,8 +512,8 @@ class PostgresIntakeStore:
         return None if row is None else _exchange(self._keyring, row)
 
     async def may_leave(self, session_id: UUID) -> bool:
-        """Whether the session's patient agreed that a model outside reads these words."""
-        return bool(await self.database.fetchval(_MAY_LEAVE, session_id))
+        """Whether the session's patient agreed, to the words in force, that a model outside reads along."""
+        return bool(await self.database.fetchval(_MAY_LEAVE, session_id, IN_FORCE[OUTSIDE_MODEL]))
 
     async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]:
         """The last lines of a session's transcript, oldest first."""

@@ -142,6 +142,10 @@ class ModelTimedOut(ModelUnavailable):
     reason = "timed_out"
 
 
+#: What a call is cancelled with when whoever listened wants no more: it ends as ModelStopped then, not as late.
+STOPPED: Final = "stopped"
+
+
 class ModelStopped(ModelFailed):
     """It was speaking, and whoever listened wanted no more."""
 

@@ -18,6 +18,7 @@ from anamnesis.kernel.errors import Unavailable
 from anamnesis.llm.drafts import Draft
 from anamnesis.llm.forms import read_answer
 from anamnesis.llm.port import (
+    STOPPED,
     ChatModel,
     Completion,
     Hear,
@@ -271,6 +272,10 @@ class Relay:
             raise failed from None
         except ModelFailed as failure:
             failed = failure
+            raise
+        except asyncio.CancelledError as gone:
+            if gone.args == (STOPPED,):
+                failed = ModelStopped("left")  # who would not wait says nothing against it either
             raise
         finally:
             if failed is left and releasing is not None and releasing.heard:

@@ -86,6 +86,11 @@ VARIABLES: Final = (
         "AI_DAILY_USD", "the most all models may cost a day, UTC; past it the built-in interviewer asks", "no cap"
     ),
     Variable("AI_SESSION_USD", "the most one interview's models may cost a day", "no cap"),
+    Variable(
+        "AI_PATIENT_USD",
+        "the most models may cost a day, UTC, over all of a patient's interviews; needs AI_PRICES",
+        "1",
+    ),
     Variable("TRUSTED_PROXIES", "address blocks whose X-Forwarded-For is believed", "nobody"),
     Variable("CONTENT_STATUS", "draft or signed: which clinical content may be served", "draft"),
     Variable("CONSENT_RECORDED_ELSEWHERE", "true when the client asks for consent itself", "false"),
@@ -153,6 +158,10 @@ class Identity:
     superuser_ids: frozenset[str] = frozenset()
 
 
+#: US dollars a day: several whole interviews with a dear model, and a small loss to whoever writes without end.
+PATIENT_USD: Final = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Ai:
     """Who words the questions: providers in order of preference, the built-in one always last and unnamed."""
@@ -172,6 +181,7 @@ class Ai:
     prices: tuple[tuple[str, float, float], ...] = ()
     daily_usd: float | None = None
     session_usd: float | None = None
+    patient_usd: float = PATIENT_USD
 
     def model_of(self, provider: Provider) -> str:
         """The name of the model to ask a vendor for."""
@@ -185,6 +195,12 @@ class Ai:
     def country_of(self, provider: Provider) -> str | None:
         """Where a provider works, as the operator marked it."""
         return next((place for name, place in self.countries if name == provider), None)
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The models in use whose price is not set: what they cost is not known, and no cap in dollars stops them."""
+        known = {name for name, _, _ in self.prices}
+        return tuple(dict.fromkeys(name for name in map(self.model_of, self.outside) if name not in known))
 
     @property
     def outside(self) -> tuple[Provider, ...]:
@@ -408,6 +424,7 @@ def _ai(reader: Reader) -> Ai:
         if provider is not Provider.BUILTIN:
             reader.require(f"{provider.upper()}_API_KEY", f"AI_PROVIDER or AI_FALLBACK names {provider}.")
     model = reader.take("AI_MODEL", reading.text, None)
+    patient_usd = reader.take("AI_PATIENT_USD", reading.number(0, 1_000_000), None)
     ai = Ai(
         providers=providers,
         gemini_key=reader.take("GEMINI_API_KEY", reading.secret, None),
@@ -424,6 +441,7 @@ def _ai(reader: Reader) -> Ai:
         prices=reader.take("AI_PRICES", reading.several(reading.price), ()),
         daily_usd=reader.take("AI_DAILY_USD", reading.number(0, 1_000_000), None),
         session_usd=reader.take("AI_SESSION_USD", reading.number(0, 1_000_000), None),
+        patient_usd=PATIENT_USD if patient_usd is None else patient_usd,
     )
     if not {name for name, _ in ai.countries} <= set(Provider) - {Provider.BUILTIN}:
         reader.refuse("AI_COUNTRIES", "must name gemini or openai before each =.")
@@ -432,9 +450,12 @@ def _ai(reader: Reader) -> Ai:
         reader.refuse(
             "AI_OUTSIDE", "forbids every model but one whose BASE_URL is a loopback or private address in figures."
         )
-    is_capped = ai.daily_usd is not None or ai.session_usd is not None
-    if is_capped and not {ai.model_of(each) for each in ai.outside} <= {name for name, _, _ in ai.prices}:
-        reader.refuse("AI_PRICES", "must price every model in use, or AI_DAILY_USD and AI_SESSION_USD cannot be kept.")
+    is_capped = not (ai.daily_usd is None and ai.session_usd is None and patient_usd is None)
+    if is_capped and ai.unpriced:
+        reader.refuse(
+            "AI_PRICES",
+            "must price every model in use, or AI_DAILY_USD, AI_SESSION_USD and AI_PATIENT_USD cannot be kept.",
+        )
     return ai
 
 
