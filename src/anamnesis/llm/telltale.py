@@ -107,7 +107,10 @@ _COUNTRY: Final = r"(?:25[0456]|211|243)"
 _UNIT: Final = r"(?!\s?(?:mc?g|m?l|g|iu|units?|mmhg|bpm|kg|l/min|mmol|cells?|copies)\b)"
 _DATE: Final = r"(?!\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}(?!\d))(?!\d{1,2}[-./ ]\d{1,2}[-./ ](?:19|20)\d\d(?!\d))"
 
+#: A date without its strokes.
 _DAY: Final = r"\d\d[01]\d(?:19|20)\d\d(?!\d)"
+#: Of a clock without its colon, with a blood pressure after it.
+_TIME: Final = r"0\d[0-5]\d[\s,-]{1,3}\d{2,3}/1?\d\d(?!\d)"
 
 
 def _then(digits: int | str, between: str = _S) -> str:
@@ -122,7 +125,7 @@ _FORMS: Final = (
     rf"\+(?:(?=\d\d)|(?=[17][\s.(-]))\d{_then('7,14')}",
     r"\+\d(?:\s\d(?!\d)){8,14}",
     rf"(?<!0[.,])(?<!\d)00[1-9]{_then('8,12')}",
-    *(rf"(?<!0[.,])(?<!\d)(?!\(?{_DAY})\(?0(?=\d\d){_then(most)}" for most in (9, 10, 11, 8)),
+    *(rf"(?<!0[.,])(?<!\d)(?!\(?(?:{_DAY}|{_TIME}))\(?0(?=\d\d){_then(most)}" for most in (9, 10, 11, 8)),
     r"(?<!\d)0[1-9](?:[\s.-]\d\d){4}(?!\d)",
     r"(?<!\d)(?!0\D{1,3}1\D{1,3}2\D)0(?:[\s.,-]{1,3}\d(?!\d)){9}",
     rf"(?<!\d)(?:{_COUNTRY}{_S}[347]\d\d|254{_S}1\d\d){_then(6)}",
