@@ -65,7 +65,7 @@ def test_it_asks_for_a_note_and_names_nobody():
 
 def test_a_name_of_the_account_that_was_never_told_is_hidden_too():
     told = written()
-    told = replace(told, names=("Monday",))
+    told = replace(told, known=("Monday",))
     assert "Monday" not in compose_note_prompt(SESSION, told, WRITER.agent).case
 
 

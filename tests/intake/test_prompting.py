@@ -58,7 +58,7 @@ def line(seq, role, text):
 
 def prompt_after(*messages):
     plan, lines = a_turn(*messages)
-    return compose_prompt(plan, SESSION, lines, BRIEFING, AGENDA)
+    return compose_prompt(plan, SESSION, lines, BRIEFING, AGENDA, known=())
 
 
 #: For every stage at which a model speaks, the messages that lead there.
@@ -120,7 +120,7 @@ def test_what_a_patient_writes_is_data_inside_one_string():
 def test_only_the_last_lines_are_told_and_facts_rest_on_them_alone():
     plan, lines = a_turn(*STORY)
     more = [line(100 + n, "user", f"line {n} " + "word " * 2000) for n in range(50)]
-    prompt = compose_prompt(plan, SESSION, [*lines, *more], BRIEFING, AGENDA)
+    prompt = compose_prompt(plan, SESSION, [*lines, *more], BRIEFING, AGENDA, known=())
     assert len(json.loads(prompt.case)["conversation"]) == LAST_LINES
     assert len(prompt.case) < 20_000
     assert [each.message_id for each in prompt.said] == [str(UUID(int=100 + n)) for n in range(38, 50)]

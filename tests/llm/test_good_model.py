@@ -70,7 +70,7 @@ def held_with_a_model(case, reads=well_read):
 
 def prompt_of(plan, held):
     lines = [Message(UUID(int=n), n, "user", text, AT) for n, text in enumerate(held.messages.values(), 1)]
-    prompt = compose_prompt(plan, UUID(int=1), lines, BRIEFING, AGENDA)
+    prompt = compose_prompt(plan, UUID(int=1), lines, BRIEFING, AGENDA, known=())
     names = {str(UUID(int=n)): key for n, key in enumerate(held.messages, 1)}
     return replace(prompt, said=tuple(replace(each, message_id=names[each.message_id]) for each in prompt.said))
 

@@ -58,8 +58,8 @@ async def test_a_recorded_interview_is_scrubbed_and_replayed_word_for_word(clini
     async with closing(an_app(clinic.app_dsn, settings=settings_for(vendor, "http://127.0.0.1:1"))) as app:
         replay = Replay.of(tmp_path)
         app.relay.providers = [replace(each, model=replay) for each in app.relay.providers]
-        _, again = await a_session(app, patient="other", doctor="colleague")
-        await tell(app, again, *TOLD, who="other")
+        _, again = await a_session(app, patient="nakato", doctor="colleague")
+        await tell(app, again, *TOLD, who="nakato")
         assert await conversation(app, owner, again) == first
         await app.relay.aclose()
     assert await broken(owner) == []

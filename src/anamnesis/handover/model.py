@@ -12,14 +12,14 @@ from anamnesis.clinical.sbar import Sbar
 class Written:
     """A hand-over that waits for its review, what it was written from, and its digest (basis).
 
-    messages are the patient's words by message id; names are those of the patient's account. Nothing of a clinician's
-    is in it. is_worded says that a model has had this very note before.
+    messages are the patient's words by message id; known are the names and telephone number of the patient's account.
+    Nothing of a clinician's is in it. is_worded says that a model has had this very note before.
     """
 
     note: Sbar
     record: ClinicalRecord
     messages: Mapping[str, str]
-    names: tuple[str, ...]
+    known: tuple[str, ...]
     basis: bytes
     is_worded: bool
 

@@ -44,7 +44,8 @@ WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at DESC,
 
 # A note that was reviewed has been read: it is not tidied any more.
 _WRITTEN: Final = """
-SELECT s.id, s.connection_id, s.record, s.clinical_handover, w.basis, u.first_name, u.last_name
+SELECT s.id, s.connection_id, s.record, s.clinical_handover, w.basis, u.first_name, u.last_name,
+       p.phone
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
 JOIN users u ON u.id = p.user_id LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.id = $1 AND s.archived_at IS NULL AND s.status = 'ready'"""
@@ -175,7 +176,7 @@ class PostgresHandoverStore:
             sbar_from_json(case["clinical_handover"]),
             record_from_json(case["record"]),
             {str(each["id"]): each["content"] for each in told},
-            tuple(name for name in (row["first_name"], row["last_name"]) if name),
+            tuple(each for each in (row["first_name"], row["last_name"], row["phone"]) if each),
             basis,
             row["basis"] == basis,
         )

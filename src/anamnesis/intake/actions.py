@@ -406,8 +406,9 @@ async def _prompt(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: I
         record = plan.record
         return Prompt(plan.question_id, plan.reply, record.stage.value, record.language, is_flagged=bool(record.flags))
     lines = await store.last_lines(turn.session.id, LAST_LINES)
+    known = await store.known_of(turn.session.id)
     agenda = interviewer.content.interview.agenda
-    return compose_prompt(plan, turn.session.id, lines, interviewer.briefing, agenda)
+    return compose_prompt(plan, turn.session.id, lines, interviewer.briefing, agenda, known=known)
 
 
 def _usable(completion: Completion, prompt: Prompt) -> str | None:

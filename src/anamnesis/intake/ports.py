@@ -54,6 +54,7 @@ class IntakeStore(Protocol):
     async def show(self, session_id: UUID, message_id: UUID, text: str) -> None: ...  # noqa: D102
     async def last_exchange(self, session_id: UUID, named: UUID | None) -> Exchange | None: ...  # noqa: D102
     async def may_leave(self, session_id: UUID) -> bool: ...  # noqa: D102
+    async def known_of(self, session_id: UUID) -> tuple[str, ...]: ...  # noqa: D102
     async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]: ...  # noqa: D102
     async def claim_turn(self, session_id: UUID) -> Job | None: ...  # noqa: D102
     def held(self, job: Job) -> AbstractAsyncContextManager[None]: ...  # noqa: D102

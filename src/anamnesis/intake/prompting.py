@@ -5,18 +5,19 @@ clinician's note, no hand-over, no other session. Names, telephone numbers and e
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from anamnesis.clinical.agenda import Agenda, measured
 from anamnesis.clinical.record import NONE_NOW, ClinicalRecord, NotAsked, Reported, Stage
+from anamnesis.clinical.sbar import evidence_of
 from anamnesis.clinical.terms import Evidence, Speaker
 from anamnesis.intake.interview import TurnPlan
 from anamnesis.intake.model import Message
 from anamnesis.llm.port import FIELDS, Prompt, ProposedFact, Said
-from anamnesis.llm.privacy import hidden_in, names_told, tokenised
+from anamnesis.llm.privacy import AtMost, hide, names_told
 
 if TYPE_CHECKING:
     from anamnesis.content.prompts import Agent
@@ -26,6 +27,8 @@ LAST_LINES: Final = 12
 _LONGEST_LINE: Final = 1000
 _LONGEST_VALUE: Final = 200
 _LANGUAGES: Final = {"en": "English"}
+#: What stands under these keys of a case is ours, word for word, and nobody's name.
+_OURS: Final = frozenset({"writer", "may_propose", "from"})
 
 #: A list grows by what is proposed after it was asked.
 _GROWING: Final = frozenset({"medicines", "allergies", "past_history", "family_history", "social_history"})
@@ -54,14 +57,24 @@ class Briefing:
 
 
 def compose_prompt(
-    plan: TurnPlan, session_id: UUID, lines: Sequence[Message], briefing: Briefing, agenda: Agenda
+    plan: TurnPlan,
+    session_id: UUID,
+    lines: Sequence[Message],
+    briefing: Briefing,
+    agenda: Agenda,
+    *,
+    known: Sequence[str],
 ) -> Prompt:
-    """The prompt for one turn. lines are the session's own, oldest first, the message to answer among them."""
+    """The prompt for one turn. lines are the session's own, oldest first, the message to answer among them.
+
+    known are the names and numbers of the patient's account, to be hidden like those that were told.
+    """
     record, agent = plan.record, briefing.agents[plan.record.stage]
     said = tuple(Said(str(line.id), line.text) for line in lines[-LAST_LINES:] if line.role == "user")
     fields = _open_fields(plan, agenda)
-    case = _case(plan, lines[-LAST_LINES:], fields)
-    hidden = hidden_in(case, names_told(record))
+    case, hidden = hide(
+        _case(plan, lines[-LAST_LINES:], fields), (*names_told(record), *known), heard=_quotes(record), ours=_OURS
+    )
     return Prompt(
         plan.question_id,
         plan.reply,
@@ -69,14 +82,14 @@ def compose_prompt(
         record.language,
         question=plan.question,
         instructions=agent.text.replace("{language}", _LANGUAGES[record.language]),
-        case=tokenised(case, hidden),
+        case=json.dumps(case, ensure_ascii=False, indent=1),
         version=agent.version,
         session_id=session_id,
         said=said,
         fields=fields,
         told=tuple(each.text for each in said),
         is_flagged=bool(record.flags),
-        hidden=tuple((token, meant) for meant, token in hidden.items()),
+        hidden=hidden,
     )
 
 
@@ -97,25 +110,30 @@ def _is_open(record: ClinicalRecord, slot: str) -> bool:
     return is_growing and slot in _GROWING
 
 
-def _case(plan: TurnPlan, lines: Sequence[Message], fields: Sequence[str]) -> str:
+def _quotes(record: ClinicalRecord) -> Iterator[str]:
+    """The words the record rests on, of which its values may be pieces."""
+    for answer in (*record.answers.values(), *record.signs.values()):
+        yield from (each.quote for each in evidence_of(answer))
+
+
+def _case(plan: TurnPlan, lines: Sequence[Message], fields: Sequence[str]) -> Mapping[str, object]:
     told = {
-        slot: answer.value[:_LONGEST_VALUE]
+        slot: AtMost(_LONGEST_VALUE, answer.value)
         for slot, answer in plan.record.answers.items()
         if isinstance(answer, Reported) and slot != "name"
     }
     conversation = [
-        {"from": "patient" if line.role == "user" else "interviewer", "text": line.text[:_LONGEST_LINE]}
+        {"from": "patient" if line.role == "user" else "interviewer", "text": AtMost(_LONGEST_LINE, line.text)}
         for line in lines
     ]
     about = {Speaker.SELF: "the patient", Speaker.PARENT: "the parent of the patient", Speaker.OTHER: "a carer"}
-    case = {
+    return {
         "question": plan.question,
         "writer": about[plan.record.person.speaker],
         "record": told,
         "may_propose": list(fields),
         "conversation": conversation,
     }
-    return json.dumps(case, ensure_ascii=False, indent=1)
 
 
 # -- what is proposed --------------------------------------------------------------------------------------------

@@ -210,6 +210,11 @@ SELECT EXISTS (
         WHERE taken_back.user_id = a.user_id AND taken_back.purpose = a.purpose
           AND taken_back.withdrawn_at > a.given_at))"""
 
+_ACCOUNT: Final = """
+SELECT u.first_name, u.last_name, p.phone
+FROM intake_sessions s JOIN connections c ON c.id = s.connection_id JOIN patients p ON p.id = c.patient_id
+JOIN users u ON u.id = p.user_id WHERE s.id = $1"""
+
 _LAST_LINES: Final = _LINES + "AND m.session_id = $1 ORDER BY m.seq DESC LIMIT $2"
 _TRANSCRIPT_OF_CONNECTION: Final = (
     _LINES + "AND s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at, s.id, m.seq"
@@ -514,6 +519,11 @@ class PostgresIntakeStore:
     async def may_leave(self, session_id: UUID) -> bool:
         """Whether the session's patient agreed, to the words in force, that a model outside reads along."""
         return bool(await self.database.fetchval(_MAY_LEAVE, session_id, IN_FORCE[OUTSIDE_MODEL]))
+
+    async def known_of(self, session_id: UUID) -> tuple[str, ...]:
+        """The names and the telephone number of the account a session belongs to: no model is told them."""
+        row = await self.database.fetchrow(_ACCOUNT, session_id)
+        return tuple(each for each in row.values() if each) if row is not None else ()
 
     async def last_lines(self, session_id: UUID, most: int) -> tuple[Message, ...]:
         """The last lines of a session's transcript, oldest first."""

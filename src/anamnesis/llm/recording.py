@@ -15,7 +15,7 @@ from typing import Any, Final
 from anamnesis.journal import log
 from anamnesis.llm import port
 from anamnesis.llm.port import Completion, Hear, ModelFailed, ModelUnavailable, Prompt, Usage, Vendor
-from anamnesis.llm.privacy import EMAIL, PHONE
+from anamnesis.llm.privacy import struck
 
 _KINDS: Final = {
     kind.__name__: kind for kind in vars(port).values() if isinstance(kind, type) and issubclass(kind, ModelFailed)
@@ -120,6 +120,4 @@ def scrubbed(text: str, prompt: Prompt, secrets: Sequence[str] = ()) -> str:
     """The text without what the prompt hides, without telephone numbers and e-mail addresses, and without keys."""
     for secret in secrets:
         text = text.replace(secret, "[KEY]")
-    for token, meant in prompt.hidden:
-        text = re.sub(rf"(?<!\w){re.escape(meant)}(?!\w)", token, text, flags=re.IGNORECASE)
-    return PHONE.sub("[PHONE]", EMAIL.sub("[EMAIL]", text))
+    return struck(text, prompt.hidden)
