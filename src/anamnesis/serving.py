@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 import uvicorn
 from starlette.types import ASGIApp
 
+from anamnesis.content import load_content
 from anamnesis.edge.connections import PATIENCE, BoundedConnection, Patience, sweep
 from anamnesis.edge.draining import Drain, Draining
 from anamnesis.journal import log
@@ -44,10 +45,11 @@ def _nothing() -> None:
 
 
 def settle() -> None:
-    """Take what is loaded by now out of the garbage collector's sight.
+    """Make ready what the first message would wait for, and take it out of the garbage collector's sight.
 
     It lives as long as the process; walking the whole lexicon took 90 ms in the midst of somebody's answer.
     """
+    load_content().interview.agenda.prepare()
     gc.collect()
     gc.freeze()
 

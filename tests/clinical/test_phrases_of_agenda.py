@@ -59,3 +59,12 @@ def test_words_that_are_not_read_keep_the_places_of_the_others():
 )
 def test_named_beats_hinted_at_and_who_is_ill_comes_last(text, person, kinds):
     assert recognised(text, person, AGENDA) == kinds
+
+
+def test_a_pattern_is_compiled_when_it_is_first_asked_and_all_of_them_when_the_service_starts():
+    pattern = phrase_pattern(["sore throat"])
+    assert pattern._compiled is None
+    assert pattern.search("my sore throat")
+    assert pattern.compiled() is pattern.compiled()
+    AGENDA.prepare()
+    assert all(each.pattern._compiled is not None for each in AGENDA.signs.values())

@@ -1,7 +1,7 @@
 """The agenda: what has to be asked of this person about this complaint, what is still open, and what is missing."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -59,6 +59,34 @@ class Question:
     in_emergency: bool = False
 
 
+class PhrasePattern:
+    """A pattern that is compiled when it is first looked for: a command that asks nobody needs none of them."""
+
+    __slots__ = ("_compiled", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._compiled: re.Pattern[str] | None = None
+
+    def compiled(self) -> re.Pattern[str]:
+        """The pattern; made once."""
+        if self._compiled is None:
+            self._compiled = re.compile(self._text)
+        return self._compiled
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """As of a compiled pattern."""
+        return self.compiled().search(text)
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """As of a compiled pattern."""
+        return self.compiled().finditer(text)
+
+    def sub(self, by: Callable[[re.Match[str]], str], text: str) -> str:
+        """As of a compiled pattern."""
+        return self.compiled().sub(by, text)
+
+
 @dataclass(frozen=True, slots=True)
 class Sign:
     """A danger sign or accompanying symptom: how it is called when asked, and how it is told.
@@ -69,11 +97,11 @@ class Sign:
 
     id: str
     label: str
-    pattern: re.Pattern[str]
+    pattern: PhrasePattern
     only_for: str = "anyone"
-    asked: re.Pattern[str] | None = None
-    brief: re.Pattern[str] | None = None
-    unlike: re.Pattern[str] | None = None
+    asked: PhrasePattern | None = None
+    brief: PhrasePattern | None = None
+    unlike: PhrasePattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +114,7 @@ class Complaint:
 
     id: str
     label: str
-    pattern: re.Pattern[str] | None
+    pattern: PhrasePattern | None
     timing: str
     details: str
     asks: frozenset[str]
@@ -94,8 +122,8 @@ class Complaint:
     associated: tuple[str, ...]
     max_age_months: float | None = None
     min_age_months: float | None = None
-    weak: re.Pattern[str] | None = None
-    unlike: re.Pattern[str] | None = None
+    weak: PhrasePattern | None = None
+    unlike: PhrasePattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +135,21 @@ class Agenda:
     signs: Mapping[str, Sign]
     vocabulary: Vocabulary
 
+    def prepare(self) -> None:
+        """Compile every pattern now, so that no patient's first message waits for it."""
+        of_kinds = ((each.pattern, each.weak, each.unlike) for each in self.complaints.values())
+        of_signs = ((each.pattern, each.asked, each.brief, each.unlike) for each in self.signs.values())
+        for patterns in (*of_kinds, *of_signs):
+            for pattern in patterns:
+                if pattern is not None:
+                    pattern.compiled()
+
     def question(self, question_id: str | None) -> Question | None:
         """The question of this id."""
         return next((each for each in self.questions if each.id == question_id), None)
 
 
-def phrase_pattern(phrases: Sequence[str], synonyms: Mapping[str, Sequence[str]] = _NONE) -> re.Pattern[str]:
+def phrase_pattern(phrases: Sequence[str], synonyms: Mapping[str, Sequence[str]] = _NONE) -> "PhrasePattern":
     """A pattern of phrases: words in order with up to two others between, none where ``_`` joins them.
 
     ``a/b`` is either word, ``-`` joins the words of one alternative (``bum/back-passage``), ``*`` stands for any
@@ -120,7 +157,7 @@ def phrase_pattern(phrases: Sequence[str], synonyms: Mapping[str, Sequence[str]]
     name that is no key of synonyms.
     """
     alternatives = sorted((_phrase(phrase.lower(), synonyms) for phrase in phrases), key=len, reverse=True)
-    return re.compile(r"(?<![\w'])(?:" + "|".join(alternatives) + r")(?![\w'])")
+    return PhrasePattern(r"(?<![\w'])(?:" + "|".join(alternatives) + r")(?![\w'])")
 
 
 _GAP: Final = r"[^\w.;!?]+"
@@ -175,7 +212,7 @@ def recognised(text: str, person: Person, agenda: Agenda) -> tuple[str, ...]:
 
 
 def _found(
-    text: str, patterns: Iterable[tuple[str, re.Pattern[str] | None, re.Pattern[str] | None]]
+    text: str, patterns: Iterable[tuple[str, PhrasePattern | None, PhrasePattern | None]]
 ) -> Iterator[tuple[int, int, str]]:
     for name, pattern, unlike in patterns:
         if pattern is not None:
@@ -183,7 +220,7 @@ def _found(
             yield from ((match.start(), match.end(), name) for match in pattern.finditer(read))
 
 
-def without(text: str, unlike: re.Pattern[str] | None) -> str:
+def without(text: str, unlike: PhrasePattern | re.Pattern[str] | None) -> str:
     """The text with what the pattern finds made unreadable; every other letter keeps its place."""
     return text if unlike is None else unlike.sub(lambda match: ";" * len(match.group()), text)
 

@@ -257,7 +257,7 @@ def _sign(name: str, written: Sign, synonyms: Synonyms) -> clinical.Sign:
     )
 
 
-def _pattern(phrases: list[str], synonyms: Synonyms) -> re.Pattern[str] | None:
+def _pattern(phrases: list[str], synonyms: Synonyms) -> clinical.PhrasePattern | None:
     return clinical.phrase_pattern(phrases, synonyms) if phrases else None
 
 
