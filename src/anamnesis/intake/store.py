@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -14,6 +14,7 @@ from anamnesis.db import outbox
 from anamnesis.db.bus import notify
 from anamnesis.db.encryption import CHAT, NOTES, SESSIONS, Keyring, Place
 from anamnesis.db.postgres import Connection, Database
+from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.intake.model import Exchange, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import NotOurs
 from anamnesis.kernel.errors import Conflict, Unavailable
@@ -391,6 +392,11 @@ class PostgresIntakeStore:
         """One transaction. Raises Unavailable."""
         async with self.database.transaction() as connection:
             yield IntakeTransaction(connection, self._keyring)
+
+    @staticmethod
+    def at_work() -> AbstractContextManager[None]:
+        """Speak as the service itself inside the block, for somebody who was let in and asked it to do something."""
+        return viewing(at_work(Purpose.JOBS))
 
     async def link_of_session(self, session_id: UUID) -> CareLink | None:
         """What access to the session depends on, in one statement."""
