@@ -7,6 +7,7 @@ model itself is given afterwards is searched for the mark.
 import asyncio
 import json
 import re
+from base64 import b64decode
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from html import unescape
@@ -24,7 +25,8 @@ from test_matrix import GROWING, WHOLE, a_clinic, settings_for
 from anamnesis import journal
 from anamnesis.clinical.reasoning import NOTED_BY_MODEL
 from anamnesis.db import outbox
-from anamnesis.db.encryption import REASONINGS
+from anamnesis.db.encryption import REASONINGS, Keyring
+from anamnesis.db.resealing import reseal, resealing
 from anamnesis.db.viewing import viewing
 from anamnesis.edge.running import viewer_of
 from anamnesis.kernel.errors import AnamnesisError, NotFound, NotPermitted
@@ -32,7 +34,7 @@ from anamnesis.kernel.procedures import Kind
 from anamnesis.llm.drafts import LONGEST_REASONING, private
 from anamnesis.llm.port import Prompt
 from anamnesis.settings import Secret, Webhooks
-from build import WHOLE_INTAKE, a_session, caller, http, stored, tell
+from build import KEYS, WHOLE_INTAKE, a_session, caller, http, stored, tell
 from checker import broken
 from webhooks.receiving import SECRET, Receiver
 
@@ -181,6 +183,19 @@ async def test_an_interview_that_is_begun_again_shows_none_of_the_old_one(clinic
         await caller(app, "patient").call("intake.resetSession", sessionId=session_id)
         assert await noted(app, session_id) == []
         assert "An old thought" not in (await thought_of(app, connection_id))["strategy"]
+
+
+async def test_it_is_read_under_another_key_as_it_was(clinic, owner):
+    async with thinking(clinic) as (app, server):
+        _, session_id = await a_session(app)
+        server.will(thinks(f"Think of {CANARY}."))
+        await tell(app, session_id, "It is about me")
+        keyring = Keyring([("second", bytes(range(1, 33))), (KEYS[0][0], b64decode(KEYS[0][1].reveal()))])
+        async with resealing(clinic.owner_dsn) as connection:
+            assert (await reseal(connection, keyring)).broken == []
+        assert (await owner.fetchval("SELECT content FROM model_reasonings")).startswith("enc1:second:")
+        app.database.keyring = keyring
+        assert await noted(app, session_id) == [f"Think of {CANARY}."]
 
 
 # -- and nobody else ---------------------------------------------------------------------------------------------
