@@ -148,6 +148,11 @@ async def tenant(app, owner, patient, doctor, canary):
         UUID(session), canary,
     )  # fmt: skip
     await owner.execute(
+        "INSERT INTO model_reasonings (reply_id, session_id, content) SELECT id, session_id, $2 FROM chat_messages"
+        " WHERE session_id = $1 AND role = 'model' ORDER BY seq LIMIT 1",
+        UUID(session), canary,
+    )  # fmt: skip
+    await owner.execute(
         "INSERT INTO legal_holds (patient_id, reason) SELECT id, $2 FROM patients WHERE user_id = $1", user, canary
     )
     await me.call("patient.requestErasure")
@@ -265,6 +270,7 @@ async def shown(database, somebody, text):
 
 FORGED_WORDING = """
 INSERT INTO worded_notes (session_id, basis, prompt_version, reworded, dropped) VALUES ($1, sha256('x'), 'x', 0, 0)"""
+FORGED_REASONING = "INSERT INTO model_reasonings (reply_id, session_id, content) VALUES (gen_random_uuid(), $1, 'x')"
 FORGED_FILE = """
 INSERT INTO files (id, session_id, uploader_id, file_name, file_type, file_size, digest)
 VALUES (gen_random_uuid(), $1, $2, 'x', 'application/pdf', 1, sha256('x'))"""
@@ -273,6 +279,7 @@ FORGED = (
     "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')",
     "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, 'x')",
     FORGED_WORDING,
+    FORGED_REASONING,
     FORGED_FILE,
 )
 
@@ -339,6 +346,7 @@ async def test_whoever_it_concerns_sees_it_and_each_only_their_part(scene, owner
     assert {table for table, words in patient.items() if CANARY not in words} - without_words == {
         "clinician_notes",
         "worded_notes",
+        "model_reasonings",
         "lowerings",
     }
     assert {table for table, words in doctor.items() if CANARY not in words} - without_words == {
@@ -364,6 +372,7 @@ async def test_a_former_doctor_finds_the_connection_and_nothing_behind_it_and_th
         "files",
         "clinician_notes",
         "worded_notes",
+        "model_reasonings",
     ):
         assert former[table] == "[]"
     with viewing(viewer_of(await person(scene.app, "patient"))):
@@ -375,7 +384,7 @@ async def test_a_former_doctor_finds_the_connection_and_nothing_behind_it_and_th
 @pytest.mark.proves("I30")
 async def test_with_no_context_every_table_answers_no_row_and_takes_none(scene, owner, clinic):
     tables = await walled(owner)
-    assert len(tables) == 16
+    assert len(tables) == 17
     app = await asyncpg.connect(clinic.app_dsn)
     for table in tables:
         row = json.loads(await owner.fetchval(f"SELECT to_jsonb(t) FROM {table} t LIMIT 1"))
@@ -468,6 +477,8 @@ SELECT md5(string_agg(t, '|' ORDER BY t)) FROM (
     UNION ALL SELECT d::text FROM direct_messages d WHERE connection_id = $1
     UNION ALL SELECT l::text FROM lowerings l JOIN intake_sessions s ON s.id = l.session_id WHERE connection_id = $1
     UNION ALL SELECT w::text FROM worded_notes w JOIN intake_sessions s ON s.id = w.session_id WHERE connection_id = $1
+    UNION ALL SELECT r::text FROM model_reasonings r JOIN intake_sessions s ON s.id = r.session_id
+              WHERE connection_id = $1
     UNION ALL SELECT e::text FROM emergency_accesses e WHERE connection_id = $1
     UNION ALL SELECT w::text FROM erasure_requests w JOIN connections c USING (patient_id) WHERE c.id = $1
     UNION ALL SELECT c::text FROM connections c WHERE id = $1
@@ -481,7 +492,8 @@ SELECT md5(string_agg(t, '|' ORDER BY t)) FROM (
 
 
 OF_A_CASE = {
-    "users", "patients", "connections", "intake_sessions", "chat_messages", "clinician_notes", "worded_notes", "files"
+    "users", "patients", "connections", "intake_sessions", "chat_messages", "clinician_notes", "worded_notes",
+    "model_reasonings", "files",
 }  # fmt: skip
 
 

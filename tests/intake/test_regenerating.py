@@ -69,6 +69,19 @@ async def test_the_reply_is_replaced_by_another_wording_and_the_old_one_kept(app
     assert await broken(owner) == []
 
 
+async def test_a_doctor_may_ask_for_it_too_and_the_conversation_goes_on(app, model, owner):
+    session_id, _ = await a_started(app)
+    model.text = WORDED
+    answer = await again(app, session_id, "doctor")
+    assert answer["aiMessage"]["text"] == WORDED
+    assert await lines(app, session_id) == await lines(app, session_id, "doctor")
+    assert (await lines(app, session_id))[-1] == ("model", WORDED)
+    await tell(app, session_id, "Jane, 34, female")
+    audit = "SELECT u.clerk_id FROM audit_logs a JOIN users u ON u.id = a.user_id"
+    assert await owner.fetchval(f"{audit} WHERE action = 'intake_response_regenerated'") == "doctor"
+    assert await broken(owner) == []
+
+
 async def test_the_shape_is_that_of_a_sent_message_without_it(app):
     session_id, _ = await a_started(app)
     answer = await again(app, session_id)

@@ -1,7 +1,8 @@
 """What the replaced system was recorded to answer, asked of ours in the same order by the same people.
 
 Every recorded key must be there, of the recorded kind and with the recorded annotation, under the recorded status and
-code. Values differ where each system makes its own: ids, times, sentences. More keys are allowed.
+code. Values differ where each system makes its own: ids, times, sentences. More keys are allowed. Two exchanges were
+not recorded: "shape by its description" is what the replaced system is described to answer, with no value of it.
 """
 
 import json

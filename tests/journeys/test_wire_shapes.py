@@ -1,9 +1,16 @@
 """The recorded exchanges of the replaced system against ours: keys, kinds and codes, never its sentences."""
 
+from dataclasses import replace
+
 import pytest
 
+from anamnesis.clinical.reasoning import NOTED_BY_MODEL
+from anamnesis.db.viewing import viewing
 from anamnesis.edge import superjson
-from build import a_doctor, a_session, an_app, caller, closing, tell
+from anamnesis.llm.scripted import StubModel
+from build import WORKING, a_doctor, a_session, an_app, caller, closing, tell
+
+WORDED = "Could you tell me your name, how old you are, and whether you are male or female?"
 
 #: Keys and kinds as recorded from the genuine client. A name with "?" may be null; Date is a tagged date.
 USER = {
@@ -31,6 +38,10 @@ MEDICAL_DATA = {
     "reviewOfSystems": "array", "currentAgent": "string", "clinicalHandover": "object?",
     "ucgRecommendations": "string?", "bookingStatus": "string",
 }  # fmt: skip
+THOUGHT = {
+    "differentialDiagnosis": "array", "missingInformation": "array", "strategy": "string", "nextMove": "string",
+}  # fmt: skip
+CONSIDERED = {"condition": "string", "probability": "string", "reasoning": "string"}
 VITALS_DATA = {
     "patientName": "string?", "patientAge": "number?", "patientGender": "string?", "vitalsCollected": "boolean",
     "temperature": "object", "weight": "object", "bloodPressure": "object", "currentStatus": "string?",
@@ -40,6 +51,11 @@ CHAT_LINE = {
     "id": "string", "role": "string", "text": "string", "images": "undefined", "timestamp": "Date",
     "groundingMetadata": "null", "activeAgent": "string?",
 }  # fmt: skip
+
+
+class Thinking(StubModel):
+    async def complete(self, prompt, *, deadline_s):
+        return replace(await super().complete(prompt, deadline_s=deadline_s), reasoning="Think of zebras.")
 
 
 def kind_of(value, note):
@@ -117,6 +133,46 @@ async def test_a_sent_message_has_the_recorded_shape(app):
     check(user, json["userMessage"], notes_under(notes, "userMessage."))
     ai = {"id": "string", "role": "string", "text": "string", "timestamp": "Date", "groundingMetadata": "undefined"}
     check({**ai, "activeAgent": "string"}, json["aiMessage"], notes_under(notes, "aiMessage."))
+
+
+async def test_other_words_for_a_reply_have_the_described_shape_and_a_patients_thought_is_neutral(clinic):
+    async with closing(an_app(clinic.app_dsn, model=Thinking(text=WORDED))) as app:
+        _, session_id = await a_session(app)
+        await tell(app, session_id, "It is about me")
+        for who in ("patient", "doctor"):
+            json, notes = on_the_wire(await caller(app, who).call("intake.regenerateResponse", sessionId=session_id))
+            shape = {
+                "aiMessage": "object", "thought": "object", "updatedMedicalData": "object", "completeness": "number",
+                "isReady": "boolean",
+            }  # fmt: skip
+            check(shape, json, notes)
+            ai = {"id": "string", "role": "string", "text": "string", "timestamp": "Date", "activeAgent": "string"}
+            check({**ai, "groundingMetadata": "undefined"}, json["aiMessage"], notes_under(notes, "aiMessage."))
+            check(THOUGHT, json["thought"])
+            if who == "patient":
+                assert not any(json["thought"].values())
+            check(MEDICAL_DATA, json["updatedMedicalData"])
+
+
+async def test_the_reasoning_of_a_case_has_the_described_shape_with_what_a_model_said_in_it(clinic):
+    async with closing(an_app(clinic.app_dsn, model=Thinking(text=WORDED))) as app:
+        connection_id, session_id = await a_session(app)
+        doctor = caller(app, "doctor")
+        await tell(app, session_id, "It is about me")
+        with viewing(WORKING):
+            stored = {"differentialDiagnosis": [{"condition": "Flu", "probability": "Low", "reasoning": "told"}]}
+            await app.database.execute("UPDATE intake_sessions SET doctor_thought = $1", stored)
+        json, notes = on_the_wire(await doctor.call("intake.getClinicalReasoning", connectionId=connection_id))
+        assert set(json) == {"clinicalReasoning"}
+        assert set(json["clinicalReasoning"]) == set(THOUGHT)
+        assert notes == {}
+        check(THOUGHT, json["clinicalReasoning"])
+        (considered,) = json["clinicalReasoning"]["differentialDiagnosis"]
+        check(CONSIDERED, considered)
+        assert {kind_of(each, None) for each in json["clinicalReasoning"]["missingInformation"]} == {"string"}
+        assert json["clinicalReasoning"]["strategy"].endswith(NOTED_BY_MODEL.format("Think of zebras."))
+        session = await caller(app, "patient").call("intake.getSession", sessionId=session_id)
+        assert not any(on_the_wire(session)[0]["session"]["doctorThought"].values())
 
 
 async def test_direct_messages_have_the_recorded_shapes(app):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -25,7 +26,9 @@ from anamnesis.kernel.procedures import Part
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import reading
 from anamnesis.legacy.target import writing
+from anamnesis.rights.fhir import document_of
 from anamnesis.rights.store import operating
+from anamnesis.rights.views import as_json
 from anamnesis.settings import Files, Limits, Settings
 from build import ENCRYPTION_KEYS, KEYRING, WHOLE_INTAKE, a_session, an_app, caller, closing, tell
 from files.hostile import image, pdf
@@ -486,6 +489,25 @@ async def test_what_a_model_made_of_a_note_is_in_the_copy_not_in_the_patients_an
         assert ("Migraine" in (folder / "export.json").read_text()) == (name == "whole")
     await records.erase(patient_id)
     assert await owner.fetchval("SELECT count(*) FROM worded_notes") == 0
+
+
+async def test_what_a_model_said_for_the_doctor_is_in_the_copy_not_in_the_patients_and_erased_with_the_case(
+    app, owner, records
+):
+    patient_id, *_ = await a_life(app)
+    await owner.execute(
+        "INSERT INTO model_reasonings (reply_id, session_id, content)"
+        " SELECT id, session_id, 'Consider zebras.' FROM chat_messages WHERE role = 'model'"
+    )
+    file, at = await records.whole(patient_id), datetime.now(UTC)
+    (interview,) = as_json(file, at)["interviews"]
+    assert {each["content"] for each in interview["modelReasonings"]} == {"Consider zebras."}
+    for own in (as_json(file, at, for_patient=True), document_of(file, at), document_of(file, at, for_patient=True)):
+        words = json.dumps(own, default=str)
+        assert "zebras" not in words
+        assert "modelReasonings" not in words
+    await records.erase(patient_id)
+    assert await owner.fetchval("SELECT count(*) FROM model_reasonings") == 0
 
 
 async def test_that_a_copy_was_made_is_audited_without_content(app, owner, records):

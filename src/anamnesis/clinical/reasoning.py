@@ -1,7 +1,8 @@
 """What an interview has yet to ask and why, for clinicians: computed, with what the replaced system had thought."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from anamnesis.clinical.record import ClinicalRecord
 from anamnesis.clinical.sbar import STRATEGY, next_move
@@ -33,6 +34,16 @@ def reasoning_of(record: ClinicalRecord, stored: object = None) -> Reasoning:
         str(thought.get("strategy") or ""),
         str(thought.get("nextMove") or ""),
     )
+
+
+#: Stands before what a model said; its text holds no such quotes, so it cannot end them.
+NOTED_BY_MODEL: Final = "Noted by a language model, not reviewed: “{}”"
+
+
+def with_noted(found: Reasoning, noted: Sequence[str]) -> Reasoning:
+    """The reasoning with what a model said beside its latest replies, marked, the newest first."""
+    lines = [NOTED_BY_MODEL.format(each) for each in noted]
+    return replace(found, strategy="\n".join([*filter(None, [found.strategy]), *lines]))
 
 
 def _items(document: object) -> Sequence[object]:

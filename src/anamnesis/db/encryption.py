@@ -61,13 +61,14 @@ SESSIONS: Final = SealedTable(
     ("record", "medical_data", "clinical_handover", "doctor_thought"),
 )
 WORDED: Final = SealedTable("worded_notes", "session_id", documents=("note", "differential"), key="session_id")
+REASONINGS: Final = SealedTable("model_reasonings", "session_id", ("content",), key="reply_id")
 LOWERINGS: Final = SealedTable("lowerings", "session_id", ("reason",))
 EMERGENCIES: Final = SealedTable("emergency_accesses", "connection_id", ("reason",))
 HOLDS: Final = SealedTable("legal_holds", "patient_id", ("reason", "lifted_reason"))
 FILES: Final = SealedTable("files", "session_id", ("file_name",))
 
 #: Everything that is sealed. A column that is added later is added here, or a test says that it stands in the clear.
-TABLES: Final = (CHAT, NOTES, DIRECT, SESSIONS, WORDED, LOWERINGS, EMERGENCIES, HOLDS, FILES)
+TABLES: Final = (CHAT, NOTES, DIRECT, SESSIONS, WORDED, REASONINGS, LOWERINGS, EMERGENCIES, HOLDS, FILES)
 
 
 class _Key(NamedTuple):

@@ -203,6 +203,7 @@ def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
         "sections": [(section["heading"], section["statements"]) for section in case["sections"]],
         "is_worded_by_model": case["isWordedByModel"],
         "differential": case["differential"],
+        "noted_by_model": case["notedByModel"],
         "footer": case["footer"],
         "can_review": found["session"]["status"] == "ready",
         "notes": case["notes"],

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from anamnesis.care.policy import access_as_clinician, verified_doctor
 from anamnesis.care.store import PostgresCareStore
-from anamnesis.clinical.reasoning import reasoning_of
+from anamnesis.clinical.reasoning import reasoning_of, with_noted
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
 from anamnesis.clinical.red_flags import gathered
 from anamnesis.clinical.sbar import HEADINGS, describe, sbar_text
@@ -23,6 +23,8 @@ from anamnesis.schema import Input, Output, Uuid
 Row = Mapping[str, Any]
 _STRIP = (("allergies", "Allergies"), ("medicines", "Medicines"), ("pregnancy", "Pregnancy"), ("vitals", "Vital signs"))
 _INBOX_SIZE = 100
+#: How many of the latest replies a model worded are shown with what it said beside them.
+_MOST_REASONINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,19 @@ class Considered(Output):
     against: list[Ground]
 
 
+class Noted(Output):
+    """What a model said for the doctor beside a reply it worded; nobody has reviewed it."""
+
+    reply_id: UUID
+    text: str
+    at: datetime
+
+
 class CaseView(Output):
-    """One case for its doctor. With is_worded_by_model a model tidied the background or proposed the differential."""
+    """One case for its doctor. With is_worded_by_model a model tidied the background or proposed the differential.
+
+    noted_by_model is what a model said beside the latest replies it worded, the newest first: plain text, not reviewed.
+    """
 
     session_id: UUID
     colour: str
@@ -149,6 +162,7 @@ class CaseView(Output):
     sections: list[Section]
     is_worded_by_model: bool
     differential: list[Considered]
+    noted_by_model: list[Noted]
     footer: str
     for_patient: str
     acuity: str
@@ -244,11 +258,16 @@ def sbar_with(note: Mapping[str, Any] | None, added: Sequence[Row]) -> Sbar | No
     rest=Rest("GET", "/connections/{connectionId}/reasoning"),
 )
 async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
-    """What is thought of the latest session's case and still missing from it, for its doctor."""
+    """What is thought of the latest session's case and still missing from it, for its doctor.
+
+    What a model said beside the latest replies it worded follows the strategy, marked as a model's and not reviewed.
+    """
     row = await _latest(call, body.connection_id)
     if row is None:
         return ReasoningAnswer(clinical_reasoning=None)
+    noted = await call.services.store.reasonings(row["id"], _MOST_REASONINGS)
     found = reasoning_of(record_from_json(row["record"]), row["doctor_thought"])
+    found = with_noted(found, [each["content"] for each in noted])
     reasoning = Reasoning(
         differential_diagnosis=[
             *(dict(each) for each in found.differential),
@@ -338,6 +357,7 @@ async def get_case(call: Call, body: SessionRef) -> CaseView:
     record = record_from_json(row["record"])
     note = row["worded"] or row["clinical_handover"]
     notes = await call.services.store.notes(body.session_id)
+    noted = await call.services.store.reasonings(body.session_id, _MOST_REASONINGS)
     return CaseView(
         session_id=row["id"],
         colour=record.colour.value,
@@ -356,6 +376,7 @@ async def get_case(call: Call, body: SessionRef) -> CaseView:
         sections=[_section(heading, note[heading]) for heading in HEADINGS] if note else [],
         is_worded_by_model=row["worded"] is not None,
         differential=[_considered(each) for each in row["differential"] or ()],
+        noted_by_model=[Noted(reply_id=each["reply_id"], text=each["content"], at=each["made_at"]) for each in noted],
         footer=note["footer"] if note else "",
         for_patient=note.get("for_patient", "") if note else "",
         acuity=record.acuity.name.lower(),

@@ -15,7 +15,7 @@ from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_t
 from anamnesis.clinical.sbar import sbar_from_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.db.bus import notify
-from anamnesis.db.encryption import CHAT, EMERGENCIES, LOWERINGS, NOTES, SESSIONS, WORDED, Keyring
+from anamnesis.db.encryption import CHAT, EMERGENCIES, LOWERINGS, NOTES, REASONINGS, SESSIONS, WORDED, Keyring
 from anamnesis.db.postgres import Database
 from anamnesis.handover.model import WordedNote, Written
 from anamnesis.kernel.errors import Conflict
@@ -41,6 +41,13 @@ _LATEST: Final = """
 SELECT s.id, s.connection_id, s.record, s.clinical_handover, s.doctor_thought, w.basis, w.differential
 FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at DESC, s.id LIMIT 1"""
+
+# Beside replies that are still what the patient reads: not those that were put in other words, or begun again after.
+_REASONINGS: Final = """
+SELECT r.reply_id, r.session_id, r.content, r.made_at
+FROM model_reasonings r JOIN chat_messages m ON m.id = r.reply_id AND m.superseded_at IS NULL
+JOIN intake_sessions s ON s.id = r.session_id AND s.epoch = m.epoch
+WHERE r.session_id = $1 ORDER BY m.seq DESC LIMIT $2"""
 
 # A note that was reviewed has been read: it is not tidied any more.
 _WRITTEN: Final = """
@@ -202,6 +209,10 @@ class PostgresHandoverStore:
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""
         return self._keyring.all_opened(NOTES, await self.database.fetch(_NOTES, session_id))
+
+    async def reasonings(self, session_id: UUID, most: int) -> Sequence[Row]:
+        """What models said for the doctor beside the latest replies they worded, the newest first."""
+        return self._keyring.all_opened(REASONINGS, await self.database.fetch(_REASONINGS, session_id, most))
 
     async def lower(
         self, session_id: UUID, version: int, record: ClinicalRecord, actor: Person, reason: str, was: Acuity

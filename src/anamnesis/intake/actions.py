@@ -111,12 +111,16 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Worded:
-    """A turn with the words for it; has_failed is None when no model was asked."""
+    """A turn with the words for it, and what a model said beside them for the doctor.
+
+    has_failed is None when no model was asked.
+    """
 
     plan: TurnPlan
     text: str
     state: str
     has_failed: bool | None = None
+    reasoning: str = field(default="", repr=False)
 
 
 async def receive_message(
@@ -369,7 +373,7 @@ async def _find_words(
     """A model's wording of what code decided, or the scripted words when it fails or says what it may not.
 
     With is_shown it is shown as it grows, and stopped words are left for who stopped them to write. The plan comes back
-    with what the model read besides; a reply that is not sent brings no facts with it either.
+    with what the model read besides; a reply that is not sent brings neither facts nor reasoning with it.
     """
     end = time.monotonic() + deadline_s
     prompt = await _prompt(turn, plan, store, interviewer)
@@ -389,7 +393,8 @@ async def _find_words(
         return Worded(plan, plan.reply, "answered_fallback", has_failed=True)
     record = with_facts(plan.record, completion.facts, interviewer.content.interview.agenda)
     state = "answered_fallback" if interviewer.is_builtin else "answered_ai"
-    return Worded(replace(plan, record=record), text, state, has_failed=False)
+    worded = replace(plan, record=record)
+    return Worded(worded, text, state, has_failed=False, reasoning=completion.reasoning)
 
 
 async def _said(
@@ -431,6 +436,7 @@ async def _write(
     session = turn.session
     plan = found.plan
     reply, new = _reply(session, plan, found.text, found.state, interviewer)
+    reply = replace(reply, reasoning=found.reasoning)
     appended = await tx.answer(session, turn.waiting.id, reply, replace(new, has_model_failed=found.has_failed))
     if appended is None:
         return None
@@ -548,10 +554,11 @@ async def regenerate(
         raise BadInput("Nothing was written here yet, so there is no reply to put in other words.")
     if last.reply is None:
         return await answer(Received(last.message), session_id, store=store, interviewer=interviewer)
-    words = await _other_words(last, store, interviewer)
-    if words is None or words == last.reply.text:
+    found = await _other_words(last, store, interviewer)
+    if found is None or found.text == last.reply.text:
         return Answered(last.reply, last.session)
-    reply = NewReply(words, last.reply.agent or "", "answered_ai", last.reply.choices)
+    agent, choices = last.reply.agent or "", last.reply.choices
+    reply = NewReply(found.text, agent, "answered_ai", choices, reasoning=found.reasoning)
     async with store.begin() as tx:
         replaced = await tx.replace_reply(last.session, last.reply, reply, f"session:{session_id}")
         if replaced is not None:
@@ -560,7 +567,7 @@ async def regenerate(
     return Answered(replaced or await store.reply_of(last.message.id), None)
 
 
-async def _other_words(last: Exchange, store: IntakeStore, interviewer: Interviewer) -> str | None:
+async def _other_words(last: Exchange, store: IntakeStore, interviewer: Interviewer) -> Worded | None:
     """A model's wording of the question that is pending, or None when this reply stays as it is."""
     reply, session, content = last.reply, last.session, interviewer.content
     is_ours = reply is None or reply.is_emergency or last.state == "answered_fixed" or session.status.is_closed
@@ -573,7 +580,7 @@ async def _other_words(last: Exchange, store: IntakeStore, interviewer: Intervie
     if not await _may_be_worded(turn, plan, store, interviewer):
         return None
     found = await _find_words(turn, plan, interviewer.deadline_s, store=store, interviewer=interviewer)
-    return None if found.has_failed else found.text
+    return None if found.has_failed else found
 
 
 async def start_session(access: Access, *, store: IntakeStore, interviewer: Interviewer, reuse: bool) -> UUID:

@@ -1,7 +1,7 @@
 """The procedures of the interview: intake.*."""
 
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -403,13 +403,15 @@ async def regenerate_response(call: Call, body: Regenerate) -> Regenerated:
     """Put the last question in other words, when a model may; what is asked, known and urgent stays as it is."""
     access = await _access(call, body.session_id, writing=True)
     intake = call.services
-    answered = await actions.regenerate(
-        access, body.session_id, call.person, named=body.message_id or None, store=intake.store,
-        interviewer=intake.interviewer,
-    )  # fmt: skip
+    is_patient = access.standing is Standing.PATIENT
+    # A doctor asks the interviewer to do it, and writes nothing into the conversation in person.
+    with nullcontext() if is_patient else intake.store.at_work():
+        answered = await actions.regenerate(
+            access, body.session_id, call.person, named=body.message_id or None, store=intake.store,
+            interviewer=intake.interviewer,
+        )  # fmt: skip
     session = answered.session or await intake.store.peek(body.session_id)
     known = (session.record, session.legacy, session.status)
-    is_patient = access.standing is Standing.PATIENT
     return Regenerated(
         ai_message=None if answered.reply is None else _ai_message(answered.reply),
         thought=NEUTRAL_THOUGHT if is_patient else thought_for_clinician(session.record),

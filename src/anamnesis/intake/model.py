@@ -1,7 +1,7 @@
 """An intake session: one interview of one patient for one doctor, and the legal ways it moves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -80,7 +80,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class NewReply:
-    """A reply on its way out."""
+    """A reply on its way out; reasoning is what a model said beside it, for the doctor alone."""
 
     text: str
     agent: str
@@ -88,6 +88,7 @@ class NewReply:
     choices: tuple[tuple[str, str], ...] = ()
     is_emergency: bool = False
     is_stopped: bool = False
+    reasoning: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -12,8 +12,9 @@ from anamnesis.care.store import audit, link_of
 from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
 from anamnesis.db import outbox
 from anamnesis.db.bus import notify
-from anamnesis.db.encryption import CHAT, NOTES, SESSIONS, Keyring, Place
+from anamnesis.db.encryption import CHAT, NOTES, REASONINGS, SESSIONS, Keyring, Place
 from anamnesis.db.postgres import Connection, Database
+from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.intake.model import Exchange, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import NotOurs
 from anamnesis.kernel.consents import IN_FORCE, OUTSIDE_MODEL
@@ -133,6 +134,9 @@ INSERT INTO chat_messages (id, session_id, epoch, seq, role, content, active_age
 SELECT $8, moved.id, moved.epoch, moved.seq, 'model', $5, old.active_agent, $9, old.reply_to FROM moved, old
 RETURNING id, session_id, seq, role, content, created_at, active_agent, choices, is_emergency, reply_to,
           (SELECT count(pg_notify($6, topic)) FROM unnest($7::text[]) AS topic)"""
+
+#: Nothing is read back: whose turn it is may leave it there and not see it.
+_REASONED: Final = "INSERT INTO model_reasonings (reply_id, session_id, content) VALUES ($1, $2, $3)"
 
 _ARCHIVE: Final = "UPDATE intake_sessions SET archived_at = clock_timestamp(), version = version + 1 WHERE id = $1"
 
@@ -311,7 +315,7 @@ class IntakeTransaction:
             reply.agent, line.seal("choices", choices), reply.is_emergency, outbox.CHANNEL, new.topics,
             new.has_model_failed, reply.is_stopped, reply_id,
         )  # fmt: skip
-        return None if row is None else _message(self.keyring, row)
+        return await self._appended(row, reply)
 
     async def replace_reply(self, session: Session, old: Message, reply: NewReply, *topics: str) -> Message | None:
         """Put another wording in the place of a current reply, which stays as history.
@@ -324,7 +328,17 @@ class IntakeTransaction:
             _REPLACE_REPLY, session.id, session.version, old.id, reply.state, line.seal("content", reply.text),
             outbox.CHANNEL, topics, reply_id, line.seal("choices", _as_json(old.choices)),
         )  # fmt: skip
-        return None if row is None else _message(self.keyring, row)
+        return await self._appended(row, reply)
+
+    async def _appended(self, row: Any, reply: NewReply) -> Message | None:
+        """The reply as it was stored, with what a model said beside it for the doctor."""
+        if row is None:
+            return None
+        if reply.reasoning:
+            place = self.keyring.at(REASONINGS, row["id"], row["session_id"])
+            sealed = place.seal("content", reply.reasoning)
+            await self.connection.execute(_REASONED, row["id"], row["session_id"], sealed)
+        return _message(self.keyring, row)
 
     async def enqueue(self, *jobs: NewJob) -> None:
         """Leave work that commits with this transaction."""
@@ -401,6 +415,11 @@ class PostgresIntakeStore:
         """One transaction. Raises Unavailable."""
         async with self.database.transaction() as connection:
             yield IntakeTransaction(connection, self._keyring)
+
+    @staticmethod
+    def at_work() -> AbstractContextManager[None]:
+        """Speak as the service itself inside the block, for somebody who was let in and asked it to do something."""
+        return viewing(at_work(Purpose.JOBS))
 
     async def link_of_session(self, session_id: UUID) -> CareLink | None:
         """What access to the session depends on, in one statement."""

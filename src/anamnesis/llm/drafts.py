@@ -5,6 +5,7 @@ Pure. Nothing is salvaged from prose, nothing outside the allow-list is looked a
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,7 @@ from anamnesis.clinical.findings import fold
 from anamnesis.clinical.guardrails import Refused, check_reply, terms
 from anamnesis.kernel.text import clean
 from anamnesis.llm.port import FIELDS, Completion, ModelBroken, Prompt, ProposedFact, ReplyRefused, Said
+from anamnesis.llm.privacy import EMAIL, PHONE
 
 #: The shape asked of every provider.
 SCHEMA: Final[dict[str, Any]] = {
@@ -41,7 +43,9 @@ SCHEMA: Final[dict[str, Any]] = {
 
 LONGEST_TEXT: Final = 64 * 1024
 _LONGEST_REPLY: Final = 1200
-_LONGEST_REASONING: Final = 4000
+#: In characters: kept, and looked at. What is said beyond that is not missed.
+LONGEST_REASONING: Final = 1000
+_LOOKED_AT: Final = 4 * LONGEST_REASONING
 _LONGEST_VALUE: Final = 200
 _SHORTEST_QUOTE: Final = 2
 _MOST_FACTS: Final = 20
@@ -51,6 +55,19 @@ _HIGHEST_SEVERITY: Final = 10
 _TOKEN: Final = re.compile(r"\[[A-Z]{3,8}(?:_\d{1,3})?\]")
 _MARKUP: Final = re.compile(r"[<>{}|`\\]|\*\*|__|^\s*#|\]\(|&\w+;", re.MULTILINE)
 _ODD: Final = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffd]")
+#: What a page, a client or a terminal could take for more than words, as what means the same and does nothing. Quotes
+#: that would end the ones a reasoning is shown in become others.
+_INERT: Final = str.maketrans(
+    {"<": "‹", ">": "›", **dict.fromkeys('“”„«»"', "'"), **dict.fromkeys("{}[]|`\\*_#~", " ")}
+)
+_ENTITY: Final = re.compile(r"&(?=#?\w{1,32};)")
+_LINK: Final = re.compile(
+    r"\b(?:[a-z][a-z0-9+.-]{0,20}://|www\.|(?:javascript|mailto|tel):(?=\S)|data:\w+/|[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}"
+    r"\.[a-z]{2,20}/)\S*",
+    re.IGNORECASE,
+)
+_LEFT_OUT: Final = "…"
+_FORMLESS: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
 _CLAUSE: Final = re.compile(r"[^.!?;\n]*[.!?;\n]?")
 _TIMES: Final = re.compile(
     r"\d|\b(?:today|yesterday|ago|since|last|this|morning|night|evening|noon|minutes?|hours?|days?|weeks?|months?|"
@@ -94,8 +111,7 @@ def read_draft(prompt: Prompt, completion: Completion) -> Draft:
     facts, dropped = _facts(prompt, proposed)
     foreign = tuple("foreign" for key in raw if key not in SCHEMA["properties"])
     text = sayable(prompt, reply)
-    private = restored(clean(reasoning).strip(), prompt)[:_LONGEST_REASONING]
-    return Draft(text, facts, private, (*dropped, *foreign))
+    return Draft(text, facts, private(prompt, reasoning), (*dropped, *foreign))
 
 
 def sayable(prompt: Prompt, reply: str, *, is_whole: bool = True) -> str:
@@ -132,6 +148,28 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _never(_: str) -> float:
     raise ValueError("not a number of JSON")
+
+
+# -- the reasoning -----------------------------------------------------------------------------------------------
+
+
+def private(prompt: Prompt, reasoning: str) -> str:
+    """The reasoning as a doctor may read it: one line of plain words, of LONGEST_REASONING characters at most.
+
+    Whatever it says it does nothing: no markup, no link, nothing unseen. An address or a telephone number that is not
+    in what the model was given is somebody else's, or made up, and is left out.
+    """
+    text = restored(clean(reasoning[:_LOOKED_AT]), prompt)[:_LOOKED_AT]
+    seen = "".join(letter for letter in text if letter.isspace() or unicodedata.category(letter) not in _FORMLESS)
+    for pattern in (EMAIL, PHONE):
+        seen = pattern.sub(lambda found: _if_known(found.group(), prompt), seen)
+    bare = _LINK.sub(_LEFT_OUT, seen.translate(_INERT)).replace("://", ": ")
+    line = " ".join(_ENTITY.sub("& ", bare).split())
+    return line if len(line) <= LONGEST_REASONING else line[: LONGEST_REASONING - 1].rstrip() + "…"
+
+
+def _if_known(found: str, prompt: Prompt) -> str:
+    return found if any(found == meant for _, meant in prompt.hidden) else _LEFT_OUT
 
 
 # -- facts -------------------------------------------------------------------------------------------------------

@@ -85,7 +85,10 @@ class ProposedFact:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model said. facts have been checked; reasoning is for the doctor alone; model is its name as billed."""
+    """What a model said. facts have been checked; model is its name as billed.
+
+    reasoning is for the doctor alone: a line of plain words, bounded, which nobody has reviewed.
+    """
 
     text: str
     finish_reason: str

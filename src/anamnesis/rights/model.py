@@ -22,6 +22,7 @@ class Interview:
     files: tuple[Row, ...]
     lowerings: tuple[Row, ...] = ()
     worded_notes: tuple[Row, ...] = ()
+    model_reasonings: tuple[Row, ...] = ()
 
     @property
     def id(self) -> UUID:

@@ -22,6 +22,7 @@ from anamnesis.db.encryption import (
     HOLDS,
     LOWERINGS,
     NOTES,
+    REASONINGS,
     SESSIONS,
     WORDED,
     Keyring,
@@ -69,6 +70,10 @@ WHERE session_id = ANY ($1::uuid[]) ORDER BY id"""
 _WORDED: Final = """
 SELECT session_id, note, differential, prompt_version, worded_at FROM worded_notes
 WHERE session_id = ANY ($1::uuid[]) ORDER BY session_id"""
+
+_REASONINGS: Final = """
+SELECT reply_id, session_id, content, made_at FROM model_reasonings
+WHERE session_id = ANY ($1::uuid[]) ORDER BY session_id, made_at, reply_id"""
 
 _FILES: Final = """
 SELECT f.id, f.session_id, f.uploader_id, f.file_name, f.file_type, f.file_size, f.created_at
@@ -162,6 +167,7 @@ class PatientRecords:
             (FILES, _FILES),
             (LOWERINGS, _LOWERINGS),
             (WORDED, _WORDED),
+            (REASONINGS, _REASONINGS),
         )
         parts = [await self._by_session(table, query, ids) for table, query in queries]
         return tuple(

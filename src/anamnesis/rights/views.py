@@ -45,6 +45,7 @@ def _interview(interview: Interview, file: PatientFile, *, for_patient: bool) ->
         "clinicianNotes": _all(interview.notes),
         "lowerings": _all(interview.lowerings),
         "wordedNotes": _all(interview.worded_notes),
+        "modelReasonings": _all(interview.model_reasonings),
     }
 
 
