@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 from fault_server import VENDORS, FaultServer, reply_to, says
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anamnesis.clinical.record import Reported, Stage
@@ -250,6 +250,7 @@ def whole_interview(text):
     yield plan, tuple(lines)
 
 
+@settings(deadline=None)
 @given(told=messages())
 @pytest.mark.proves("I23")
 def test_whatever_is_written_no_private_word_is_in_the_prompt_of_a_turn_and_all_comes_back(told):
@@ -267,6 +268,7 @@ def test_whatever_is_written_no_private_word_is_in_the_prompt_of_a_turn_and_all_
     assert {each["from"] for each in case["conversation"]} == {"patient", "interviewer"}
 
 
+@settings(deadline=None)
 @given(told=messages())
 @pytest.mark.proves("I23")
 def test_whatever_is_written_no_private_word_is_in_the_prompt_of_the_note_and_all_comes_back(told):
@@ -283,6 +285,7 @@ def test_whatever_is_written_no_private_word_is_in_the_prompt_of_the_note_and_al
     assert text[:300] in quotes or len(text) > 300
 
 
+@settings(deadline=None)
 @given(told=messages(), is_ascii=st.booleans(), again=st.booleans())
 def test_whatever_a_model_repeats_is_recorded_without_it_and_in_the_form_it_had(told, is_ascii, again):
     text, kept = told
@@ -297,6 +300,7 @@ def test_whatever_a_model_repeats_is_recorded_without_it_and_in_the_form_it_had(
     assert [each for each in kept if each not in written["reply"]] == []
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=300))
 def test_what_is_hidden_comes_back_whatever_the_text(text):
     (told,), meant = hidden(text, known=["an", "Ünal", "0"])

@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from fault_server import GEMINI, OPENAI, VENDORS, FaultServer, grows, reply_to, says
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_matrix import GROWING, WHOLE, a_clinic, settings_for
 
@@ -338,6 +338,7 @@ def assert_inert(text):
     assert not re.search(r"&#?\w+;|://|www\.\w|javascript:\S|mailto:\S", text, re.IGNORECASE)
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=300)
     | st.lists(st.sampled_from([*HOSTILE.values(), "&", "lt;", "http", "://", "<", "[NAME_1]", "x" * 700])).map("".join)

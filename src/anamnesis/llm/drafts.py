@@ -15,7 +15,7 @@ from anamnesis.clinical.findings import fold
 from anamnesis.clinical.guardrails import Refused, check_reply, terms
 from anamnesis.kernel.text import clean
 from anamnesis.llm.port import FIELDS, Completion, ModelBroken, Prompt, ProposedFact, ReplyRefused, Said
-from anamnesis.llm.privacy import EMAIL, PHONE
+from anamnesis.llm.privacy import without_others
 
 #: The shape asked of every provider.
 SCHEMA: Final[dict[str, Any]] = {
@@ -161,15 +161,10 @@ def private(prompt: Prompt, reasoning: str) -> str:
     """
     text = restored(clean(reasoning[:_LOOKED_AT]), prompt)[:_LOOKED_AT]
     seen = "".join(letter for letter in text if letter.isspace() or unicodedata.category(letter) not in _FORMLESS)
-    for pattern in (EMAIL, PHONE):
-        seen = pattern.sub(lambda found: _if_known(found.group(), prompt), seen)
+    seen = without_others(seen, {meant for _, meant in prompt.hidden}, instead=_LEFT_OUT)
     bare = _LINK.sub(_LEFT_OUT, seen.translate(_INERT)).replace("://", ": ")
     line = " ".join(_ENTITY.sub("& ", bare).split())
     return line if len(line) <= LONGEST_REASONING else line[: LONGEST_REASONING - 1].rstrip() + "…"
-
-
-def _if_known(found: str, prompt: Prompt) -> str:
-    return found if any(found == meant for _, meant in prompt.hidden) else _LEFT_OUT
 
 
 # -- facts -------------------------------------------------------------------------------------------------------

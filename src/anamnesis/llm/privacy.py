@@ -6,7 +6,7 @@ looked at by itself, never the JSON it is sent in: there the letter of an escape
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,6 +72,15 @@ def struck(text: str, hidden: Iterable[tuple[str, str]]) -> str:
     found |= dict.fromkeys(free(bare.places(addresses(bare.text)), found), "[EMAIL]")
     found |= dict.fromkeys(free(bare.places(phones(bare.text)), found), "[PHONE]")
     return _replaced(text, found)
+
+
+def without_others(text: str, known: Collection[str], *, instead: str) -> str:
+    """The text without the addresses and telephone numbers that are none of the known ones."""
+    bare = Bare.of(text)
+    found = bare.places(addresses(bare.text))
+    found += free(bare.places(phones(bare.text)), found)
+    said = {place: text[slice(*place)] for place in found}
+    return _replaced(text, {place: words if words in known else instead for place, words in said.items()})
 
 
 # -- the hiding --------------------------------------------------------------------------------------------------
