@@ -248,7 +248,7 @@ async def test_whatever_is_obeyed_nothing_leaks_changes_or_runs(clinic, owner, v
 
 
 async def test_a_few_of_them_in_the_quick_suite(clinic, owner):
-    await under_attack(clinic, owner, GEMINI, ATTACKS[: len(DEMANDS["en"]) * len(CARRIERS) : 12])
+    await under_attack(clinic, owner, GEMINI, ATTACKS[: len(DEMANDS["en"]) * len(CARRIERS) : 24])
 
 
 async def under_attack(clinic, owner, vendor, attacks):
