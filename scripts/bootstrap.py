@@ -142,19 +142,19 @@ def check(rest: list[str]) -> int:
     for command in CHECKS:
         if status := tool(*command):
             return status
-    return quick(rest)
+    return beside("not slow and not long", rest)
 
 
-def quick(rest: list[str]) -> int:
-    """The quick tests side by side: they wait for the database and for clocks more than they work."""
-    return tool(*PYTEST, "-n", str((os.cpu_count() or 1) + 1), "-m", "not slow", *rest)
+def beside(which: str, rest: list[str]) -> int:
+    """These tests side by side: they wait for the database and for clocks more than they work."""
+    return tool(*PYTEST, "-n", str((os.cpu_count() or 1) + 1), "-m", which, *rest)
 
 
 def test(rest: list[str]) -> int:
-    """The whole suite: the quick tests, then those that load or kill things, each alone. Further arguments choose."""
+    """The whole suite, those that load or kill things last and each alone. Further arguments choose."""
     if rest:
         return tool(*PYTEST, *rest)
-    return quick([]) or tool(*PYTEST, "-m", "slow")
+    return beside("not slow", []) or tool(*PYTEST, "-m", "slow")
 
 
 def fmt(_: list[str]) -> int:

@@ -18,6 +18,9 @@ from anamnesis.db.sealing import BATCH, Sealer
 from anamnesis.db.viewing import Purpose
 from build import WORKING
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 ONE = """
 INSERT INTO audit_logs (action, resource_type, resource_id, metadata) VALUES ($1, 'test', $2, '{"b": 1, "a": 2}')"""
 MANY = """

@@ -22,6 +22,9 @@ from anamnesis.settings import Database as DatabaseSettings
 from anamnesis.settings import Limits, Settings
 from build import a_doctor, a_session, an_app, caller, closing, tell
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 #: Tables that stand before the wall, each with its reason. Whatever else there is holds health data.
 NOT_HEALTH_DATA = {
     "doctors": "professional profiles, public by their purpose: patients find their doctor by them",

@@ -15,6 +15,9 @@ from anamnesis.edge.webhooks import read_event
 from anamnesis.settings import Identity, Limits, Secret, Settings
 from build import an_app, caller, closing, http
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests").decode()
 SETTINGS = Settings(limits=Limits(factor=1000), identity=Identity(webhook_secret=Secret(SECRET)))
 

@@ -23,6 +23,9 @@ from anamnesis.settings import Files, Limits, Settings
 from build import ISSUER_OF_TESTS, WORKING, a_doctor, a_session, an_app, caller, claims, closing, stored
 from files.hostile import GPS, HTML, PDF_WITH_SCRIPT, REFUSED, bomb, image, pdf, photo_with_gps
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 
 @asynccontextmanager
 async def served(app):

@@ -9,6 +9,9 @@ import pytest
 from anamnesis.kernel.procedures import Allow, Kind
 from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 STATUS = {"BAD_REQUEST": 400, "UNAUTHORIZED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "CONFLICT": 409}
 

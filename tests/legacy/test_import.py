@@ -21,6 +21,9 @@ from build import ENCRYPTION_KEYS, KEYRING, an_app, caller, closing, stored, tel
 from legacy import replaced
 from legacy.replaced import BARE, CONNECTION, DATA, OPEN, READY, THOUGHT, WORD, key
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 _numbers = itertools.count(1)
 ANAMNESIS = Path(sys.executable).parent / "anamnesis"
 

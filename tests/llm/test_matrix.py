@@ -48,6 +48,9 @@ from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from build import ORIGIN, WHOLE_INTAKE, a_session, an_app, caller, closing, http, stored, tell
 from checker import broken
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 DEADLINE_S = 1.0
 #: Of a second, each of two providers would have less than a collection of a large suite's memory may take.
 SHARED_DEADLINE_S = 3.0

@@ -38,6 +38,9 @@ from build import KEYS, WHOLE_INTAKE, a_session, caller, http, stored, tell
 from checker import broken
 from webhooks.receiving import SECRET, Receiver
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 CANARY = "OTTERTHOUGHT4471"
 QUESTION = "What is your name, how old are you, and are you male or female?"
 

@@ -15,6 +15,9 @@ from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from build import a_session, an_app, caller, closing, http, stored, tell
 from checker import broken
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 QUESTION = "What is your name, how old are you, and are you male or female?"
 LEAD = "Thank you."
 WHOLE = f"{LEAD} {QUESTION}"

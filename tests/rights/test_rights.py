@@ -34,6 +34,9 @@ from build import ENCRYPTION_KEYS, KEYRING, WHOLE_INTAKE, a_session, an_app, cal
 from files.hostile import image, pdf
 from legacy import replaced
 
+#: `make test` runs these, `make check` leaves them out.
+pytestmark = pytest.mark.long
+
 CANARY = "CANARY4711"
 ANAMNESIS = Path(sys.executable).parent / "anamnesis"
 AGED = """
