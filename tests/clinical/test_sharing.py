@@ -95,3 +95,9 @@ def test_words_before_the_first_that_speak_of_a_topic_are_not_lost():
 
 def test_two_sentences_of_the_family_are_not_given_to_work_and_home():
     assert "both my brothers" in shared("sugar runs in us, both my brothers", BACKGROUND)["family_history"]
+
+
+def test_a_no_at_the_end_is_said_of_what_eases():
+    shares = {share.slot: share for share in share_out("seven, oily food, no, none", COURSE)}
+    assert shares["exacerbating"].quotes == ("oily food",)
+    assert shares["relieving"].is_none

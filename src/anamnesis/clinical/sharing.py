@@ -181,8 +181,10 @@ def _both_ways(
     One thing alone is told by what such things mostly do; of several the first makes it worse, as it was asked first,
     and where the change comes is known only from one that mostly eases. Else all of it is kept for both.
     """
-    if not set(_WAYS) <= set(slots) or any("exacerbating" in owner for owner in owners):
+    if not set(_WAYS) <= set(slots):
         return owners
+    if any("exacerbating" in owner for owner in owners):
+        return _nothing_eases(text, pieces, owners, slots)
     if any("relieving" in owner for owner in owners):
         return _what_worsens(text, pieces, owners, slots)
     bare = [
@@ -204,6 +206,20 @@ def _both_ways(
     for number, way in zip(bare, ways, strict=True):
         kept[number] = way
     return kept
+
+
+def _nothing_eases(
+    text: str, pieces: list[tuple[int, int]], owners: list[tuple[str, ...]], slots: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """In "seven, oily food, no, none" the no is said of what eases, and what stands before it worsens."""
+    told = [number for number, owner in enumerate(owners) if set(_WAYS) & set(owner)]
+    bare = [
+        number for number in range(told[0]) if not any(speaks_of(slot, text[slice(*pieces[number])]) for slot in slots)
+    ]
+    if not bare or not all(is_none(text[slice(*pieces[number])]) for number in told):
+        return owners
+    ways = dict.fromkeys(told, _WAYS[1:]) | dict.fromkeys(bare, _WAYS[:1])
+    return [ways.get(number, owner) for number, owner in enumerate(owners)]
 
 
 def _what_worsens(

@@ -220,7 +220,8 @@ class Patient:
     def _facts(self, question_id: str, slots: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
         told = [(slot, self.case.facts.get(slot, _OTHERWISE.get(slot, NONE))) for slot in slots]
         if self.case.behaviour == "terse":
-            told = told[:1]
+            # A bare no would answer all that was asked.
+            told = [each for each in told if each[1] != NONE][:1] or told[:1]
         if all(text == NONE for _, text in told):
             return self._none(), told
         spoken = [self._spoken(slot, text) for slot, text in told]
