@@ -61,7 +61,7 @@ def test_a_fall_and_a_lost_file_are_both_seen():
     assert fallen({"en": 0.9, "more": 0.8, "lost": 0.5}, {"en": 0.89, "more": 0.8}) == ["en", "lost"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_of_results_has_every_part_and_criterion():
     sections = [section for part in PARTS for section in measure(part, EVALS)]
     fresh = page(sections, blind_figures(EVALS))

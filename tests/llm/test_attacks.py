@@ -240,7 +240,7 @@ async def pages_of(app, session_id):
     return patients, doctors, [each["text"] for each in case["notedByModel"]]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("vendor", [GEMINI, OPENAI])
 @pytest.mark.proves("I21", "I23")
 async def test_whatever_is_obeyed_nothing_leaks_changes_or_runs(clinic, owner, vendor):

@@ -88,7 +88,7 @@ def both():
     return plain, figures(judge(held, CONTENT) for held, _, _ in with_model), with_model
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.proves("I22")
 def test_coverage_recall_and_precision_are_not_below_those_of_the_built_in_interviewer(both):
     plain, modelled, with_model = both
@@ -99,7 +99,7 @@ def test_coverage_recall_and_precision_are_not_below_those_of_the_built_in_inter
     assert sum(worded for _, worded, _ in with_model) > 500
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.proves("I22")
 def test_a_model_that_files_any_words_anywhere_changes_no_question_no_flag_and_no_colour():
     proposed = 0

@@ -239,7 +239,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.proves("I22")
 async def test_however_a_provider_fails_the_note_stays_and_the_job_is_done_in_time(clinic, owner, vendor):

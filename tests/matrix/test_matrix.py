@@ -30,7 +30,7 @@ def test_every_other_road_has_a_row(nowhere):
     assert {beginning for beginning, _ in app._roads} - {"/api/trpc", "/api/v1"} == set(ROADS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_everybody_is_answered_as_the_oracle_says(clinic):
     async with a_world(clinic) as world:
