@@ -92,7 +92,7 @@ def _by_words(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) ->
     for number, (start, end) in enumerate(pieces):
         taken = {slot for owner in owners for slot in owner}
         later = _later(text, pieces[number + 1 :], slots)
-        if _follows_a_no(text, pieces, number) and not any(speaks_of(slot, text[start:end]) for slot in slots):
+        if _follows_a_no(text, pieces, number) and _is_vacant(text[start:end], slots):
             taken_by_none = [slot for slot in slots if slot not in taken]
             owners.append(tuple(taken_by_none[:1]) or owners[-1])
             continue
@@ -111,7 +111,7 @@ def _leads_up(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) ->
     if len(pieces) < len(slots) + 1 or slots[0] in _OPEN:
         return False
     first, second = (text[start:end] for start, end in pieces[:2])
-    is_vacant = not is_none(first) and not any(speaks_of(slot, first) for slot in slots)
+    is_vacant = not is_none(first) and _is_vacant(first, slots)
     return is_vacant and _SENTENCE_END.search(text[pieces[0][1] : pieces[1][0]]) is None and speaks_of(slots[0], second)
 
 
@@ -148,7 +148,7 @@ def _may_answer(slot: str, part: Sequence[str], slots: Sequence[str], *, is_rest
         opening = part[0]
         is_earlier = any(speaks_of(each, opening) for each in slots[:-1]) and not speaks_of(slot, opening)
         return slot not in _SPEAKS_OF or not is_earlier
-    return not any(not speaks_of(slot, piece) and any(speaks_of(each, piece) for each in slots) for piece in part)
+    return all(speaks_of(slot, piece) or _is_vacant(piece, slots) for piece in part)
 
 
 def _sentences(text: str, pieces: list[tuple[int, int]]) -> list[list[int]]:
@@ -190,9 +190,7 @@ def _both_ways(
     bare = [
         number
         for number, (start, end) in enumerate(pieces)
-        if not any(speaks_of(slot, text[start:end]) for slot in slots)
-        and not is_none(text[start:end])
-        and not is_unknown(text[start:end])
+        if _is_vacant(text[start:end], slots) and not is_none(text[start:end]) and not is_unknown(text[start:end])
     ]
     eases = [_EASING.search(fold(text[pieces[number][0] : pieces[number][1]])) is not None for number in bare]
     if len(bare) == 1:
@@ -213,9 +211,7 @@ def _nothing_eases(
 ) -> list[tuple[str, ...]]:
     """In "seven, oily food, no, none" the no is said of what eases, and what stands before it worsens."""
     told = [number for number, owner in enumerate(owners) if set(_WAYS) & set(owner)]
-    bare = [
-        number for number in range(told[0]) if not any(speaks_of(slot, text[slice(*pieces[number])]) for slot in slots)
-    ]
+    bare = [number for number in range(told[0]) if _is_vacant(text[slice(*pieces[number])], slots)]
     if not bare or not all(is_none(text[slice(*pieces[number])]) for number in told):
         return owners
     ways = dict.fromkeys(told, _WAYS[1:]) | dict.fromkeys(bare, _WAYS[:1])
@@ -229,9 +225,7 @@ def _what_worsens(
     first = next(number for number, owner in enumerate(owners) if "relieving" in owner)
     return [
         ("exacerbating",)
-        if number < first
-        and not any(speaks_of(slot, text[start:end]) for slot in slots)
-        and not is_none(text[start:end])
+        if number < first and _is_vacant(text[start:end], slots) and not is_none(text[start:end])
         else owner
         for number, ((start, end), owner) in enumerate(zip(pieces, owners, strict=True))
     ]
@@ -280,7 +274,7 @@ def _in_order(
     kept = list(owners)
     for number, slot in enumerate(slots):
         start, end = pieces[number]
-        is_vacant = not any(speaks_of(each, text[start:end]) for each in slots if each not in _OPEN)
+        is_vacant = _is_vacant(text[start:end], [each for each in slots if each not in _OPEN])
         if slot in missing and is_vacant and not is_unknown(text[start:end]):
             kept[number] = (slot,)
     return kept
@@ -327,6 +321,11 @@ def speaks_of(slot: str, piece: str) -> bool:
         return read_severity(piece, is_asked=True) is not None and not _SPEAKS_OF["exacerbating"].search(fold(piece))
     pattern = _SPEAKS_OF.get(slot)
     return pattern is not None and pattern.search(fold(piece)) is not None
+
+
+def _is_vacant(piece: str, slots: Sequence[str]) -> bool:
+    """Whether a piece has words of none of these topics."""
+    return not any(speaks_of(slot, piece) for slot in slots)
 
 
 def _share(text: str, pieces: list[tuple[int, int]], owners: list[tuple[str, ...]], slot: str) -> Share | None:
