@@ -60,7 +60,10 @@ class ExamplePerson(Strict):
 
 
 class Rule(Strict):
-    """One red-flag rule as written. catalogue names the lines of the clinical catalogue it covers."""
+    """One red-flag rule as written. catalogue names the lines of the clinical catalogue it covers.
+
+    any_of and at_least may name findings, and groups of findings as "@name".
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     status: Status = "draft"
@@ -78,6 +81,20 @@ class Rule(Strict):
     cite: Annotated[list[Citation], Field(min_length=1)]
     examples: dict[Literal["en", "sw", "lg"], Examples]
     example_person: ExamplePerson | None = None
+
+
+class FindingGroup(Strict):
+    """Findings that weigh the same in a rule: written once with what they mean, named there as "@name"."""
+
+    means: Text
+    of: Annotated[list[Text], Field(min_length=2)]
+
+
+class FindingGroups(Strict):
+    """Groups of findings by name. A group may name others."""
+
+    status: Status
+    group: dict[Annotated[str, Field(pattern=r"^[a-z_]+$")], FindingGroup]
 
 
 class RuleFile(Strict):
