@@ -18,6 +18,7 @@ from anamnesis.clinical.words import Break, Words
 _LIST_REACH: Final = 30  # tokens a "no" reaches along a list
 _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
+_ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mouth, no"
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
@@ -289,7 +290,9 @@ class Scene:
         """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
         thinking = self._cues.covers["thinking"]
         subjects = (each for each in self._cues.covers["subject"] if not thinking.intersection(range(each - 3, each)))
-        return self._contrasts.union(set(subjects) - (self._quiet & self._cues.covers["terminator"]))
+        walls = set(subjects) - (self._quiet & self._cues.covers["terminator"])
+        listed = {place for place in walls if place and self._read.words[place - 1] in small.NEITHER}
+        return self._contrasts.union(walls - listed)
 
     def _is_affirmed_item(self, mention: Match) -> bool:
         """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""
@@ -302,7 +305,7 @@ class Scene:
         return False
 
     def _is_answered_no(self, mention: Match) -> bool:
-        """Whether an answer after it says no: "fever? no", "bleeding: none", "chest pain, SOB - nil"."""
+        """Whether an answer after it says no: "fever? no", "bleeding: none", "voice gone odd, no", "fits I haven't"."""
         words, breaks, answers = self._read.words, self._read.breaks, self._cues.covers["answer_no"]
         if not answers or answers.isdisjoint(range(mention.last + 1, mention.last + 1 + _ANSWER_REACH)):
             return False
@@ -314,10 +317,21 @@ class Scene:
                 ends = after >= len(words) or breaks[after] > 0
                 is_next = place == mention.last + 1
                 is_answer = gap in {Break.COLON, Break.QUESTION} and (ends or self._cues.at("starter", after))
-                return (is_next and ends) or (is_answer and (is_next or self._is_bare_list(mention, place)))
+                if (is_next and ends) or (is_answer and (is_next or self._is_bare_list(mention, place))):
+                    return True
+                return ends and self._is_bare_item(mention, place)
             if gap >= Break.SENTENCE or place in terminators:
                 return False
         return False
+
+    def _is_bare_item(self, mention: Match, answer: int) -> bool:
+        """Whether what an answer closes names a thing and tells of nobody: "voice gone odd, no", not "I bled, no"."""
+        breaks = self._read.breaks
+        start = next((at for at in range(mention.first, 0, -1) if breaks[at]), 0)
+        item = range(start, answer)
+        if len(item) > _ITEM or any(breaks[at] for at in range(start + 1, answer)):
+            return False
+        return not any(self._cues.at("subject", at) or self._read.words[at] in small.PRESENT for at in item)
 
     def _is_mistaken(self, mention: Match) -> bool:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
@@ -603,7 +617,7 @@ class Scene:
         if any(each.first > mention.first for each in self._by_sentence[sentence]["clocked"]):
             return True
         following = self._sentence_bounds.get(sentence + 1)
-        is_told = following is not None and self._read.words[following[0]] in small.SUBJECTS | small.THIRD_PERSON
+        is_told = following is not None and self._read.words[following[0]] in small.GOING_ON
         return is_told and bool(self._by_sentence[sentence + 1]["clocked"])
 
     def _is_unreal(self, mention: Match, cues: Sequence[Match]) -> bool:
@@ -779,12 +793,18 @@ class Scene:
                 return False
             commas = sum(breaks[at] > 0 for at in range(past.last + 1, mention.first + 1))
             opens = past.first - self._bounds[self._segment[past.first]][0] <= _FRAME_OPENS
+            commas -= self._is_insert(past.last + 1)
             return not commas or (commas == 1 and opens and not self._cues.at("of_a_thing", past.first))
         pauses = [at for at in range(mention.last + 1, past.first + 1) if breaks[at]]
         if not pauses or self._read.words[pauses[-1]] in small.SUMMING:
             return True
         lead = self._read.words[pauses[-1] : past.first]
         return all(word in small.ROUGHLY or number_of(word) is not None for word in lead)
+
+    def _is_insert(self, place: int) -> bool:
+        """Whether an occasion between commas begins here: "six years ago, after my caesarean, they found …"."""
+        words, breaks = self._read.words, self._read.breaks
+        return place < len(words) and breaks[place] == Break.COMMA and words[place] in small.PREPOSITIONS
 
     def _is_unchanged_since(self, segment: int) -> bool:
         """Whether a clause tells what a time long past left: "a stroke in 2015 and my hand is weak ever since"."""
