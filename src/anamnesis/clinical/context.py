@@ -29,6 +29,7 @@ _OPENS: Final = 6  # tokens of a sentence in which it names whom it goes on abou
 _FRAME_OPENS: Final = 2  # tokens of a sentence before "at age four", that speaks for all of it
 _BELIEF_REACH: Final = 6  # tokens from "I thought" to what was thought
 _DOUBLE_REACH: Final = 14  # tokens from "can't" to its "without"
+_OBJECT_REACH: Final = 4  # tokens from "like for a running" to its cow
 _CLOSING_REACH: Final = 9  # tokens from "finished" to what was finished
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
 _CLOSING: Final = CUE + "terminator"
@@ -99,7 +100,7 @@ class Scene:
         spoken = small.FIRST_PERSON | {"my"}
         own = (place for place, word in enumerate(read.words) if word in spoken)
         self._own_words = frozenset(own) - self._cues.covers["asking"]
-        self._has_deed = not small.DEEDS.isdisjoint(read.words)
+        self._has_deed = any(word in small.DEEDS and not self._is_suffered(at) for at, word in enumerate(read.words))
         self._owners = frozenset(each.first for each in self._cues.spans.get("owner", ()))
 
     # -- parts of the message --------------------------------------------------------------------------------
@@ -465,22 +466,28 @@ class Scene:
 
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
-        segment = self._segment[mention.first]
+        if not self._cues.spans["animal"]:
+            return False
         sentence = self._sentence[mention.first]
-        owners = [each for each in self._animals(sentence) if each.first <= mention.first]
+        owners = [each for each in self._animals(sentence) if each.first <= mention.last]
         if not owners:
-            return self._goes_on_of_an_animal(sentence)
+            return self._is_named_late(mention, sentence) or self._goes_on_of_an_animal(sentence)
         owner = owners[-1]
         if mention.last <= owner.last and not self._is_deed(owner):
             return True
         if self._has_person_between(owner, mention):
             return False
-        last = min(mention.last + 3, self._bounds[segment][1] + 1)
+        last = min(mention.last + 3, self._bounds[self._segment[mention.first]][1] + 1)
         pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
         return not any(self._is_person(place) or self._is_kin(place) for place in range(self._past_body(owner), pause))
 
     def _animals(self, sentence: int) -> list[Match]:
         return [each for each in self._by_sentence[sentence]["animal"] if not self._is_food(each)]
+
+    def _is_named_late(self, mention: Match, sentence: int) -> bool:
+        """Whether the animal is named only after what befell it: "leg caught in wire: that's our ewe"."""
+        first, last = self._sentence_bounds[sentence]
+        return bool(self._animals(sentence)) and self._names_nobody(first, last) and mention.first <= first + _OPENS
 
     def _goes_on_of_an_animal(self, sentence: int) -> bool:
         """Whether a sentence goes on about the animal before it: "Our goat is sick. It is not breathing well".
@@ -488,22 +495,47 @@ class Scene:
         Never where an animal did something to somebody: "It is bleeding" is then the wound.
         """
         first, last = self._sentence_bounds[sentence]
-        if self._has_deed or self._read.words[first] not in small.THIRD_PERSON or not self._animals(sentence - 1):
+        goes_on = self._read.words[first] in small.THIRD_PERSON | small.OWNED or sentence == 0
+        if self._has_deed or not goes_on or self._relations:
             return False
-        return not self._relations and self._own_words.isdisjoint(range(first, last + 1))
+        beside = sentence + 1 if sentence == 0 else sentence - 1
+        is_bare = sentence > 0 or not self._by_sentence[sentence]["animal"]
+        return is_bare and bool(self._animals(beside)) and self._names_nobody(first, last)
+
+    def _names_nobody(self, first: int, last: int) -> bool:
+        """Whether no person is in these tokens; "mine" at their head is an animal, as in "You treat goats? Mine …"."""
+        people = small.FIRST_PERSON | small.OF_PEOPLE - small.OF_BODY - {"his", "her", "him"} | {"baby"}
+        opens = first + (self._read.words[first] in small.OWNED)
+        return not any(
+            (self._read.words[at] in people and not self._owns_animal(at)) or self._is_kin(at)
+            for at in range(opens, last + 1)
+        )
+
+    def _owns_animal(self, place: int) -> bool:
+        """Whether a "my" or "our" is only an animal's: "our poor Bella" is not known, "our old dog" is."""
+        if self._read.words[place] not in small.OWNING:
+            return False
+        return any(place <= each.first <= place + 2 for each in self._cues.spans["animal"] if each.last > place)
 
     def _is_food(self, owner: Match) -> bool:
         """Whether it is no subject, but what somebody ate, carried or was hurt by: "I ate fish", "the goat stew"."""
         if self._read.words[owner.last + 1 : owner.last + 2] and self._read.words[owner.last + 1] in small.MADE_OF:
             return True
-        return not small.OBJECT_OF.isdisjoint(self._read.words[max(owner.first - 3, 0) : owner.first])
+        start = self._sentence_bounds[self._sentence[owner.first]][0]
+        before = self._read.words[max(owner.first - _OBJECT_REACH, start) : owner.first]
+        return "like" in before or not small.OBJECT_OF.isdisjoint(before[1:])
 
     def _is_deed(self, owner: Match) -> bool:
-        """Whether the animal does something that somebody else suffers: "our cow kicked"."""
+        """Whether the animal does something that somebody else suffers: "our cow kicked", and not "was kicked"."""
         words = self._read.words
         said = range(owner.first, min(owner.last + 2, len(words)))
-        is_done = any(words[at] in small.DEEDS and words[at - 1] not in small.SUFFERED for at in said)
+        is_done = any(words[at] in small.DEEDS and not self._is_suffered(at) for at in said)
         return is_done and not {"other", "another", "each"} & set(words[owner.last : owner.last + 3])
+
+    def _is_suffered(self, deed: int) -> bool:
+        """Whether somebody else did it: "was bitten", "knocked down by a car"."""
+        words = self._read.words
+        return words[deed - 1] in small.SUFFERED or "by" in words[deed + 1 : deed + 3]
 
     def _past_body(self, owner: Match) -> int:
         """The place after an animal and, if it is named, the part of it: "my hen's leg"."""
@@ -514,7 +546,14 @@ class Scene:
         """Whether a word is of a person and not the animal's own: "its leg", "from my box"."""
         words = self._read.words
         before = words[max(place - 2, 0) : place]
-        return words[place] in small.FIRST_PERSON | small.OF_PEOPLE and "its" not in before and before[-1:] != ["from"]
+        is_known = bool(self._relations) or self._has_deed
+        people = small.FIRST_PERSON | small.OF_PEOPLE - (frozenset() if is_known else small.OF_ANYBODY)
+        return (
+            words[place] in people
+            and "its" not in before
+            and before[-1:] != ["from"]
+            and not self._owns_animal(place)
+        )
 
     def _is_kin(self, place: int) -> bool:
         """Whether a word names a person, and not the young that an animal carries: "our goat is carrying kids"."""

@@ -12,6 +12,8 @@ OF_BODY: Final = frozenset({"hand", "leg", "arm", "face"})
 OF_PEOPLE: Final = OF_BODY | {
     "him", "her", "us", "my", "our", "his", "person", "people", "child", "son", "daughter",
 }  # fmt: skip
+#: Said of people and of animals.
+OF_ANYBODY: Final = frozenset({"him", "her", "his"})
 PERSONS: Final = (FIRST_PERSON | THIRD_PERSON | {"baby"}) - {"it"}
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
 #: With these the next sentence goes on about what was asked: "… hasn't kicked? Nothing since last night".
@@ -155,26 +157,32 @@ OVER: Final = frozenset(
     }
 )  # fmt: skip
 
+#: "Mine" after a question for animals is one; whose an animal is.
+OWNED: Final = frozenset({"mine", "ours", "its"})
+OWNING: Final = frozenset({"my", "our", "mine"})
 #: What animals do to people; whatever such a clause tells of is the person's.
 DEEDS: Final = frozenset(
     {
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
-        "jumped", "allergy", "fur", "hair",
+        "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
     }
 )  # fmt: skip
 #: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".
 MADE_OF: Final = frozenset(
     {
         "meat", "stew", "soup", "milk", "muchomo", "liver", "curry", "bone", "bones", "feed", "dung", "farm", "market",
-        "riding", "ride", "cart", "accident", "owner", "house", "shed", "skin", "horn", "hoof", "rope", "chain",
+        "riding", "ride", "cart", "accident", "owner", "house", "shed", "skin", "horn", "hoof",
+        "rope", "chain", "pond", "farmer", "keeper",
     }
 )  # fmt: skip
 #: Before an animal, these say that it was eaten, carried or met: "I ate fish and got a rash".
 OBJECT_OF: Final = frozenset(
     {
         "ate", "eat", "eats", "eating", "eaten", "cooked", "bought", "with", "by", "from", "at",
-        "handled", "carrying", "chased", "hit", "slaughtered", "off", "onto", "over", "behind", "under", "near",
+        "handled", "carrying", "chased", "hit", "slaughtered", "to", "like", "away", "sprayed", "spraying", "washed",
+        "washing", "milking", "milked", "feeding", "fed", "sold", "selling", "dipping", "dipped",
+        "on", "into", "off", "onto", "over", "behind", "under", "near",
     }
 )  # fmt: skip
 
