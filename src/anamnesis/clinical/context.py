@@ -523,7 +523,7 @@ class Scene:
             return True
         start = self._sentence_bounds[self._sentence[owner.first]][0]
         before = self._read.words[max(owner.first - _OBJECT_REACH, start) : owner.first]
-        return "like" in before or not small.OBJECT_OF.isdisjoint(before[1:])
+        return "like" in before or not small.OBJECT_OF.isdisjoint(before[-3:])
 
     def _is_deed(self, owner: Match) -> bool:
         """Whether the animal does something that somebody else suffers: "our cow kicked", and not "was kicked"."""
