@@ -78,6 +78,7 @@ from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.journal import procedure_logger
 from anamnesis.kernel.calls import ModelCall
 from anamnesis.kernel.clock import SystemClock
+from anamnesis.kernel.consents import in_force
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
 from anamnesis.kernel.procedures import Allow, Bound, Registry, Request
@@ -323,7 +324,8 @@ def build(
     database = Database(app_dsn, pool, keyring=keyring_of(settings.encryption_keys))
     bus = Bus(direct_dsn, listens=profile is Profile.SERVER)
     content, clock = load_content(), SystemClock()
-    care_store, intake_store = PostgresCareStore(database), PostgresIntakeStore(database)
+    words = in_force(_readers(settings.ai))
+    care_store, intake_store = PostgresCareStore(database, words), PostgresIntakeStore(database, words)
     handover_store, origin = PostgresHandoverStore(database), settings.public_origin
     collectors = CollectorRegistry()
     measures = Measures(collectors, procedures=_NAMES)
@@ -554,6 +556,15 @@ def vendor_of(provider: Provider, ai: Ai) -> Vendor:
         model=ai.model_of(provider),
         base_url=ai.openai_base_url,
         is_outside_forbidden=ai.is_outside_forbidden,
+    )
+
+
+def _readers(ai: Ai) -> tuple[str, ...]:
+    """Who would read along, as exactly as an operator can change it: company, address, country, and whose machines."""
+    where = "inside" if ai.is_outside_forbidden else "outside"
+    return tuple(
+        f"{where} {provider.value} {ai.base_url_of(provider) or ''} {ai.country_of(provider) or ''}"
+        for provider in ai.outside
     )
 
 

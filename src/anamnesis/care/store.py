@@ -1,7 +1,7 @@
 """People and connections in PostgreSQL."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
 from typing import Any, Final
@@ -127,8 +127,6 @@ WHERE user_id = $1 AND withdrawn_at IS NULL AND NOT EXISTS (
     AND taken_back.withdrawn_at > c.given_at)
 ORDER BY purpose"""
 
-_WORDS_IN_FORCE: Final = (list(IN_FORCE), list(IN_FORCE.values()))
-
 _UPDATE_PATIENT: Final = """
 UPDATE patients SET date_of_birth = coalesce($2, date_of_birth), gender = coalesce($3, gender),
        phone = coalesce($4, phone), emergency_contact = coalesce($5, emergency_contact),
@@ -169,6 +167,7 @@ class PostgresCareStore:
     """Implements CareStore, and the reads this slice's procedures show."""
 
     database: Database
+    in_force: Mapping[str, str] = field(default_factory=lambda: IN_FORCE)
 
     async def find_person(self, subject: str, spend: Spend | None = None) -> tuple[Person, bool] | None:
         """The person of this identity and whether the account is active; with spend the call is counted."""
@@ -353,18 +352,23 @@ class PostgresCareStore:
             if given == "INSERT 0 1":
                 metadata = {"purpose": purpose, "version": version}
                 await audit(connection, actor, "consent_given", "user", actor.user_id, metadata)
-            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *_WORDS_IN_FORCE)]
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *self._words)]
 
     async def withdraw_consent(self, actor: Person, purpose: str) -> list[Row]:
         """Take the consent back; without one nothing changes. What stands now."""
         async with self.database.transaction() as connection:
             if await connection.execute(_WITHDRAW_CONSENT, actor.user_id, purpose, None) != "UPDATE 0":
                 await audit(connection, actor, "consent_withdrawn", "user", actor.user_id, {"purpose": purpose})
-            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *_WORDS_IN_FORCE)]
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *self._words)]
+
+    @property
+    def _words(self) -> tuple[list[str], list[str]]:
+        """The purposes, and the version of each that is in force."""
+        return list(self.in_force), list(self.in_force.values())
 
     async def consents(self, user_id: UserId) -> list[Row]:
         """The consents that stand and hold: to the words in force."""
-        return [dict(row) for row in await self.database.fetch(_CONSENTS, user_id, *_WORDS_IN_FORCE)]
+        return [dict(row) for row in await self.database.fetch(_CONSENTS, user_id, *self._words)]
 
     async def patient(self, user_id: UserId) -> Row | None:
         """The user's patient profile."""

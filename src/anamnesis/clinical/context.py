@@ -549,10 +549,7 @@ class Scene:
         is_known = bool(self._relations) or self._has_deed
         people = small.FIRST_PERSON | small.OF_PEOPLE - (frozenset() if is_known else small.OF_ANYBODY)
         return (
-            words[place] in people
-            and "its" not in before
-            and before[-1:] != ["from"]
-            and not self._owns_animal(place)
+            words[place] in people and "its" not in before and before[-1:] != ["from"] and not self._owns_animal(place)
         )
 
     def _is_kin(self, place: int) -> bool:

@@ -21,7 +21,7 @@ from anamnesis.edge.faults import fault_of
 from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
-from anamnesis.kernel.consents import IN_FORCE, OUTSIDE_MODEL
+from anamnesis.kernel.consents import OUTSIDE_MODEL
 from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn
 from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
@@ -242,12 +242,16 @@ class Pages:
             await caller.call("user.withdrawConsent", purpose=OUTSIDE_MODEL)
         return RedirectResponse(f"/s/{http.path_params['session_id']}#latest", 303)
 
-    async def _consent(self, caller: Caller) -> str:
-        """What the chat says about models outside: nothing where none is asked, a question, or how to take it back."""
+    async def _consent(self, caller: Caller) -> tuple[str, str]:
+        """What the chat says about models outside, and the version it asks with.
+
+        It says nothing where none is asked, and else asks or tells how to take it back.
+        """
         if not self._site.asks_consent:
-            return ""
-        standing = (await caller.call("user.getConsents"))["consents"]
-        return "given" if standing else "asked"
+            return "", ""
+        known = await caller.call("user.getConsents")
+        versions = {each["purpose"]: each["version"] for each in known["inForce"]}
+        return "given" if known["consents"] else "asked", versions[OUTSIDE_MODEL]
 
     async def _show_chat(self, caller: Caller, session_id: str, *, problem: str = "", draft: str = "") -> Response:
         found = await caller.call("intake.getSession", sessionId=session_id)
@@ -258,7 +262,7 @@ class Pages:
         talk = await self._direct_messages(caller, connection, viewer="You", other=doctor)
         interview = presenting.transcript(found["messages"], doctor=doctor)
         vitals = session["medicalData"].get("vitalsData") or {}
-        consent = await self._consent(caller)
+        consent, version = await self._consent(caller)
         return self._page(
             "chat.html",
             session={
@@ -276,7 +280,7 @@ class Pages:
             choices=_choices(found["messages"]),
             can_write=connection["status"] == "active",
             consent=consent,
-            consent_version=IN_FORCE[OUTSIDE_MODEL],
+            consent_version=version,
             reworded=_asked_last(found["messages"]) if self._site.models and consent != "asked" else None,
             whose_model=self._site.whose_model,
             problem=problem,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -409,6 +409,7 @@ class PostgresIntakeStore:
     """Reads, and transactions to write in."""
 
     database: Database
+    in_force: Mapping[str, str] = field(default_factory=lambda: IN_FORCE)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[IntakeTransaction]:
@@ -537,7 +538,7 @@ class PostgresIntakeStore:
 
     async def may_leave(self, session_id: UUID) -> bool:
         """Whether the session's patient agreed, to the words in force, that a model outside reads along."""
-        return bool(await self.database.fetchval(_MAY_LEAVE, session_id, IN_FORCE[OUTSIDE_MODEL]))
+        return bool(await self.database.fetchval(_MAY_LEAVE, session_id, self.in_force[OUTSIDE_MODEL]))
 
     async def known_of(self, session_id: UUID) -> tuple[str, ...]:
         """The names and the telephone number of the account a session belongs to: no model is told them."""
