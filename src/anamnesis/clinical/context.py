@@ -795,7 +795,7 @@ class Scene:
     def _is_past(self, mention: Match, bearing: Bearing) -> bool:
         segment = self._segment[mention.first]
         kinds = self._kinds.get(self._sentence[mention.first], frozenset())
-        if "past" not in kinds or (bearing.is_lasting and "lately" in kinds):
+        if "past" not in kinds or bearing.is_lifelong or (bearing.is_lasting and "lately" in kinds):
             return False
         if self._is_unchanged_since(segment):
             return True

@@ -376,7 +376,7 @@ class Bearing:
     An attribute only qualifies other findings: its time and person are its own. An own wish (self-harm) is exempt from
     questions and conditions: asking how is a sign, not a quiz. A deed was done by whoever is named before it, and a
     contact was with them: "uncle hurt her", "my sister has measles". What is lasting matters for weeks or months after:
-    "gave birth last month"; a state goes on when an illness of it has ended. An attribute of the person holds for all
+    "gave birth last month"; of what is lifelong nothing is past; a state goes on when an illness of it has ended. An attribute of the person holds for all
     of a conversation, any other only for the message it stands in.
     """
 
@@ -386,6 +386,7 @@ class Bearing:
     is_deed: bool = False
     is_contact: bool = False
     is_lasting: bool = False
+    is_lifelong: bool = False
     is_state: bool = False
     is_of_person: bool = False
 
@@ -459,6 +460,7 @@ class LexiconText:
     deeds: Sequence[str]
     contacts: Sequence[str]
     lasting: Sequence[str]
+    lifelong: Sequence[str]
     states: Sequence[str]
     of_person: Sequence[str]
 
@@ -498,6 +500,7 @@ def _bearings(written: LexiconText) -> dict[str, Bearing]:
         "is_deed": written.deeds,
         "is_contact": written.contacts,
         "is_lasting": written.lasting,
+        "is_lifelong": written.lifelong,
         "is_state": written.states,
         "is_of_person": written.of_person,
     }

@@ -134,6 +134,7 @@ def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexico
         "deeds",
         "contacts",
         "lasting",
+        "lifelong",
         "states",
         "of_person",
     )

@@ -145,5 +145,6 @@ class LexiconFile(Strict):
     deeds: list[Text] = []
     contacts: list[Text] = []
     lasting: list[Text] = []
+    lifelong: list[Text] = []
     states: list[Text] = []
     of_person: list[Text] = []
