@@ -56,7 +56,7 @@ _PAST_VERBS: Final = frozenset(
     {
         "was", "were", "had", "did", "got", "fell", "took", "gave", "came", "went", "felt", "became", "began", "broke",
         "lost", "bled", "ate", "drank", "caught", "grew", "ran", "stood", "woke", "threw", "bit", "burnt", "hurt",
-        "shook", "spat", "couldn't",
+        "shook", "spat", "couldn't", "found", "told", "saw", "made", "sent", "kept", "brought",
     }
 )  # fmt: skip
 #: Who may be or do something, and of these one alone, whose verb ends in s.

@@ -376,8 +376,8 @@ class Bearing:
     An attribute only qualifies other findings: its time and person are its own. An own wish (self-harm) is exempt from
     questions and conditions: asking how is a sign, not a quiz. A deed was done by whoever is named before it, and a
     contact was with them: "uncle hurt her", "my sister has measles". What is lasting matters for weeks or months after:
-    "gave birth last month"; of what is lifelong nothing is past; a state goes on when an illness of it has ended. An attribute of the person holds for all
-    of a conversation, any other only for the message it stands in.
+    "gave birth last month"; what is lifelong is never past; a state goes on when an illness of it has ended. An
+    attribute of the person holds for all of a conversation, any other only for the message it stands in.
     """
 
     is_attribute: bool = False
