@@ -2,8 +2,9 @@
 
 A phrase is words. ``<pain>`` stands for any word of that class, ``{a|b c}`` is a choice, ``stab*`` a word's beginning,
 ``#38-43`` a number in that range, ``~3`` lets up to three other words stand between, ``&3`` the same in either order.
-A gap never runs over a negation, "but", or a comma; ``~~3`` may cross a comma. ``chest &3 <pain>`` finds "my chest
-really hurts" and "pain in the chest". Matching starts at each phrase's rarest word, so it is linear in the text.
+A gap never runs over a negation, "but", or a comma; ``~~3`` may cross a comma or colon. ``chest &3 <pain>`` finds
+"my chest really hurts" and "pain in the chest". Matching starts at each phrase's rarest word, so it is linear in the
+text.
 """
 
 import re
@@ -610,7 +611,7 @@ class _Compiler:
             crosses.append(cross)
             gap, cross = 0, False
         anchor = min(range(len(symbols)), key=lambda number: self.symbols.commonness(symbols[number]))
-        limits = [int(Break.COMMA if each else Break.NONE) for each in crosses]
+        limits = [int(Break.COLON if each else Break.NONE) for each in crosses]
         ahead = tuple(Step(symbols[at], gaps[at], limits[at]) for at in range(anchor + 1, len(symbols)))
         behind = tuple(Step(symbols[at], gaps[at + 1], limits[at + 1]) for at in range(anchor - 1, -1, -1))
         return Phrase(name, symbols[anchor], ahead, behind, frozenset(filter(self.symbols.is_telling, symbols)))
