@@ -215,7 +215,8 @@ class Scene:
             return Assertion.DENIED
         if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
             return Assertion.RESOLVED
-        if not bearing.is_of_person and self._follows_an_animal(mention) and self._is_of_an_animal(mention):
+        is_own = bearing.is_of_person or bearing.is_contact
+        if not is_own and self._follows_an_animal(mention) and self._is_of_an_animal(mention):
             return Assertion.SOMEONE_ELSE
         is_supposed = self._is_hypothetical(mention, outlives_hearsay=bearing.is_contact)
         return Assertion.HYPOTHETICAL if is_supposed else Assertion.AFFIRMED
@@ -581,7 +582,11 @@ class Scene:
 
     def _is_kin(self, place: int) -> bool:
         """Whether a word names a person, and not the young that an animal carries: "our goat is carrying kids"."""
-        return place in self._relations and self._read.words[place - 1] not in small.CARRYING
+        if place not in self._relations or self._read.words[place - 1] in small.CARRYING:
+            return False
+        words, (first, last) = self._read.words, self._sentence_bounds[self._sentence[place]]
+        is_young = words[place] in {"kid", "kids"} and not {"goat", "goats"}.isdisjoint(words[first : last + 1])
+        return not is_young
 
     def _has_person_between(self, owner: Match, mention: Match) -> bool:
         """Whether a clause between an animal's and the mention's, or this one, speaks of a person."""
@@ -733,9 +738,15 @@ class Scene:
 
     def _is_of_nobody(self, cues: Sequence[Match], mention: Match) -> bool:
         """Whether no patient is between what is said and the mention; "people say I fainted" is told of the speaker."""
-        return any(self._own_words.isdisjoint(range(each.last + 1, each.last + 3)) for each in cues) and not any(
+        return any(self._own_words.isdisjoint(self._first_said(each, mention)) for each in cues) and not any(
             self._cues.at("patient", place) for each in cues for place in range(each.last + 1, mention.first)
         )
+
+    @staticmethod
+    def _first_said(cue: Match, mention: Match) -> range:
+        """The first tokens of what is said, up to the mention if it comes after."""
+        end = min(cue.last + 3, mention.first) if cue.last < mention.first else cue.last + 3
+        return range(cue.last + 1, end)
 
     def _is_beside(self, cue: Match, mention: Match) -> bool:
         """Whether a story is only named in passing: after the finding, or before the speaker's own: "a game, my neck".
@@ -848,7 +859,7 @@ class Scene:
             return False
         if self._is_dated_before(mention, segment):
             return True
-        if self._is_in_past_frame(mention):
+        if self._is_in_past_frame(mention) or self._is_summed_up(segment):
             return True
         before = segment - 1
         if before not in self._bounds:
@@ -856,6 +867,17 @@ class Scene:
         if not (self._is_lead_in(before, segment) or self._is_told_on(before, segment)):
             return False
         return bool(self._in_segment("past", before)) and not self._is_reopened(before)
+
+    def _is_summed_up(self, segment: int) -> bool:
+        """Whether the next clause of the sentence only dates this one: "he was scalded all over, that was long ago"."""
+        bounds = self._bounds.get(segment + 1)
+        if bounds is None or self._sentence[bounds[0]] != self._sentence[self._bounds[segment][0]]:
+            return False
+        opening = self._read.words[bounds[0] : bounds[0] + 2]
+        if opening not in (["that", "was"], ["this", "was"], ["it", "was"]):
+            return False
+        dates = self._in_segment("past", segment + 1)
+        return any(each.first <= bounds[0] + _FRAME_OPENS for each in dates) and not self._is_reopened(segment + 1)
 
     def _is_dated_before(self, mention: Match, segment: int) -> bool:
         return any(self._governs(each, mention) for each in self._in_segment("past", segment))
