@@ -288,7 +288,7 @@ class Scene:
             for place in self._cues.covers["negation"]
             if words[place] == "without"
             and any(
-                words[at] in small.UNABLE and segment[at] == segment[place]
+                words[at] in small.UNABLE and segment[at] == segment[place] and not self._read.breaks[place]
                 for at in range(max(place - _DOUBLE_REACH, 0), place)
             )
         )
@@ -296,7 +296,12 @@ class Scene:
     def _negation_walls(self) -> frozenset[int]:
         """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
         thinking = self._cues.covers["thinking"]
-        subjects = (each for each in self._cues.covers["subject"] if not thinking.intersection(range(each - 3, each)))
+        pauses = self._read.breaks
+        subjects = (
+            each
+            for each in self._cues.covers["subject"]
+            if pauses[each] == Break.COLON or not thinking.intersection(range(each - 3, each))
+        )
         walls = set(subjects) - (self._quiet & self._cues.covers["terminator"])
         listed = {place for place in walls if place and self._read.words[place - 1] in small.NEITHER}
         return self._contrasts.union(walls - listed)
@@ -320,6 +325,8 @@ class Scene:
         for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
             gap = breaks[place]
             if place in answers:
+                if gap < Break.COLON and not small.NEVER.isdisjoint(words[mention.first : mention.last + 1]):
+                    return False
                 after = next((at for at in range(place, len(words)) if at not in answers), len(words))
                 ends = after >= len(words) or breaks[after] > 0
                 is_next = place == mention.last + 1
@@ -524,8 +531,9 @@ class Scene:
         if self._has_deed or not goes_on or named:
             return False
         beside = sentence + 1 if sentence == 0 else sentence - 1
-        is_bare = sentence > 0 or not self._by_sentence[sentence]["animal"]
-        return is_bare and bool(self._animals(beside)) and self._names_nobody(first, last)
+        if sentence == 0 and (self._by_sentence[0]["animal"] or not any(map(self._is_subject, self._animals(beside)))):
+            return False
+        return bool(self._animals(beside)) and self._names_nobody(first, last)
 
     def _names_nobody(self, first: int, last: int) -> bool:
         """Whether no person is in these tokens; "mine" at their head is an animal, as in "You treat goats? Mine …"."""
@@ -550,7 +558,8 @@ class Scene:
         if not small.OF_BODY.isdisjoint(after):
             return False
         start = self._sentence_bounds[self._sentence[owner.first]][0]
-        before = self._read.words[max(owner.first - _OBJECT_REACH, start) : owner.first]
+        pauses = [at for at in range(start, owner.first + 1) if self._read.breaks[at]]
+        before = self._read.words[max([owner.first - _OBJECT_REACH, start, *pauses]) : owner.first]
         return "like" in before or not small.OBJECT_OF.isdisjoint(before[-3:])
 
     def _is_deed(self, owner: Match) -> bool:

@@ -185,7 +185,7 @@ MADE_OF: Final = frozenset(
 OBJECT_OF: Final = frozenset(
     {
         "ate", "eat", "eats", "eating", "eaten", "cooked", "bought", "with", "by", "from", "at",
-        "handled", "carrying", "chased", "hit", "slaughtered", "to", "like", "away", "sprayed", "spraying", "washed",
+        "handled", "carrying", "chased", "chasing", "chases", "herding", "herds", "riding", "rides", "plucking", "holding", "hit", "slaughtered", "to", "like", "away", "sprayed", "spraying", "washed",
         "washing", "milking", "milked", "feeding", "fed", "sold", "selling", "dipping", "dipped",
         "on", "into", "off", "onto", "over", "behind", "under", "near",
     }
