@@ -130,8 +130,13 @@ _NAMES: Final = tuple(
 _BESIDE_A_MODEL_S: Final = 20.0
 #: Lines in a list on the operator's page.
 _MOST_SHOWN: Final = 50
-#: A note that is being tidied when the service stops is given back: whoever takes it asks anew.
+#: A note that is being tidied when the service stops is given back: whoever takes it asks anew. So is a delivery.
 _FAREWELL_S: Final = 0.5
+#: Deliveries wait for others, and cost nothing meanwhile.
+_TOLD_AT_ONCE: Final = 16
+#: With pauses that double up to two hours this is about a day: a receiver may be away for a night.
+_TELLINGS: Final = 24
+_LONGEST_SILENCE_S: Final = 7200.0
 
 
 @dataclass(slots=True)
@@ -148,12 +153,13 @@ class App:
     request_of: RequestOf
     worker: Worker
     writer: Worker | None
+    teller: Worker | None
     book: PostgresCallBook
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     filing: Filing
     rights: Rights
-    hook_store: PostgresHookStore
+    hooks: Hooks
     message_store: PostgresMessageStore
     observe: Observe
     health: Health
@@ -267,7 +273,7 @@ class App:
         await purge_finished_jobs(self.database)
         await self.filing.sweep()
         await self.rights.sweep()
-        await self.hook_store.forget_old()
+        await self.hooks.store.forget_old()
         with viewing(at_work(Purpose.JOBS)):
             await remind(store=self.message_store)
 
@@ -284,19 +290,16 @@ class App:
         self.bus.start()
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
-        working = asyncio.create_task(self.worker.run(), name="worker") if works else None
-        writing = asyncio.create_task(self.writer.run(), name="writer") if works and self.writer else None
+        workers = [each for each in (self.worker, self.writer, self.teller) if works and each is not None]
+        working = [asyncio.create_task(each.run(), name="worker") for each in workers]
         self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
         self._tasks.append(asyncio.create_task(Sealer(self.database).run(), name="sealing"))
         try:
             yield
         finally:
-            self.worker.stop()
-            if self.writer is not None and writing is not None:
-                self.writer.stop()
-                await writing
-            if working is not None:
-                await working
+            for worker in workers:
+                worker.stop()
+            await asyncio.gather(*working)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -381,8 +384,8 @@ def build(
     async def turn(job: Job) -> None:
         await intake_actions.take_turn(job, store=intake_store, interviewer=interviewer)
 
-    hook_store = PostgresHookStore(database)
-    handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, _hooks(settings, hook_store))}
+    hooks = _hooks(settings, PostgresHookStore(database))
+    handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, hooks)}
     if relay is None:
         handlers[JobKind.WORD_NOTE] = _leave_note
     worker = Worker(database, {kind: _at_work(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
@@ -405,11 +408,12 @@ def build(
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
         worker=worker,
         writer=None if relay is None else _writer(settings, relay, measures, intake_store, handover_store),
+        teller=_teller(database, hooks, measures, bus),
         book=book,
         intake_store=intake_store,
         filing=filing,
         rights=rights,
-        hook_store=hook_store,
+        hooks=hooks,
         message_store=message_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
@@ -491,11 +495,26 @@ def _telling(store: PostgresHandoverStore, hooks: Hooks) -> dict[JobKind, Run]:
         await alert_clinician(job.subject, store=store)
         await hooks.leave(job, EventKind.INTAKE_EMERGENCY)
 
-    return {
-        JobKind.ANNOUNCE_HANDOVER: announce,
-        JobKind.ALERT_CLINICIAN: alert,
-        JobKind.DELIVER_WEBHOOK: hooks.deliver,
-    }
+    handlers: dict[JobKind, Run] = {JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
+    if not hooks.targets:
+        handlers[JobKind.DELIVER_WEBHOOK] = hooks.deliver  # left from when there were some: it ends at once
+    return handlers
+
+
+def _teller(database: Database, hooks: Hooks, measures: Measures, bus: Bus) -> Worker | None:
+    """Delivers events: a worker of its own, so that no alert and no turn waits behind a slow receiver."""
+    if not hooks.targets:
+        return None
+    return Worker(
+        database,
+        {JobKind.DELIVER_WEBHOOK: _at_work(hooks.deliver)},
+        bus=bus,
+        concurrency=_TOLD_AT_ONCE,
+        max_attempts=_TELLINGS,
+        longest_pause_s=_LONGEST_SILENCE_S,
+        drain_s=_FAREWELL_S,
+        observe=measures.job,
+    )
 
 
 def _hooks(settings: Settings, store: PostgresHookStore) -> Hooks:

@@ -42,8 +42,9 @@ async def app(clinic, receiver):
 async def work(app):
     """Do every job that is due, once."""
     outcomes = []
-    while (job := await outbox.claim(app.database, list(app.worker.handlers))) is not None:
-        outcomes.append((job.kind, (await app.worker._outcome(job))[0]))
+    for worker in filter(None, (app.worker, app.teller)):
+        while (job := await outbox.claim(app.database, list(worker.handlers))) is not None:
+            outcomes.append((job.kind, (await worker._outcome(job))[0]))
     return outcomes
 
 
@@ -106,13 +107,14 @@ async def test_what_is_never_taken_is_given_up_and_can_be_told_again(app, owner,
     receiver.script = [500]
     connection_id, _ = await a_session(app)
     await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
-    for _ in range(outbox.MAX_ATTEMPTS + 2):
+    tries = app.teller.max_attempts
+    for _ in range(tries + 2):
         await work(app)
         await hurry(owner)
-    assert len(receiver.got) == outbox.MAX_ATTEMPTS
+    assert len(receiver.got) == tries
     assert (await outbox.depth(app.database)).dead == 1
     shown = command(clinic, "log", "--failed")
-    assert shown.stdout.count("refused 500") == outbox.MAX_ATTEMPTS
+    assert shown.stdout.count("refused 500") == tries
     assert "path-secret" not in shown.stdout
     receiver.script = [200]
     assert "1 to be told again" in command(clinic, "replay", "--failed").stdout
@@ -122,7 +124,7 @@ async def test_what_is_never_taken_is_given_up_and_can_be_told_again(app, owner,
     event_id = receiver.verified()[0][0]
     assert command(clinic, "replay", "--event", event_id).returncode == 0
     await work(app)
-    assert len(receiver.got) == outbox.MAX_ATTEMPTS + 2
+    assert len(receiver.got) == tries + 2
     assert command(clinic, "replay", "--event", str(uuid4())).returncode == 2
     assert command(clinic, "replay").returncode == 2
 
@@ -140,6 +142,58 @@ async def test_who_has_taken_it_is_not_told_twice_because_another_has_not(clinic
         assert (len(good.got), len(bad.got)) == (1, 2)
 
 
+async def test_an_event_is_offered_for_most_of_a_day_before_it_is_given_up(app, owner, receiver):
+    receiver.script = [500]
+    connection_id, _ = await a_session(app)
+    await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
+    waited = 0.0
+    while (job := await outbox.claim(app.database, list(app.teller.handlers))) is not None:
+        await app.teller._outcome(job)
+        pause = await owner.fetchval("SELECT extract(epoch FROM run_after - clock_timestamp()) FROM jobs")
+        assert pause <= 7200
+        waited += float(pause)
+        await hurry(owner)
+    assert waited > 12 * 3600 * 0.9  # half of the longest pauses, as chance would have it
+
+
+async def test_a_receiver_that_hangs_keeps_no_doctor_from_an_alert(clinic, owner):
+    async with Receiver(["hang"]) as receiver:
+        hooks = Webhooks(targets=(receiver.url,), secret=Secret(SECRET))
+        settings = Settings(webhooks=hooks, limits=Limits(factor=10_000))
+        async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+            connection_id, session_id = await a_session(app)
+            for number in range(8):
+                await caller(app, "patient").call("message.send", connectionId=connection_id, content=f"hello {number}")
+            running = [asyncio.create_task(each.run()) for each in (app.worker, app.teller)]
+            while len(receiver.got) < 8:  # noqa: ASYNC110 - a receiver elsewhere would set no event either
+                await asyncio.sleep(0.05)
+            await tell(app, session_id, DANGER)
+            async with asyncio.timeout(5):
+                alerted = "SELECT count(*) FROM notifications WHERE type = 'intake_emergency'"
+                while not await owner.fetchval(alerted):  # noqa: ASYNC110 - a worker elsewhere would set no event
+                    await asyncio.sleep(0.05)
+            for worker in (app.worker, app.teller):
+                worker.stop()
+            await asyncio.gather(*running)
+            given_back = await owner.fetch("SELECT DISTINCT state FROM jobs WHERE kind = 'deliver_webhook'")
+            assert [row["state"] for row in given_back] == ["queued"]
+
+
+async def test_nobody_is_told_later_because_another_hangs(clinic):
+    async with Receiver(["hang"]) as slow, Receiver() as good:
+        hooks = Webhooks(targets=(slow.url, good.url), secret=Secret(SECRET))
+        settings = Settings(webhooks=hooks, limits=Limits(factor=10_000))
+        async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+            connection_id, _ = await a_session(app)
+            await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
+            telling = asyncio.create_task(work(app))
+            async with asyncio.timeout(5):
+                while not good.got:  # noqa: ASYNC110 - same
+                    await asyncio.sleep(0.05)
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+
 async def test_a_job_that_runs_twice_leaves_one_event(app, owner):
     _, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE)
@@ -147,6 +201,14 @@ async def test_a_job_that_runs_twice_leaves_one_event(app, owner):
     for _ in range(2):
         await app.worker.handlers[JobKind.ANNOUNCE_HANDOVER](job)
     assert await owner.fetchval("SELECT count(*) FROM webhook_events") == 1
+
+
+async def test_what_was_left_for_receivers_that_are_named_no_more_ends(app, clinic, owner):
+    connection_id, _ = await a_session(app)
+    await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
+    async with closing(an_app(clinic.app_dsn)) as later:
+        await work(later)
+    assert await owner.fetchval("SELECT state FROM jobs WHERE kind = 'deliver_webhook'") == "done"
 
 
 async def test_without_targets_nothing_is_kept(clinic, owner):
