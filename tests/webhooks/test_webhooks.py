@@ -118,6 +118,7 @@ async def test_what_is_never_taken_is_given_up_and_can_be_told_again(app, owner,
     assert "path-secret" not in shown.stdout
     receiver.script = [200]
     assert "1 to be told again" in command(clinic, "replay", "--failed").stdout
+    assert (await outbox.depth(app.database)).dead == 0  # an operator has seen to it
     await work(app)
     assert len({webhook_id for webhook_id, _ in receiver.verified()}) == 1
     assert "0 to be told again" in command(clinic, "replay", "--failed").stdout
