@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -12,6 +13,10 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
 from anamnesis.db import outbox
@@ -312,6 +317,54 @@ async def test_plain_http_is_not_sent_to_in_production(receiver):
     attempt = await SignedSender(SECRET).send(an_event(), Target(receiver.url, may_be_private=True))
     assert attempt.outcome == "not_allowed"
     assert not receiver.got
+
+
+def certificate(folder, name):
+    """A certificate for a name, of nobody but itself: the path of it with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    whose, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(whose)
+        .issuer_name(whose)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / f"{name}.pem"
+    path.write_bytes(made.public_bytes(pem) + private)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shown", "trusted", "outcome"),
+    [
+        ("hooks.clinic.ug", True, "delivered"),
+        ("hooks.clinic.ug", False, "unreachable"),
+        ("other.clinic.ug", True, "unreachable"),
+    ],
+)
+async def test_over_https_a_target_must_show_a_certificate_of_its_name_that_is_trusted(
+    tmp_path, monkeypatch, shown, trusted, outcome
+):
+    async def resolve(self, host, port, **_):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop().__class__, "getaddrinfo", resolve, raising=False)
+    path = certificate(tmp_path, shown)
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(path)
+    told = {"authorities": lambda: ssl.create_default_context(cafile=path)} if trusted else {}
+    async with Receiver(tls=theirs) as receiver:
+        target = Target(f"https://hooks.clinic.ug:{receiver.port}/x", may_be_private=True)
+        attempt = await SignedSender(SECRET, **told).send(an_event(), target)
+        assert attempt.outcome == outcome
+        assert len(receiver.got) == (outcome == "delivered")
 
 
 async def test_no_proxy_of_the_environment_is_used(receiver, monkeypatch):

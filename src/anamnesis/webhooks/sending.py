@@ -6,9 +6,12 @@ followed, no proxy of the environment is used, nothing of the answer but its sta
 
 import asyncio
 import socket
+import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -24,13 +27,23 @@ class NotAllowed(Exception):
     """The target's name leads to where nothing may be sent."""
 
 
+@cache
+def public_authorities() -> ssl.SSLContext:
+    """Whom the wide world trusts, whatever the environment says; read once, for it takes the time of many messages."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 @dataclass(frozen=True, slots=True)
 class SignedSender:
-    """Sends as Standard Webhooks describes it: id, time and signature in headers, over the very bytes of the body."""
+    """Sends as Standard Webhooks describes it: id, time and signature in headers, over the very bytes of the body.
+
+    An https target must show a certificate for its name, of one of the authorities.
+    """
 
     secret: str = field(repr=False)
     within_s: float = 10.0
     is_https_only: bool = True
+    authorities: Callable[[], ssl.SSLContext] = public_authorities
 
     async def send(self, event: Event, target: Target) -> Attempt:
         """Tell the target once. Whatever goes wrong is told by its kind, never by what was answered."""
@@ -59,7 +72,7 @@ class SignedSender:
         url = urlunsplit((parts.scheme, f"{shown}:{port}", parts.path or "/", parts.query, ""))
         body = event.body()
         async with (
-            httpx2.AsyncClient(timeout=self.within_s, trust_env=False) as client,
+            httpx2.AsyncClient(timeout=self.within_s, trust_env=False, verify=self.authorities()) as client,
             client.stream(
                 "POST",
                 url,
