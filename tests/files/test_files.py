@@ -447,6 +447,7 @@ async def test_what_is_kept_of_a_message_is_the_id_of_its_photo(app, client, ses
     assert kept["images"] == [file["id"]]
 
 
+@pytest.mark.regression("P17")
 async def test_only_the_senders_own_photos_of_this_session_can_be_referred_to(app, client, session):
     connection = (await caller(app, "patient").call("connection.getMyConnections"))["connections"][0]
     other = await caller(app, "patient").call("intake.createNewSession", connectionId=str(connection["id"]))
