@@ -169,6 +169,34 @@ async def test_the_same_photo_sent_again_is_the_same_file(client, session, owner
     assert len(await rows(owner)) == 1
 
 
+async def test_one_photo_sent_many_times_at_once_as_on_a_thin_network_is_one_file(client, session, owner, tmp_path):
+    answers = await asyncio.gather(*(send(client, session, PHOTO, PHOTO) for _ in range(6)))
+    assert {answer.status_code for answer in answers} == {201}
+    (file_id,) = {file["id"] for answer in answers for file in answer.json()["files"]}
+    assert [tuple(row) for row in await rows(owner)] == [(UUID(file_id), "ready")]
+    assert len(blobs_in(tmp_path)) == 2  # the photo and the small one
+    assert await owner.fetchval("SELECT count(*) FROM audit_logs WHERE action = 'file_uploaded'") == 1
+
+
+async def test_a_session_holds_so_many_files_however_many_come_at_once_and_one_sent_again_counts_once(
+    client, session, owner, tmp_path
+):
+    def papers(batch):
+        return [(pdf(f"{batch} {number}".encode()), "x.pdf", "application/pdf") for number in range(5)]
+
+    answers = await asyncio.gather(*(send(client, session, *papers(batch)) for batch in range(14)))
+    refused = [each for each in answers if each.status_code != 201]
+    assert {each.status_code for each in refused} == {400}
+    assert "at most 60 files" in refused[0].text
+    taken = await owner.fetchval("SELECT count(*) FROM files WHERE state = 'ready'")
+    assert taken == await owner.fetchval("SELECT count(*) FROM files") == len(blobs_in(tmp_path)) <= 60
+    for batch in range(20, 32 - taken // 5):
+        assert (await send(client, session, *papers(batch))).status_code == 201
+    assert (await send(client, session, PHOTO)).status_code == 400
+    answered = next(batch for batch, each in enumerate(answers) if each.status_code == 201)
+    assert (await send(client, session, *papers(answered))).status_code == 201
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------
 
 
@@ -272,10 +300,10 @@ async def test_whoever_dies_at_any_step_leaves_no_file_to_be_seen_and_the_sweep_
     steps = iter(range(100))
 
     def dying(work):
-        async def stepped(*arguments):
+        async def stepped(*arguments, **named):
             if next(steps) == step:
                 raise Died
-            return await work(*arguments)
+            return await work(*arguments, **named)
 
         return stepped
 
@@ -343,7 +371,7 @@ async def test_the_sweep_leaves_alone_what_is_still_being_sent(app, session, own
     user = await owner.fetchval("SELECT user_id FROM patients")
     file = NewFile(uuid4(), "x.jpg", "image/jpeg", 5, bytes(32))
     with viewing(WORKING):
-        await app.filing.store.begin(UUID(session), user, file)
+        assert await app.filing.store.begin(UUID(session), user, file, most=60)
     await app.filing.sweep()
     assert [row["state"] for row in await rows(owner)] == ["pending"]
 
