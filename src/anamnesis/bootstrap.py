@@ -102,7 +102,7 @@ from anamnesis.webhooks.actions import Hooks
 from anamnesis.webhooks.model import EventKind, Target
 from anamnesis.webhooks.sending import SignedSender
 from anamnesis.webhooks.store import PostgresHookStore
-from anamnesis.workers.loop import Run, Worker
+from anamnesis.workers.loop import Run, Worker, upkeep
 
 if TYPE_CHECKING:
     from anamnesis.llm.relay import Price, Relay
@@ -267,22 +267,29 @@ class App:
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
-        """Drop what is too old to be counted, sent again or looked at; remind of what waits. Raises Unavailable."""
-        await self.care_store.forget_spent()
-        await self.care_store.forget_events()
-        await purge_finished_jobs(self.database)
-        await self.filing.sweep()
-        await self.rights.sweep()
-        await self.hooks.store.forget_old()
-        with viewing(at_work(Purpose.JOBS)):
-            await remind(store=self.message_store)
+        """Drop what is too old to be counted, sent again or looked at; remind of what waits."""
+
+        async def reminding() -> None:
+            with viewing(at_work(Purpose.JOBS)):
+                await remind(store=self.message_store)
+
+        await upkeep(
+            {
+                "limits": self.care_store.forget_spent,
+                "reminders": reminding,
+                "account_events": self.care_store.forget_events,
+                "jobs": lambda: purge_finished_jobs(self.database),
+                "webhooks": self.hooks.store.forget_old,
+                "erasure": self.rights.sweep,
+                "files": self.filing.sweep,
+            }
+        )
 
     async def _keep_forgetting(self) -> None:
         """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
         while True:
             await asyncio.sleep(60)
-            with suppress(Unavailable):
-                await self.forget_spent()
+            await self.forget_spent()
 
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
