@@ -407,7 +407,7 @@ def _identity(reader: Reader) -> Identity:
         jwt_key=reader.take("CLERK_JWT_KEY", reading.public_key, None),
         issuer=issuer,
         jwks_url=reader.take("CLERK_JWKS_URL", reading.web_url, jwks_url),
-        webhook_secret=reader.take("CLERK_WEBHOOK_SECRET", reading.secret_like(("whsec_",), "Clerk's webhook"), None),
+        webhook_secret=reader.take("CLERK_WEBHOOK_SECRET", reading.verifying_secret, None),
         superuser_ids=frozenset(reader.take("SUPERUSER_IDS", reading.several(reading.text), ())),
     )
 
