@@ -408,7 +408,8 @@ def build(
             care_store,
             frozenset({*settings.identity.superuser_ids, *superusers}),
             _rates(settings.limits),
-            _uploads(settings),
+            settings.limits.per_minute(settings.limits.uploads),
+            settings.limits.per_minute(settings.limits.openings),
         ),
         care_store=care_store,
         keys=keys,
@@ -544,10 +545,6 @@ def blobs_of(settings: Settings) -> Blobs:
     from anamnesis.blobs.s3 import S3Blobs  # noqa: PLC0415 - fifteen megabytes, for who has a bucket
 
     return S3Blobs(bucket.url, bucket.name, bucket.region, bucket.key_id, bucket.secret_key.reveal())
-
-
-def _uploads(settings: Settings) -> int:
-    return settings.limits.per_minute(settings.limits.uploads)
 
 
 def _rates(limits: Limits) -> dict[Allow, int]:

@@ -279,6 +279,15 @@ async def test_uploads_are_limited_more_than_other_calls(clinic, tmp_path):
         assert [each.status_code for each in answers] == [201, 201, 429]
 
 
+async def test_a_page_full_of_photos_opens_whole_and_opening_has_its_limit_too(clinic, tmp_path):
+    settings = settings_of(tmp_path / "blobs", factor=0.2)  # twelve calls of other procedures a minute
+    async with closing(an_app(clinic.app_dsn, settings=settings)) as app, served(app) as client:
+        _, session_id = await a_session(app)
+        file = await one(client, session_id)
+        answers = [(await get(client, file["thumbnailUrl"])).status_code for _ in range(121)]
+        assert answers == [200] * 120 + [429]
+
+
 # -- nothing by halves -------------------------------------------------------------------------------------------
 
 
