@@ -5,11 +5,15 @@ import json
 from uuid import uuid4
 
 import pytest
+from fault_server import FaultServer, reply_to, says
 
+from anamnesis import journal
+from anamnesis.db import outbox
 from anamnesis.kernel.errors import BadInput, Conflict, NotFound, NotPermitted
+from anamnesis.kernel.jobs import JobKind
 from anamnesis.kernel.procedures import Part
+from anamnesis.settings import Ai, Limits, Provider, Secret, Settings
 from anamnesis.settings import Files as FileSettings
-from anamnesis.settings import Limits, Settings
 from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
 from files.hostile import image
 
@@ -95,6 +99,36 @@ async def test_no_response_page_or_notification_carries_it_to_the_patient(app):
     seen.append(await tell(app, session_id, "thank you"))
     seen.append((await http(app.asgi(), "GET", f"/s/{session_id}", who="patient"))[2])
     assert CANARY not in repr(seen)
+
+
+def answered(exchange):
+    """A model's answer to either kind of question."""
+    if "lines" in exchange.case:
+        return json.dumps({"order": [], "wordings": [], "differential": []})
+    return reply_to(exchange)
+
+
+@pytest.mark.proves("I27")
+async def test_no_prompt_and_no_log_line_carries_it(clinic, capsys):
+    journal.configure(development=True, level="DEBUG")
+    async with FaultServer() as server:
+        server.will(says(answered))
+        ai = Ai(providers=(Provider.OPENAI,), openai_key=Secret("k"), openai_base_url=f"{server.url}/v1", timeout_s=5.0)
+        settings = Settings(ai=ai, consent_recorded_elsewhere=True, limits=Limits(factor=1000))
+        async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+            connection_id, session_id = await a_session(app)
+            for words in WHOLE_INTAKE:
+                await tell(app, session_id, words)
+                await add(app, connection_id, metadata={"x": CANARY})
+            path, body = f"/api/v1/connections/{connection_id}/additions", json.dumps({"content": CANARY}).encode()
+            status, _, _ = await http(app.asgi(), "POST", path, who="doctor", body=body)
+            await caller(app, "doctor").call("intake.sendMessage", sessionId=session_id, content=CANARY)
+            await app.writer.handlers[JobKind.WORD_NOTE](await outbox.claim(app.database, [JobKind.WORD_NOTE]))
+            await app.relay.aclose()
+    written = "".join(capsys.readouterr())
+    assert (status, "intake.addMessage" in written) == (201, True)
+    assert [each for each in server.calls if "lines" in each.case]  # the one that tidies the note, too
+    assert CANARY not in json.dumps([each.body for each in server.calls]) + written
 
 
 async def test_it_is_added_once(app, owner):
