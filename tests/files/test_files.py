@@ -569,6 +569,25 @@ async def test_a_plain_form_sends_words_and_photo_together(app, client, session)
     assert "PDF to save" in case.text
 
 
+@pytest.mark.parametrize("why", ["the store is down", "too many uploads"])
+async def test_words_of_danger_are_heard_although_the_photo_with_them_cannot_be_kept(clinic, tmp_path, owner, why):
+    settings = settings_of(tmp_path / "blobs", factor=0.1)  # one upload a minute
+    async with closing(an_app(clinic.app_dsn, settings=settings)) as app, served(app) as client:
+        _, session_id = await a_session(app)
+        if why == "the store is down":
+            (tmp_path / "blobs").write_text("a file where the folder should be")
+        else:
+            await one(client, session_id)
+        cookie = {"cookie": f"__session={ISSUER_OF_TESTS.token(claims('patient'))}", "origin": "http://127.0.0.1:8000"}
+        fields = {"content": "crushing chest pain and sweating", "clientMessageId": str(uuid4())}
+        files = [("files", ("photo.jpg", image(colour="red"), "image/jpeg"))]
+        sent = await client.post(f"/s/{session_id}", data=fields, files=files, headers=cookie)
+        assert sent.status_code == 200
+        assert "your file was not" in sent.text
+        assert 'class="bubble emergency"' in sent.text
+        assert await owner.fetchval("SELECT max(acuity) FROM intake_sessions") == 2
+
+
 async def test_neither_name_nor_content_of_a_file_reaches_a_log_line(clinic, tmp_path, capsys):
     journal.configure(development=True, level="DEBUG")
     canary = "zebrascan4411"
