@@ -534,7 +534,9 @@ def _hooks(settings: Settings, store: PostgresHookStore) -> Hooks:
         Target(url, may_be_private=not settings.is_production and is_not_public(urlsplit(url).hostname or ""))
         for url in told.targets
     ]
-    return Hooks(store, SignedSender(told.secret.reveal(), is_https_only=settings.is_production), targets)
+    earlier = tuple(secret.reveal() for secret in told.earlier)
+    sender = SignedSender(told.secret.reveal(), earlier, is_https_only=settings.is_production)
+    return Hooks(store, sender, targets)
 
 
 def blobs_of(settings: Settings) -> Blobs:

@@ -1,6 +1,7 @@
 """What other systems are told: over real jobs and a receiver on this machine that verifies with the library."""
 
 import asyncio
+import base64
 import json
 import os
 import socket
@@ -17,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from standardwebhooks.webhooks import Webhook
 from structlog.testing import capture_logs
 
 from anamnesis.db import outbox
@@ -28,6 +30,7 @@ from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
 from webhooks.receiving import SECRET, Receiver
 
 ANAMNESIS = Path(sys.executable).parent / "anamnesis"
+NEW = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 DANGER = "I have crushing chest pain and I am sweating, CANARY-8812"
 
 
@@ -76,6 +79,18 @@ async def test_a_whole_case_is_told_by_ids_alone_and_verifies(app, receiver):
     line, headers, _ = receiver.got[0]
     assert line == "POST /hooks?key=path-secret-77 HTTP/1.1"
     assert headers["host"] == f"127.0.0.1:{receiver.port}"
+
+
+@pytest.mark.parametrize("known", [NEW, SECRET])
+async def test_while_secrets_change_a_receiver_believes_us_with_either(clinic, receiver, known):
+    told = {"WEBHOOK_TARGETS": receiver.url, "WEBHOOK_SECRET": f"{NEW}, {SECRET}", "RATE_FACTOR": "1000"}
+    async with closing(an_app(clinic.app_dsn, settings=Settings.from_env(told))) as app:
+        connection_id, _ = await a_session(app)
+        await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
+        await work(app)
+        assert NEW not in repr(app.teller.handlers) + repr(app.hooks)
+    (_, headers, body), *_ = receiver.got
+    assert Webhook(known).verify(body, headers)["type"] == "message.created"
 
 
 async def test_the_event_stands_with_its_cause_or_not_at_all(app, owner, receiver):

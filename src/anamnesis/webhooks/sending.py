@@ -37,10 +37,12 @@ def public_authorities() -> ssl.SSLContext:
 class SignedSender:
     """Sends as Standard Webhooks describes it: id, time and signature in headers, over the very bytes of the body.
 
+    While secrets change there is a signature by each of them, and a receiver believes any it knows.
     An https target must show a certificate for its name, of one of the authorities.
     """
 
     secret: str = field(repr=False)
+    earlier: tuple[str, ...] = field(default=(), repr=False)
     within_s: float = 10.0
     is_https_only: bool = True
     authorities: Callable[[], ssl.SSLContext] = public_authorities
@@ -86,10 +88,11 @@ class SignedSender:
 
     def _signature(self, event: Event, body: str) -> dict[str, str]:
         now = datetime.now(UTC)
+        signed = [Webhook(secret).sign(str(event.id), now, body) for secret in (self.secret, *self.earlier)]
         return {
             "webhook-id": str(event.id),
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(self.secret).sign(str(event.id), now, body),
+            "webhook-signature": " ".join(signed),
             "content-type": "application/json",
             "user-agent": "Anamnesis",
             "accept-encoding": "identity",
