@@ -11,6 +11,7 @@ import pytest
 
 from anamnesis.cli.check import Outcome, check
 from anamnesis.settings import VARIABLES
+from files.bucket import BUCKET, KEY_ID, REGION, SECRET, a_bucket
 
 QUIET = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
 PRODUCTION = {
@@ -73,6 +74,30 @@ def test_the_json_report_says_the_same_to_a_machine():
     assert (status, report["status"], report["exit"]) == (2, "invalid", 2)
     assert [(each["part"], each["outcome"]) for each in report["checks"]] == [("PORT", "invalid")]
     assert {each["name"]: each["state"] for each in report["variables"]}["PORT"] == "set"
+
+
+async def test_whether_files_can_be_kept_is_tried_out(tmp_path):
+    new = tmp_path / "deep" / "files"
+    assert ("files", Outcome.OK) in await outcomes({"FILES_FOLDER": str(new)})
+    assert not new.exists()
+    new.mkdir(parents=True)
+    assert ("files", Outcome.OK) in await outcomes({"FILES_FOLDER": str(new)})
+    assert not [each for each in new.rglob("*") if each.is_file()]
+    (new / "unfinished").rmdir()
+    (new / "unfinished").write_text("a file where a folder should be")
+    assert ("files", Outcome.WARNING) in await outcomes({"FILES_FOLDER": str(new)})
+    (tmp_path / "file").write_text("")
+    assert ("files", Outcome.WARNING) in await outcomes({"FILES_FOLDER": str(tmp_path / "file" / "below")})
+    bucket = {"FILES_S3_BUCKET": "files", "FILES_S3_KEY_ID": "k", "FILES_S3_SECRET_KEY": "q8ZtWn5yB2mX7cVd"}
+    with a_bucket() as store:
+        right = {"FILES_S3_BUCKET": BUCKET, "FILES_S3_KEY_ID": KEY_ID, "FILES_S3_SECRET_KEY": SECRET}
+        whole = {**right, "FILES_S3_REGION": REGION, "FILES_S3_URL": store.url}
+        assert ("files", Outcome.OK) in await outcomes(whole)
+        assert store.blobs == {}
+        assert ("files", Outcome.WARNING) in await outcomes({**bucket, "FILES_S3_URL": store.url})
+    nobody = {**bucket, "FILES_S3_URL": "http://127.0.0.1:9"}
+    assert ("files", Outcome.WARNING) in await outcomes(nobody)
+    assert "q8Zt" not in await words(nobody)
 
 
 async def test_a_database_that_cannot_be_reached_is_a_warning_that_repeats_nothing():

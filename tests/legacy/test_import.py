@@ -296,12 +296,12 @@ async def test_a_stored_thought_is_the_doctors_until_the_interview_goes_on(app):
 
 
 async def test_a_stored_thought_is_told_the_same_by_every_procedure_that_tells_thoughts(app, owner):
-    await owner.execute("UPDATE intake_sessions SET created_at = now() WHERE id = $1", OPEN)
+    await owner.execute("UPDATE intake_sessions SET updated_at = now() WHERE id = $1", OPEN)
     query = {"connectionId": str(CONNECTION)}
     for step in range(2):
         told = (await caller(app, "doctor").call("intake.getClinicalReasoning", **query))["clinicalReasoning"]
         shown = (await caller(app, "doctor").call("intake.getDoctorIntakeSessions"))["sessions"]
-        latest = max(shown, key=lambda each: each["createdAt"])
+        latest = max(shown, key=lambda each: each["updatedAt"])
         assert told == latest["doctorThought"]
         assert told["differentialDiagnosis"] == THOUGHT["differentialDiagnosis"]
         if step == 0:

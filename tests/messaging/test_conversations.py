@@ -1,12 +1,15 @@
 """The list of conversations, and one of them live."""
 
 import asyncio
+import os
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.kernel.javascript import UNDEFINED
+from anamnesis.settings import Files, Limits, Settings
 from build import WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
 
 
@@ -252,6 +255,21 @@ async def test_nobody_is_reminded_of_what_is_no_longer_theirs_to_read(app, conne
         await owner.execute("UPDATE doctors SET verification_status = 'rejected'")
     await app.forget_spent()
     assert await owner.fetch(REMINDERS) == []
+
+
+async def test_a_store_of_files_that_is_down_keeps_nobody_from_being_reminded(clinic, owner, tmp_path):
+    (tmp_path / "unfinished" / "a folder nobody made").mkdir(parents=True)
+    os.utime(tmp_path / "unfinished" / "a folder nobody made", (1, 1))
+    settings = Settings(files=Files(folder=str(tmp_path)), limits=Limits(factor=1000))
+    async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+        connection, _ = await a_session(app)
+        await say(app, connection, "hello")
+        await owner.execute(WAITED, timedelta(hours=5))
+        with capture_logs() as lines:
+            await app.forget_spent()
+    assert len(await owner.fetch(REMINDERS)) == 1
+    told = [(line["event"], line["error_type"]) for line in lines if line["event"].startswith("upkeep")]
+    assert told == [("upkeep.files", "Unavailable")]
 
 
 async def test_reading_clears_the_reminder(app, connection_id, owner):

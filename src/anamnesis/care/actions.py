@@ -27,13 +27,15 @@ class Door:
     """Lets callers in, by what the database knows of them at this moment.
 
     rates are calls a minute, for each caller and procedure, by whom a procedure is for; a kind without one is not
-    counted. A caller is an account, and a visitor the address. uploads is the same for what takes files.
+    counted. A caller is an account, and a visitor the address. uploads is the same for what takes files, and
+    openings for what answers one.
     """
 
     store: CareStore
     superusers: Collection[str] = ()
     rates: Mapping[Allow, int] = field(default_factory=dict)
     uploads: int | None = None
+    openings: int | None = None
 
     async def admit(self, procedure: Procedure, request: Request) -> Actor:
         """The caller. Raises NotSignedIn, NotPermitted, TooManyRequests or Unavailable.
@@ -67,6 +69,8 @@ class Door:
         return None if calls is None else Spend(f"{caller}:{procedure.allow}:{procedure.name}", calls)
 
     def _rate(self, procedure: Procedure) -> int | None:
+        if procedure.opens_files:
+            return self.openings
         return self.uploads if procedure.takes_files else self.rates.get(procedure.allow)
 
     async def _known(self, claims: Claims, spend: Spend | None) -> tuple[Person, bool]:

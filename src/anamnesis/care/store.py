@@ -148,7 +148,7 @@ WHERE user_id = $1 RETURNING id"""
 
 
 # An account that was closed here stays closed; one that is deleted is closed, and stays known so that an older event
-# that comes later does not bring it back.
+# that comes later does not bring it back. Being deleted is the end of an account, whatever was told of it since.
 _SETTLE_ACCOUNT: Final = """
 INSERT INTO users AS u (clerk_id, email, first_name, last_name, image_url, is_active, told_at)
 VALUES ($1, $2, $3, $4, $5, NOT $6, $7)
@@ -157,8 +157,8 @@ SET email = CASE WHEN $6 THEN u.email ELSE excluded.email END,
     first_name = CASE WHEN $6 THEN u.first_name ELSE excluded.first_name END,
     last_name = CASE WHEN $6 THEN u.last_name ELSE excluded.last_name END,
     image_url = CASE WHEN $6 THEN u.image_url ELSE excluded.image_url END,
-    is_active = u.is_active AND NOT $6, told_at = $7, updated_at = clock_timestamp()
-WHERE u.told_at IS NULL OR u.told_at <= $7
+    is_active = u.is_active AND NOT $6, told_at = greatest(u.told_at, $7), updated_at = clock_timestamp()
+WHERE u.told_at IS NULL OR u.told_at <= $7 OR $6
 RETURNING id"""
 
 

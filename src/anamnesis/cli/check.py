@@ -4,19 +4,23 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 
 from anamnesis.db import binaries
 from anamnesis.db.migrating import durability_problems, pending, role_problems, wall_problems
+from anamnesis.kernel.errors import Unavailable
 from anamnesis.settings import VARIABLES, Ai, Provider, Secret, Settings, SettingsInvalid, Variable
 
 SUMMARY: Final = "check the configuration and the environment"
 _CONNECT_S: Final = 3.0
+_STORE_S: Final = 8.0
 _OLDEST_SERVER: Final = 150000
 _LARGEST_KEY_SET: Final = 64 * 1024
 
@@ -70,6 +74,7 @@ async def check(environment: Mapping[str, str], *, is_live: bool = False) -> lis
     findings += [finding async for finding in _models(settings, is_live=is_live)]
     findings += [finding async for finding in _database(settings)]
     findings += [finding async for finding in _identity(settings, is_live=is_live)]
+    findings.append(await _files(settings))
     return findings
 
 
@@ -214,6 +219,38 @@ async def _missing(connection: Any) -> int:
         return len(await pending(connection))
     except asyncpg.InsufficientPrivilegeError:
         return 0  # a login that may not read the ledger is told of its missing role instead
+
+
+async def _files(settings: Settings) -> Finding:
+    """Whether a photo could be kept: tried out, for nothing else tells before a patient sends one."""
+    from anamnesis.bootstrap import blobs_of  # noqa: PLC0415 - an invalid environment never needs it
+
+    bucket = settings.files.bucket
+    unmade = _unmade(Path(settings.files.folder)) if bucket is None else None
+    if unmade is not None:
+        return unmade
+    blobs, key = blobs_of(settings), secrets.token_hex(16)
+    where = "the folder FILES_FOLDER names" if bucket is None else "the bucket FILES_S3_BUCKET names"
+    try:
+        async with asyncio.timeout(_STORE_S):
+            await blobs.put(key, b"anamnesis check")
+            whole = await blobs.get(key) == b"anamnesis check"
+            await blobs.delete(key)
+    except (Unavailable, FileNotFoundError, TimeoutError):
+        whole = False
+    if whole:
+        return Finding("files", Outcome.OK, f"{where} keeps, gives and deletes files")
+    return Finding("files", Outcome.WARNING, f"{where} could not keep, give and delete a file: no photo can be kept")
+
+
+def _unmade(folder: Path) -> Finding | None:
+    """What is to be said of a folder that is not there yet, which a check does not make."""
+    if folder.exists():
+        return None
+    above = next(each for each in folder.absolute().parents if each.exists())
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        return Finding("files", Outcome.OK, "the folder FILES_FOLDER names will be made with the first file")
+    return Finding("files", Outcome.WARNING, "the folder FILES_FOLDER names cannot be made: no photo can be kept")
 
 
 async def _identity(settings: Settings, *, is_live: bool) -> AsyncIterator[Finding]:

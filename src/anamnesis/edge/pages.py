@@ -22,7 +22,7 @@ from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
 from anamnesis.kernel.consents import OUTSIDE_MODEL
-from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn
+from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn, TooManyRequests, Unavailable
 from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
 
@@ -194,14 +194,17 @@ class Pages:
         return await self._show_chat(await self._caller(http), http.path_params["session_id"])
 
     async def send(self, http: HttpRequest) -> Response:
-        """Keep the patient's message and show the conversation; what could not be kept comes back in the box."""
+        """Keep the patient's message and show the conversation; what is refused comes back in the box."""
         caller, session_id = await self._caller(http), http.path_params["session_id"]
         if caller.request.claims is None:
             return self._sign_in_first()
         async with read_form(http, most_bytes=self._site.max_form_bytes, most_files=MAX_FORM_FILES) as form:
-            content = form.fields.get("content", "")
+            content, problem, images = form.fields.get("content", ""), "", []
             try:
                 images = await self._upload(caller, session_id, form.parts) if form.parts else []
+            except (Unavailable, TooManyRequests):
+                # Words never wait for a photo: they may tell of danger.
+                problem = "Your words were sent, your file was not: it cannot be kept now. Send it again in a minute."
             except BadInput as refused:
                 return await self._show_chat(
                     caller, session_id, problem=f"Nothing was sent. {_in_words(refused)}", draft=content
@@ -217,6 +220,8 @@ class Pages:
                 problem="Nothing was sent. Please write a message of up to 5000 characters.",
                 draft=content,
             )
+        if problem:
+            return await self._show_chat(caller, session_id, problem=problem)
         return RedirectResponse(f"/s/{session_id}#latest", 303)
 
     async def _upload(self, caller: Caller, session_id: str, parts: tuple[Part, ...]) -> list[str]:

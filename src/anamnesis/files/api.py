@@ -150,6 +150,6 @@ async def open_file(call: Call, body: FileRef) -> Opened:
 
 
 #: It answers bytes, so it stands behind an address of its own and not among the procedures of the registry.
-OPEN_FILE = Procedure(name="file.open", kind=Kind.QUERY, handler=open_file, input=FileRef)
+OPEN_FILE = Procedure(name="file.open", kind=Kind.QUERY, handler=open_file, input=FileRef, opens_files=True)
 
 __all__ = ["OPEN_FILE", "File", "Files", "Opened", "Part", "procedures"]

@@ -112,10 +112,12 @@ class Fact(Output):
 
 
 class Note(Output):
-    """A clinician's note."""
+    """What a clinician has added: a text, test-result, exam-finding or image, with the addresses of its pictures."""
 
     text: str
     at: datetime
+    kind: str
+    images: list[str]
 
 
 class Decision(Output):
@@ -230,7 +232,7 @@ async def case_of(call: Call, session_id: UUID) -> Row:
     "intake.getSBAR", input=ConnectionRef, output=SbarAnswer, rest=Rest("GET", "/connections/{connectionId}/sbar")
 )
 async def get_sbar(call: Call, body: ConnectionRef) -> SbarAnswer:
-    """The note of a connection's latest session with what its doctor has added, for its doctor."""
+    """The note of a connection's session that changed last with what its doctor has added, for its doctor."""
     row = await _latest(call, body.connection_id)
     if row is None:
         return SbarAnswer(sbar=None)
@@ -245,10 +247,14 @@ def sbar_with(note: Mapping[str, Any] | None, added: Sequence[Row]) -> Sbar | No
     if not note:
         return None
     sections = sbar_text(note)
-    lines = [
+    return Sbar(**{**sections, "assessment": "\n".join([sections["assessment"], *added_lines(added)])})
+
+
+def added_lines(added: Sequence[Row]) -> list[str]:
+    """A doctor's additions as lines of the assessment."""
+    return [
         f"{_ADDED_AS[each['kind']]} by the doctor, {each['created_at']:%Y-%m-%d}: {each['content']}" for each in added
     ]
-    return Sbar(**{**sections, "assessment": "\n".join([sections["assessment"], *lines])})
 
 
 @procedures.query(
@@ -258,7 +264,7 @@ def sbar_with(note: Mapping[str, Any] | None, added: Sequence[Row]) -> Sbar | No
     rest=Rest("GET", "/connections/{connectionId}/reasoning"),
 )
 async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
-    """What is thought of the latest session's case and still missing from it, for its doctor.
+    """What is thought of the case that changed last and still missing from it, for its doctor.
 
     What a model said beside the latest replies it worded follows the strategy, marked as a model's and not reviewed.
     """
@@ -381,8 +387,13 @@ async def get_case(call: Call, body: SessionRef) -> CaseView:
         for_patient=note.get("for_patient", "") if note else "",
         acuity=record.acuity.name.lower(),
         lowered=Decision(reason=row["lowered_reason"], at=row["lowered_at"]) if row["lowered_at"] else None,
-        notes=[Note(text=each["content"], at=each["created_at"]) for each in notes],
+        notes=[_added(call, each) for each in notes],
     )
+
+
+def _added(call: Call, note: Row) -> Note:
+    images = call.services.files.urls(tuple(note["images"] or ()), call.person)
+    return Note(text=note["content"], at=note["created_at"], kind=note["kind"], images=images)
 
 
 def _section(heading: str, statements: list[dict[str, Any]]) -> Section:

@@ -40,7 +40,7 @@ FROM link_of_session($1)"""
 _LATEST: Final = """
 SELECT s.id, s.connection_id, s.record, s.clinical_handover, s.doctor_thought, w.basis, w.differential
 FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id
-WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at DESC, s.id LIMIT 1"""
+WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.updated_at DESC, s.id LIMIT 1"""
 
 # Beside replies that are still what the patient reads: not those that were put in other words, or begun again after.
 _REASONINGS: Final = """
@@ -86,7 +86,8 @@ ORDER BY (s.status = 'reviewed' AND unread.acuity = 0
          greatest(s.acuity, unread.acuity) DESC, coalesce(s.last_patient_at, s.created_at), s.id LIMIT $3"""
 
 _NOTES: Final = """
-SELECT id, session_id, content, created_at, kind FROM clinician_notes WHERE session_id = $1 ORDER BY created_at, id"""
+SELECT id, session_id, content, created_at, kind, images FROM clinician_notes
+WHERE session_id = $1 ORDER BY created_at, id"""
 
 _DOCTOR: Final = """
 SELECT c.id AS connection_id, c.doctor_id FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
@@ -167,7 +168,7 @@ class PostgresHandoverStore:
         return self._with_wording(row), link_of({**row, "id": row["link_id"], "status": row["connection_status"]})
 
     async def latest(self, connection_id: UUID) -> Row | None:
-        """The connection's newest session."""
+        """The connection's session that changed last, with what a model made of its note."""
         row = await self.database.fetchrow(_LATEST, connection_id)
         return None if row is None else self._with_wording(row)
 
@@ -276,8 +277,8 @@ class PostgresHandoverStore:
                 }  # fmt: skip
             row = await connection.fetchrow(_ADDED, session_id, author.user_id, addition.key)
             seen = None if row is None else self._keyring.opened(NOTES, row)
-            if seen is None or seen["content"] != addition.text:
-                raise Conflict("This message id was used for other words. Nothing was stored.")
+            if seen is None or not _is_same(addition, seen):
+                raise Conflict("This message id was used for something else. Nothing was stored.")
             return seen
 
     async def announce(self, session_id: UUID, kind: str, title: str, message: str) -> bool:
@@ -303,6 +304,12 @@ class PostgresHandoverStore:
     @property
     def _keyring(self) -> Keyring:
         return self.database.keyring
+
+
+def _is_same(addition: Addition, seen: Row) -> bool:
+    given = (addition.text, addition.kind, list(addition.images or ()))
+    kept = (seen["content"], seen["kind"], list(seen["images"] or ()))
+    return given == kept and _digest(addition.metadata) == _digest(seen["metadata"])
 
 
 def _digest(note: Mapping[str, Any] | None) -> bytes:

@@ -92,7 +92,8 @@ class Procedure:
     """A contract. input and output are types the edge can build a schema from; input None means it takes none.
 
     input_optional marks an input that may be left out as a whole; the handler then gets None.
-    takes_files marks an input that holds files, which only a form can bring.
+    takes_files marks an input that holds files, which only a form can bring; opens_files answers the bytes of one, of
+    which a page shows many at once.
     is_urgent tells of the services and an input that it must be let in although its caller has called too often.
     A query or mutation's handler is ``async (context, input) -> output``, or ``async (context)`` when it takes
     no input; a subscription's is an async generator of values or of Tracked.
@@ -107,6 +108,7 @@ class Procedure:
     output: Any = None
     rest: Rest | None = None
     takes_files: bool = False
+    opens_files: bool = False
     is_urgent: Callable[[Any, Any], bool] | None = None
     summary: str = ""
 

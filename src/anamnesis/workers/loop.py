@@ -46,6 +46,7 @@ class Worker:
     concurrency: int = 4
     lease_s: float = outbox.LEASE_S
     max_attempts: int = outbox.MAX_ATTEMPTS
+    longest_pause_s: float = outbox.LONGEST_PAUSE_S
     longest_s: float = 60.0
     poll_s: float = 1.0
     drain_s: float = 8.0
@@ -169,7 +170,9 @@ class Worker:
 
     async def _again(self, job: Job, error_type: str) -> str:
         try:
-            state = await outbox.retry(self.database, job, error_type, max_attempts=self.max_attempts)
+            state = await outbox.retry(
+                self.database, job, error_type, max_attempts=self.max_attempts, longest_pause_s=self.longest_pause_s
+            )
         except Unavailable:
             return "lost"  # the lease runs out by itself
         return {"queued": "retry"}.get(state, state)
@@ -190,3 +193,12 @@ class Worker:
             await asyncio.sleep(self.lease_s / 3)
             with suppress(Unavailable):
                 held = await outbox.extend(self.database, job, lease_s=self.lease_s)
+
+
+async def upkeep(steps: Mapping[str, Callable[[], Awaitable[object]]]) -> None:
+    """Do every step, whatever becomes of the others; one that fails stands in the log by its name."""
+    for name, step in steps.items():
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001 - a store that is down must not keep anybody from being reminded
+            _log.error(f"upkeep.{name}", phase="error", error_type=type(error).__name__)
