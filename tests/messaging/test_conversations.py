@@ -71,6 +71,44 @@ async def test_a_conversation_is_live_with_its_readings_and_resumes_without_a_ga
     await stream.aclose()
 
 
+@pytest.mark.parametrize("how", ["delivered", "read"])
+async def test_who_comes_back_learns_how_far_the_own_messages_came_meanwhile(app, connection_id, how):
+    await say(app, connection_id, "hello")
+    await seen_by(app, connection_id, "doctor")
+    if how == "read":
+        await caller(app, "doctor").call("message.markAsRead", connectionId=connection_id)
+    stream = await caller(app, "patient").call("message.onConversation", connectionId=connection_id, lastEventId="1")
+    event = await asyncio.wait_for(anext(stream), 3)
+    await stream.aclose()
+    assert (event.id, event.value.kind, event.value.message) == ("1", how, None)
+    assert event.value.delivered_at is not None
+    assert (event.value.read_at is not None) == (how == "read")
+
+
+async def test_a_place_beyond_the_last_message_hides_nothing_that_comes(app, connection_id):
+    await say(app, connection_id, "old")
+    stream = await caller(app, "doctor").call("message.onConversation", connectionId=connection_id, lastEventId="900")
+    coming = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.2)
+    await say(app, connection_id, "new")
+    assert (await asyncio.wait_for(coming, 3)).value.message.content == "new"
+    await stream.aclose()
+
+
+async def test_what_was_not_handed_over_is_not_delivered_and_a_place_confirms_what_was(app, connection_id):
+    for words in ("1", "2", "3"):
+        await say(app, connection_id, words)
+    doctor = caller(app, "doctor")
+    cut = await doctor.call("message.onConversation", connectionId=connection_id, lastEventId="0")
+    assert [(await anext(cut)).id, (await anext(cut)).id] == ["1", "2"]
+    await cut.aclose()  # the line breaks before the third
+    assert await seen_by(app, connection_id, "patient") == [(False, False)] * 3
+    again = await doctor.call("message.onConversation", connectionId=connection_id, lastEventId="2")
+    assert (await anext(again)).id == "3"
+    assert await seen_by(app, connection_id, "patient") == [(True, False), (True, False), (False, False)]
+    await again.aclose()
+
+
 async def test_without_a_place_only_what_comes_is_told(app, connection_id):
     await say(app, connection_id, "old")
     stream = await caller(app, "doctor").call("message.onConversation", connectionId=connection_id)
@@ -194,10 +232,11 @@ async def test_a_stream_delivers_and_its_sender_is_told(app, connection_id):
     await say(app, connection_id, "hello")
     assert (await asyncio.wait_for(told, 5)).value.kind == "message"
     assert (await asyncio.wait_for(coming, 5)).value.message.content == "hello"
+    listening_on = asyncio.ensure_future(anext(receiver))
     event = (await asyncio.wait_for(anext(sender), 5)).value
     assert (event.kind, event.delivered_at is not None) == ("delivered", True)
     await sender.aclose()
-    await receiver.aclose()
+    listening_on.cancel()
 
 
 async def test_the_page_says_how_far_ones_own_message_has_come(app, connection_id):
