@@ -7,7 +7,7 @@ import pytest
 
 from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.kernel.javascript import UNDEFINED
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
+from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
 
 
 @pytest.fixture
@@ -291,6 +291,23 @@ async def test_nobody_is_reminded_of_what_is_no_longer_theirs_to_read(app, conne
         await owner.execute("UPDATE doctors SET verification_status = 'rejected'")
     await app.forget_spent()
     assert await owner.fetch(REMINDERS) == []
+
+
+async def test_however_many_wait_everybody_is_reminded(app, owner):
+    doctor = await a_doctor(app)
+    await owner.execute(
+        "WITH u AS (INSERT INTO users (clerk_id) SELECT 'p' || n FROM generate_series(1, 450) n RETURNING id),"
+        " p AS (INSERT INTO patients (user_id) SELECT id FROM u RETURNING id),"
+        " c AS (INSERT INTO connections (patient_id, doctor_id) SELECT id, $1 FROM p RETURNING id)"
+        " INSERT INTO direct_messages (connection_id, seq, sender_id, content, created_at)"
+        " SELECT c.id, 1, (SELECT user_id FROM doctors), 'x', clock_timestamp() - interval '5 hours' FROM c",
+        doctor["id"],
+    )
+    for _ in range(3):
+        await app.forget_spent()
+    assert len({row["user_id"] for row in await owner.fetch(REMINDERS)}) == 450
+    await app.forget_spent()
+    assert len(await owner.fetch(REMINDERS)) == 450
 
 
 async def test_reading_clears_the_reminder(app, connection_id, owner):
