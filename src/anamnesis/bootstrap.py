@@ -4,9 +4,10 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -103,6 +104,7 @@ from anamnesis.webhooks.model import EventKind, Target
 from anamnesis.webhooks.sending import SignedSender
 from anamnesis.webhooks.store import PostgresHookStore
 from anamnesis.workers.loop import Run, Worker
+from anamnesis.workers.upkeep import keep_tidy, tidy
 
 if TYPE_CHECKING:
     from anamnesis.llm.relay import Price, Relay
@@ -261,22 +263,26 @@ class App:
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
-        """Drop what is too old to be counted, sent again or looked at; remind of what waits. Raises Unavailable."""
-        await self.care_store.forget_spent()
-        await self.care_store.forget_events()
-        await purge_finished_jobs(self.database)
-        await self.filing.sweep()
-        await self.rights.sweep()
-        await self.hook_store.forget_old()
+        """Remind of what waits; drop what is too old to be counted, sent again or looked at.
+
+        Each part is bounded, and none waits for another's or fails with it; what fails is in the log.
+        """
+        await tidy(self._upkeep())
+
+    def _upkeep(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
+        return {
+            "reminders": self._remind,
+            "limits": self.care_store.forget_spent,
+            "account_events": self.care_store.forget_events,
+            "jobs": partial(purge_finished_jobs, self.database),
+            "files": self.filing.sweep,
+            "retention": self.rights.sweep,
+            "webhooks": self.hook_store.forget_old,
+        }
+
+    async def _remind(self) -> None:
         with viewing(at_work(Purpose.JOBS)):
             await remind(store=self.message_store)
-
-    async def _keep_forgetting(self) -> None:
-        """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
-        while True:
-            await asyncio.sleep(60)
-            with suppress(Unavailable):
-                await self.forget_spent()
 
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
@@ -286,7 +292,7 @@ class App:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         working = asyncio.create_task(self.worker.run(), name="worker") if works else None
         writing = asyncio.create_task(self.writer.run(), name="writer") if works and self.writer else None
-        self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
+        self._tasks.append(asyncio.create_task(keep_tidy(self._upkeep(), every_s=60), name="upkeep"))
         self._tasks.append(asyncio.create_task(Sealer(self.database).run(), name="sealing"))
         try:
             yield

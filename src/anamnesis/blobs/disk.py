@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +69,9 @@ class DiskBlobs:
     def _sweep(self, older_than_s: float) -> None:
         before = time.time() - older_than_s
         for draft in self._unfinished.glob("*") if self._unfinished.is_dir() else ():
-            if draft.stat().st_mtime < before:
-                draft.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # finished, or swept by another process, since it was listed
+                if draft.stat().st_mtime < before:
+                    draft.unlink()
 
 
 def _make(folder: Path) -> None:
