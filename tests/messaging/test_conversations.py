@@ -162,6 +162,21 @@ async def test_the_doctors_inbox_is_woken_by_a_message(app, connection_id):
     await stream.aclose()
 
 
+@pytest.mark.parametrize(
+    ("statement", "refusal"),
+    [
+        ("UPDATE users SET is_active = false WHERE clerk_id = 'doctor'", NotPermitted),
+        ("UPDATE doctors SET verification_status = 'rejected'", NotFound),
+    ],
+)
+async def test_the_inbox_falls_silent_when_its_doctor_may_see_nobody(app, connection_id, owner, statement, refusal):
+    stream = await caller(app, "doctor").call("intake.onInbox")
+    assert (await anext(stream)).value == {"changed": False}
+    await owner.execute(statement)
+    with pytest.raises(refusal):
+        await asyncio.wait_for(anext(stream), 5)
+
+
 async def test_an_unread_emergency_leads_the_inbox_even_of_a_reviewed_case_until_it_is_read(app, connection_id):
     doctor = caller(app, "doctor")
     first = (await caller(app, "patient").call("intake.getMyIntakeSessions"))["sessions"][0]
