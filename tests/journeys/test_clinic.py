@@ -3,10 +3,11 @@
 import asyncio
 import json
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from anamnesis.db.viewing import viewer_of, viewing
 from anamnesis.kernel.errors import Conflict, NotFound, NotPermitted
 from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
 
@@ -113,6 +114,14 @@ async def test_a_doctors_note_is_never_the_patients_to_see(app):
     assert "CANARY-NOTE-7" not in repr(seen)
     case = await caller(app, "doctor").call("handover.getCase", sessionId=session_id)
     assert [each["text"] for each in case["notes"]] == ["CANARY-NOTE-7"]
+
+
+async def test_a_note_to_a_connection_that_ends_meanwhile_is_forbidden_and_not_kept(app):
+    connection_id, session_id = await a_session(app)
+    (doctor, _) = await app.care_store.find_person("doctor")  # let in while the connection stood
+    await caller(app, "patient").call("connection.disconnect", connectionId=connection_id)
+    with viewing(viewer_of(doctor)), pytest.raises(NotPermitted):
+        await app.intake_store.add_note(UUID(session_id), doctor, "too late", None)
 
 
 @pytest.mark.proves("I27")
