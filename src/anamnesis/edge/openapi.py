@@ -55,7 +55,7 @@ def _operation(procedure: Procedure, rest: Rest, schemas: Mapping[str, Json], co
         "security": [] if procedure.allow is Allow.PUBLIC else [{"session": []}],
         **_described_input(procedure, rest, _resolved(schemas.get(f"{procedure.name} input", {}), components)),
         "responses": {
-            str(rest.status): _answer(procedure, schemas.get(f"{procedure.name} output", {})),
+            str(rest.status): _answer(procedure, _told(procedure, schemas)),
             "default": {
                 "description": "A problem",
                 "content": {problem.MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}},
@@ -65,11 +65,17 @@ def _operation(procedure: Procedure, rest: Rest, schemas: Mapping[str, Json], co
     return operation
 
 
+def _told(procedure: Procedure, schemas: Mapping[str, Json]) -> Json:
+    told = [schemas[key] for key in (f"{procedure.name} output", f"{procedure.name} untracked") if key in schemas]
+    return told[0] if len(told) == 1 else {"anyOf": told} if told else {}
+
+
 def _answer(procedure: Procedure, schema: Json) -> Json:
     if procedure.kind is Kind.SUBSCRIPTION:
         return {
             "description": "Server-sent events, each with an id to resume from in Last-Event-ID",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            # What each event's data holds: OpenAPI 3.1 has no word of its own for the items of a stream.
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "x-event": schema}},
         }
     return {"description": "Done", "content": {"application/json": {"schema": schema}}}
 
@@ -136,13 +142,15 @@ def _may_be_undefined(schema: Any) -> bool:
 
 
 def described(procedures: Iterable[Procedure]) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Schemas by ``<procedure> input`` and ``<procedure> output``, and the named ones they refer to."""
+    """Schemas by ``<procedure> input``, ``output`` and ``untracked``, and the named ones they refer to."""
     wanted: list[tuple[str, _Mode, TypeAdapter[Any]]] = []
     for procedure in procedures:
         if procedure.input is not None:
             wanted.append((f"{procedure.name} input", "validation", TypeAdapter(procedure.input)))
         if procedure.output is not None:
             wanted.append((f"{procedure.name} output", "serialization", TypeAdapter(procedure.output)))
+        if procedure.untracked is not None:
+            wanted.append((f"{procedure.name} untracked", "serialization", TypeAdapter(procedure.untracked)))
     found, definitions = TypeAdapter.json_schemas(wanted, by_alias=True, ref_template=_REF, schema_generator=_Schemas)
     named = definitions.get("$defs", {})
     new_names = {name: _short(name) for name in named}

@@ -210,6 +210,12 @@ class ListenInbox(Input):
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
 
 
+class InboxSign(Output):
+    """Whether something has happened; the first sign only says that somebody listens."""
+
+    changed: bool
+
+
 async def patient_id_of(call: Call) -> PatientId:
     """The calling patient's profile, made if there is none. Raises NotFound for a doctor without one."""
     return await patient_of(call.person, store=call.services.care)
@@ -516,7 +522,8 @@ async def review(call: Call, session_id: UUID) -> SessionRow:
 @procedures.subscription(
     "intake.onSession",
     input=Listen,
-    output=ChatLine | GrowingReply,
+    output=ChatLine,
+    untracked=GrowingReply,
     rest=Rest("GET", "/intake-sessions/{sessionId}/events"),
 )
 async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | GrowingReply]:
@@ -547,7 +554,7 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | Growin
                     raise NotPermitted(_DEACTIVATED)
 
 
-@procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True)
+@procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True, output=InboxSign)
 async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
     """A sign whenever something happens in the calling doctor's inbox; what happened is read from the inbox itself.
 
@@ -555,13 +562,13 @@ async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
     """
     doctor_id, count = doctor_who_sees_patients(call.person), 0
     async with call.services.listener.subscribe(f"inbox:{doctor_id}") as news:
-        yield Tracked("0", {"changed": False})
+        yield Tracked("0", InboxSign(changed=False))
         with closing(News(news)) as waiting:
             while (changed := await waiting.wait()) is not None:
                 await _check_still_there(call)
                 if changed:
                     count += 1
-                    yield Tracked(str(count), {"changed": True})
+                    yield Tracked(str(count), InboxSign(changed=True))
 
 
 async def _check_still_there(call: Call) -> None:

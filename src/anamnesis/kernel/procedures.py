@@ -94,6 +94,7 @@ class Procedure:
     input_optional marks an input that may be left out as a whole; the handler then gets None.
     takes_files marks an input that holds files, which only a form can bring.
     is_urgent tells of the services and an input that it must be let in although its caller has called too often.
+    A subscription's output is what each of its events tells; untracked is what it tells besides, without an id.
     A query or mutation's handler is ``async (context, input) -> output``, or ``async (context)`` when it takes
     no input; a subscription's is an async generator of values or of Tracked.
     """
@@ -105,6 +106,7 @@ class Procedure:
     input: Any = None
     input_optional: bool = False
     output: Any = None
+    untracked: Any = None
     rest: Rest | None = None
     takes_files: bool = False
     is_urgent: Callable[[Any, Any], bool] | None = None

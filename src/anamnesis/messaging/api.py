@@ -220,7 +220,12 @@ async def conversations(call: Call) -> Conversations:
     return Conversations(conversations=[_summary(row) for row in rows])
 
 
-@procedures.subscription("message.onConversation", input=Listen, rest=Rest("GET", "/connections/{connectionId}/events"))
+@procedures.subscription(
+    "message.onConversation",
+    input=Listen,
+    output=ConversationEvent,
+    rest=Rest("GET", "/connections/{connectionId}/events"),
+)
 async def on_conversation(call: Call, body: Listen) -> AsyncIterator[Tracked]:
     """Each new message of a conversation and each reading of the caller's, for as long as the caller may see it.
 
