@@ -150,7 +150,7 @@ async def test_times_choices_and_nothing_go_as_the_schemas_ask(app):
             session_id=session_id, content="see", images=tuple(str(file.id) for file in kept.files)
         )
         assert len(sent.user_message.images) == 1
-        with pytest.raises(Refused):
+        with pytest.raises(Refused, match="BAD_REQUEST: "):
             await client.upload_files(session_id, [("a.txt", b"plain", "text/plain")])
         listed = await client.connection.get_my_connections(status="all")
     assert (type(listed), [each.id for each in listed.connections]) == (MyConnections, [connection_id])

@@ -104,7 +104,8 @@ class Line:
         document = _document(response)
         if response.status_code in _OK:
             return answer.model_validate(document)
-        raise Refused(str(document.get("code", "")), str(document.get("detail", "")), response.status_code)
+        kind = str(document.get("type", "")).rpartition(":")[2].replace("-", "_").upper()
+        raise Refused(kind or "INTERNAL_SERVER_ERROR", str(document.get("detail", "")), response.status_code)
 
     async def call(self, method: str, name: str, given: Mapping[str, object], *, again: bool) -> Any:
         """One call's value as plain Python. Raises Refused, and httpx2's errors when nobody answers."""

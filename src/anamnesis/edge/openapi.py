@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import PydanticOmit, core_schema
 
 from anamnesis.edge import problem
+from anamnesis.edge.examples import answer_of, input_of
 from anamnesis.edge.routes import METHODS_WITHOUT_BODY, PREFIX, fields_in_path, route_of
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.procedures import Allow, Kind, Procedure, Registry, Rest
@@ -77,11 +78,14 @@ def _answer(procedure: Procedure, schema: Json) -> Json:
             # What each event's data holds: OpenAPI 3.1 has no word of its own for the items of a stream.
             "content": {"text/event-stream": {"schema": {"type": "string"}, "x-event": schema}},
         }
-    return {"description": "Done", "content": {"application/json": {"schema": schema}}}
+    answer = answer_of(procedure.name)
+    shown = {} if answer is None else {"example": answer}
+    return {"description": "Done", "content": {"application/json": {"schema": schema, **shown}}}
 
 
 def _described_input(procedure: Procedure, rest: Rest, schema: Json) -> Json:
     """The input as path and query parameters, and a body for what is left."""
+    given = input_of(procedure.name)
     properties, required, in_path = schema.get("properties", {}), schema.get("required", []), fields_in_path(rest)
     has_body = rest.method not in METHODS_WITHOUT_BODY
     asked = [*sorted(in_path), *(() if has_body else (name for name in properties if name not in in_path))]
@@ -91,6 +95,7 @@ def _described_input(procedure: Procedure, rest: Rest, schema: Json) -> Json:
             "in": "path" if name in in_path else "query",
             "required": name in in_path or (name in required and not procedure.input_optional),
             "schema": properties.get(name, {"type": "string"}),
+            **({"example": given[name]} if name in given else {}),
         }
         for name in asked
     ]
@@ -99,9 +104,11 @@ def _described_input(procedure: Procedure, rest: Rest, schema: Json) -> Json:
     if has_body and body:
         needed = [name for name in required if name not in in_path]
         content = {"type": "object", "properties": body, **({"required": needed} if needed else {})}
+        example = {name: value for name, value in given.items() if name not in in_path}
+        shown = {"schema": content, **({"example": example} if example else {})}
         described["requestBody"] = {
             "required": bool(needed) and not procedure.input_optional,
-            "content": {("multipart/form-data" if procedure.takes_files else "application/json"): {"schema": content}},
+            "content": {("multipart/form-data" if procedure.takes_files else "application/json"): shown},
         }
     return described
 
