@@ -49,6 +49,8 @@ async def test_accounts_are_found_by_role_and_words_and_counted(app, operator):
     assert [each["clerkId"] for each in (await operator.call("admin.getUsers", search="%"))["users"]] == ["100%sure"]
     page = await operator.call("admin.getUsers", role="patient", limit=1, offset=1)
     assert (len(page["users"]), page["total"]) == (1, 4)
+    beyond = await operator.call("admin.getUsers", role="patient", limit=1, offset=100)
+    assert (beyond["users"], beyond["total"]) == ([], page["total"])
     assert (await operator.call("admin.getUsers", role="clinic_admin"))["users"] == []
 
 

@@ -14,11 +14,16 @@ Row = Mapping[str, Any]
 
 _USERS: Final = """
 SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
-       created_at, updated_at, count(*) OVER () AS total
+       created_at, updated_at
 FROM users
+"""
+_WHO: Final = """
 WHERE ($1::text IS NULL OR primary_role::text = $1)
   AND ($2::text IS NULL OR email ILIKE $2 OR first_name ILIKE $2 OR last_name ILIKE $2)
-ORDER BY created_at DESC, id LIMIT $3 OFFSET $4"""
+"""
+_USERS_PAGE: Final = _USERS + _WHO + "ORDER BY created_at DESC, id LIMIT $3 OFFSET $4"
+# Counted apart: a page beyond the last one has no row to tell how many there are.
+_USERS_COUNT: Final = "SELECT count(*) FROM users " + _WHO  # noqa: S608 - words of ours
 
 _ONE: Final = """
 SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
@@ -54,8 +59,8 @@ class PostgresAdministrationStore:
     ) -> tuple[Sequence[Row], int]:
         """Accounts of a role whose name or address holds the words, newest first, and how many there are."""
         pattern = None if search is None else f"%{_escaped(search)}%"
-        rows = [dict(row) for row in await self.database.fetch(_USERS, role, pattern, limit, offset)]
-        return rows, rows[0]["total"] if rows else 0
+        rows = [dict(row) for row in await self.database.fetch(_USERS_PAGE, role, pattern, limit, offset)]
+        return rows, int(await self.database.fetchval(_USERS_COUNT, role, pattern))
 
     async def set_active(self, actor: Person, user_id: UUID, *, is_active: bool, reason: str | None) -> Row:
         """Open or close an account. Raises NotFound, and BadInput for one's own."""
