@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from anamnesis.care.model import CareLink
-from anamnesis.care.policy import verified_doctor
+from anamnesis.care.model import CareLink, Standing
+from anamnesis.care.policy import ENDED_FOR_PATIENT, verified_doctor
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.db.encryption import DIRECT
 from anamnesis.db.outbox import CHANNEL
@@ -181,7 +181,8 @@ class PostgresMessageStore:
             return {**sent, "content": draft.content}
         row = None if key is None else await self.database.fetchrow(_SEEN, connection_id, sender_id, key)
         if row is None:
-            raise NotPermitted("This connection has ended.")
+            is_patient = draft.access.standing is Standing.PATIENT
+            raise NotPermitted(ENDED_FOR_PATIENT if is_patient else "This connection has ended.")
         seen = self.database.keyring.opened(DIRECT, row)
         if seen["content"] != draft.content:
             raise Conflict("This message id was used for other words. Nothing was stored.")
