@@ -285,12 +285,19 @@ class AdminCalls:
         *,
         role: Literal["super_admin", "doctor", "clinic_admin", "receptionist", "patient"] | None = None,
         search: str | None = None,
+        is_active: bool | None = None,
         limit: int | None = None,
         offset: int | None = None,
     ) -> administration_api.Users:
         """Accounts, newest first."""
         return await self.line.query(
-            "admin.getUsers", administration_api.Users, role=role, search=search, limit=limit, offset=offset
+            "admin.getUsers",
+            administration_api.Users,
+            role=role,
+            search=search,
+            isActive=is_active,
+            limit=limit,
+            offset=offset,
         )
 
     async def update_user_status(self, *, user_id: UUID, is_active: bool, reason: str | None = None) -> care_views.User:
@@ -311,8 +318,10 @@ class AdminCalls:
         user_id: UUID | None = None,
         action: str | None = None,
         resource_type: str | None = None,
+        resource_id: UUID | None = None,
         start_date: datetime | None = None,
         end_date: datetime | None = None,
+        search: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
     ) -> administration_api.AuditLines:
@@ -323,8 +332,10 @@ class AdminCalls:
             userId=user_id,
             action=action,
             resourceType=resource_type,
+            resourceId=resource_id,
             startDate=start_date,
             endDate=end_date,
+            search=search,
             limit=limit,
             offset=offset,
         )
