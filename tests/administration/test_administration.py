@@ -59,6 +59,7 @@ async def test_accounts_are_found_by_role_and_words_and_counted(app, operator):
     assert opened["total"] == len(opened["users"]) == (await operator.call("admin.getUsers"))["total"] - 1
 
 
+@pytest.mark.proves("I28")
 async def test_a_closed_account_may_do_nothing_until_it_is_opened_again(app, operator):
     patient = await user_id(app, "patient")
     closed = await operator.call("admin.updateUserStatus", userId=patient, isActive=False, reason="asked for it")

@@ -227,6 +227,44 @@ async def test_a_stream_that_may_not_be_heard_is_refused(app):
             await anext(client.message.on_conversation(connection_id=connection_id))
 
 
+async def ended(stream):
+    """The code with which a stream that only waits is ended."""
+    with pytest.raises(Refused) as refused:
+        async for _ in stream:
+            pass
+    return refused.value.code
+
+
+@pytest.mark.proves("I28")
+@pytest.mark.parametrize(
+    ("statement", "codes"),
+    [
+        ("UPDATE connections SET status = 'disconnected'", {"FORBIDDEN"}),
+        ("UPDATE connections SET status = 'blocked'", {"FORBIDDEN"}),
+        ("UPDATE doctors SET verification_status = 'rejected'", {"FORBIDDEN", "NOT_FOUND"}),
+        ("UPDATE users SET is_active = false WHERE clerk_id = 'doctor'", {"FORBIDDEN"}),
+    ],
+)
+async def test_whoever_may_see_nothing_more_hears_nothing_more_within_five_seconds(app, owner, statement, codes):
+    connection_id, session_id = map(UUID, await a_session(app))
+    async with served(app.asgi()) as origin, a_client(origin, "doctor") as client:
+        streams = [
+            client.message.on_conversation(connection_id=connection_id),
+            client.intake.on_session(session_id=session_id),
+        ]
+        if "users" in statement or "doctors" in statement:
+            streams.append(client.intake.on_inbox())
+        if "users" in statement:
+            streams.append(client.notification.on_new())
+        waiting = [asyncio.create_task(ended(stream)) for stream in streams]
+        await asyncio.sleep(1)
+        await owner.execute(statement)
+        found = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+        with pytest.raises(Refused):
+            await client.message.get_conversation(connection_id=connection_id)
+    assert set(found) == codes
+
+
 def test_the_methods_are_those_of_the_procedures():
     script = Path(__file__).parents[2] / "scripts" / "calls.py"
     spec = importlib.util.spec_from_file_location("calls", script)
