@@ -6,6 +6,7 @@ people: the input, and what was answered with its annotations; of a stream, its 
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -70,7 +71,8 @@ def answer_of(name: str) -> Json:
 
 def plain(envelope: Json) -> Json:
     """What superjson's envelope holds, as REST carries it."""
-    return json.loads(superjson.json_text(superjson.plain(superjson.decode(envelope))))
+    # Decoding restores in place, and an example is looked at again and again.
+    return json.loads(superjson.json_text(superjson.plain(superjson.decode(deepcopy(envelope)))))
 
 
 def rest_request(procedure: Procedure, given: Mapping[str, Json]) -> tuple[str, str, str, Json]:
