@@ -35,6 +35,15 @@ async def test_a_whole_intake_ends_in_a_hand_over_the_doctor_reads_and_reviews(a
     assert [message["role"] for message in view["messages"][-2:]] == ["user", "model"]
 
 
+async def test_an_interview_begun_since_hides_no_note(app):
+    connection_id, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE)
+    doctor = caller(app, "doctor")
+    before = (await doctor.call("intake.getSBAR", connectionId=connection_id))["sbar"]
+    await caller(app, "patient").call("intake.createNewSession", connectionId=connection_id)
+    assert (await doctor.call("intake.getSBAR", connectionId=connection_id))["sbar"] == before is not None
+
+
 async def test_every_statement_of_the_stored_note_quotes_a_message_of_this_session(app):
     _, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE)

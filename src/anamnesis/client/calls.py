@@ -544,7 +544,7 @@ class IntakeCalls:
         return await self.line.mutate("intake.markReviewed", intake_sessions.BegunAgain, connectionId=connection_id)
 
     async def get_sbar(self, *, connection_id: UUID) -> handover_api.SbarAnswer:
-        """The note of a connection's latest session with what its doctor has added, for its doctor."""
+        """The newest note of a connection with what its doctor has added to that case, for its doctor."""
         return await self.line.query("intake.getSBAR", handover_api.SbarAnswer, connectionId=connection_id)
 
     async def get_clinical_reasoning(self, *, connection_id: UUID) -> handover_api.ReasoningAnswer:

@@ -42,6 +42,12 @@ SELECT s.id, s.connection_id, s.record, s.clinical_handover, s.doctor_thought, w
 FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at DESC, s.id LIMIT 1"""
 
+# The newest note there is: a session begun since has none, and must not hide it.
+_LATEST_NOTE: Final = """
+SELECT id, connection_id, clinical_handover FROM intake_sessions
+WHERE connection_id = $1 AND archived_at IS NULL AND clinical_handover IS NOT NULL
+ORDER BY created_at DESC, id LIMIT 1"""
+
 # Beside replies that are still what the patient reads: not those that were put in other words, or begun again after.
 _REASONINGS: Final = """
 SELECT r.reply_id, r.session_id, r.content, r.made_at
@@ -170,6 +176,11 @@ class PostgresHandoverStore:
         """The connection's newest session."""
         row = await self.database.fetchrow(_LATEST, connection_id)
         return None if row is None else self._with_wording(row)
+
+    async def latest_note(self, connection_id: UUID) -> Row | None:
+        """The newest session of a connection that has a note."""
+        row = await self.database.fetchrow(_LATEST_NOTE, connection_id)
+        return None if row is None else self._keyring.opened(SESSIONS, row)
 
     async def written(self, session_id: UUID) -> Written | None:
         """A hand-over that waits for its review, with what it rests on; None when there is none."""
