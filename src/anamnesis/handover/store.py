@@ -42,11 +42,11 @@ SELECT s.id, s.connection_id, s.record, s.clinical_handover, s.doctor_thought, w
 FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.created_at DESC, s.id LIMIT 1"""
 
-# The newest note there is: a session begun since has none, and must not hide it.
+# The note that changed last: a session begun since has none, and must not hide it.
 _LATEST_NOTE: Final = """
 SELECT id, connection_id, clinical_handover FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL AND clinical_handover IS NOT NULL
-ORDER BY created_at DESC, id LIMIT 1"""
+ORDER BY updated_at DESC, id LIMIT 1"""
 
 # Beside replies that are still what the patient reads: not those that were put in other words, or begun again after.
 _REASONINGS: Final = """
@@ -111,6 +111,11 @@ INSERT INTO lowerings (id, session_id, lowered_by, reason) OVERRIDING SYSTEM VAL
 _LATEST_CHANGED: Final = """
 SELECT id, connection_id, clinical_handover FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
+
+_ADDED_TO: Final = """
+SELECT s.id, s.connection_id, s.clinical_handover
+FROM intake_sessions s JOIN clinician_notes n ON n.session_id = s.id
+WHERE s.connection_id = $1 AND s.archived_at IS NULL AND n.author_id = $2 AND n.client_message_id = $3 LIMIT 1"""
 
 _ADD: Final = """
 INSERT INTO clinician_notes (id, session_id, author_id, content, client_message_id, kind, metadata, images)
@@ -178,7 +183,7 @@ class PostgresHandoverStore:
         return None if row is None else self._with_wording(row)
 
     async def latest_note(self, connection_id: UUID) -> Row | None:
-        """The newest session of a connection that has a note."""
+        """The session of a connection that changed last of those with a note."""
         row = await self.database.fetchrow(_LATEST_NOTE, connection_id)
         return None if row is None else self._keyring.opened(SESSIONS, row)
 
@@ -264,6 +269,11 @@ class PostgresHandoverStore:
     async def latest_changed(self, connection_id: UUID) -> Row | None:
         """The connection's session that changed last."""
         row = await self.database.fetchrow(_LATEST_CHANGED, connection_id)
+        return None if row is None else self._keyring.opened(SESSIONS, row)
+
+    async def added_to(self, connection_id: UUID, author: Person, key: UUID) -> Row | None:
+        """The session of a connection to which something was added under this client id; None when nothing was."""
+        row = await self.database.fetchrow(_ADDED_TO, connection_id, author.user_id, key)
         return None if row is None else self._keyring.opened(SESSIONS, row)
 
     async def add(self, session_id: UUID, connection_id: UUID, author: Person, addition: Addition) -> Row:
