@@ -4,9 +4,10 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -103,7 +104,8 @@ from anamnesis.webhooks.actions import Hooks
 from anamnesis.webhooks.model import EventKind, Target
 from anamnesis.webhooks.sending import SignedSender
 from anamnesis.webhooks.store import PostgresHookStore
-from anamnesis.workers.loop import Run, Worker, upkeep
+from anamnesis.workers.loop import Run, Worker
+from anamnesis.workers.upkeep import keep_tidy, tidy
 
 if TYPE_CHECKING:
     from anamnesis.llm.relay import Price, Relay
@@ -268,29 +270,26 @@ class App:
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
-        """Drop what is too old to be counted, sent again or looked at; remind of what waits."""
+        """Remind of what waits; drop what is too old to be counted, sent again or looked at.
 
-        async def reminding() -> None:
-            with viewing(at_work(Purpose.JOBS)):
-                await remind(store=self.message_store)
+        Each part is bounded, and none waits for another's or fails with it; what fails is in the log.
+        """
+        await tidy(self._upkeep())
 
-        await upkeep(
-            {
-                "limits": self.care_store.forget_spent,
-                "reminders": reminding,
-                "account_events": self.care_store.forget_events,
-                "jobs": lambda: purge_finished_jobs(self.database),
-                "webhooks": self.hooks.store.forget_old,
-                "erasure": self.rights.sweep,
-                "files": self.filing.sweep,
-            }
-        )
+    def _upkeep(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
+        return {
+            "reminders": self._remind,
+            "limits": self.care_store.forget_spent,
+            "account_events": self.care_store.forget_events,
+            "jobs": partial(purge_finished_jobs, self.database),
+            "files": self.filing.sweep,
+            "retention": self.rights.sweep,
+            "webhooks": self.hooks.store.forget_old,
+        }
 
-    async def _keep_forgetting(self) -> None:
-        """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
-        while True:
-            await asyncio.sleep(60)
-            await self.forget_spent()
+    async def _remind(self) -> None:
+        with viewing(at_work(Purpose.JOBS)):
+            await remind(store=self.message_store)
 
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
@@ -300,7 +299,7 @@ class App:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         workers = [each for each in (self.worker, self.writer, self.teller) if works and each is not None]
         working = [asyncio.create_task(each.run(), name="worker") for each in workers]
-        self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
+        self._tasks.append(asyncio.create_task(keep_tidy(self._upkeep(), every_s=60), name="upkeep"))
         self._tasks.append(asyncio.create_task(Sealer(self.database).run(), name="sealing"))
         try:
             yield

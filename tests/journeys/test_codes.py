@@ -150,6 +150,7 @@ async def test_other_words_under_one_id_are_a_conflict_on_the_wire(app):
         assert await ask(app, "patient", name, {"content": "yes", **key}) == "CONFLICT"
 
 
+@pytest.mark.proves("I28")
 async def test_on_an_ended_connection_writing_is_forbidden_and_only_the_patient_reads(app):
     connection_id, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE)

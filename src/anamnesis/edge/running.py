@@ -87,8 +87,11 @@ async def enter(
 
 
 def declared(procedure: Procedure, answer: Any) -> Any:
-    """The answer, which is a model of the declared kind and so holds no key that was not declared. Raises TypeError."""
-    kind = procedure.output
+    """The answer, which is a model of the declared kind and so holds no key that was not declared. Raises TypeError.
+
+    A subscription's values come later, one by one.
+    """
+    kind = None if procedure.kind is Kind.SUBSCRIPTION else procedure.output
     if isinstance(kind, type) and issubclass(kind, BaseModel) and not isinstance(answer, kind):
         raise TypeError(f"{procedure.name} answered {type(answer).__name__} where {kind.__name__} is declared")
     return answer

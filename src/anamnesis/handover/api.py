@@ -213,11 +213,10 @@ class SessionRef(Input):
     session_id: Uuid
 
 
-async def _latest(call: Call, connection_id: UUID) -> Row | None:
-    handover = call.services
-    link = await handover.care.link_of_connection(connection_id)
+async def _let_clinician(call: Call, connection_id: UUID) -> None:
+    """Let the connection's doctor read. Raises NotFound, NotPermitted."""
+    link = await call.services.care.link_of_connection(connection_id)
     access_as_clinician(call.person, link, writing=False, what="connection")
-    return await handover.store.latest(connection_id)
 
 
 async def case_of(call: Call, session_id: UUID) -> Row:
@@ -232,8 +231,9 @@ async def case_of(call: Call, session_id: UUID) -> Row:
     "intake.getSBAR", input=ConnectionRef, output=SbarAnswer, rest=Rest("GET", "/connections/{connectionId}/sbar")
 )
 async def get_sbar(call: Call, body: ConnectionRef) -> SbarAnswer:
-    """The note of a connection's session that changed last with what its doctor has added, for its doctor."""
-    row = await _latest(call, body.connection_id)
+    """The newest note of a connection with what its doctor has added to that case, for its doctor."""
+    await _let_clinician(call, body.connection_id)
+    row = await call.services.store.latest_note(body.connection_id)
     if row is None:
         return SbarAnswer(sbar=None)
     return SbarAnswer(sbar=sbar_with(row["clinical_handover"], await call.services.store.notes(row["id"])))
@@ -268,7 +268,8 @@ async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
 
     What a model said beside the latest replies it worded follows the strategy, marked as a model's and not reviewed.
     """
-    row = await _latest(call, body.connection_id)
+    await _let_clinician(call, body.connection_id)
+    row = await call.services.store.latest(body.connection_id)
     if row is None:
         return ReasoningAnswer(clinical_reasoning=None)
     noted = await call.services.store.reasonings(row["id"], _MOST_REASONINGS)

@@ -5,7 +5,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from anamnesis.care.actions import patient_of
@@ -48,9 +48,10 @@ from anamnesis.kernel.identity import PatientId
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracked
-from anamnesis.schema import ONE_OF, Input, Maybe, Output, Uuid, items, number, text
+from anamnesis.schema import ONE_OF, Boolean, Input, Maybe, Output, Uuid, items, number, text
 
 MOST_AT_ONCE = 50
+_DEACTIVATED: Final = "This account has been deactivated."
 _STATUS = Literal["not_started", "in_progress", "ready", "reviewed", "all"]
 
 
@@ -200,13 +201,19 @@ class Listen(Input):
 
     session_id: Uuid
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
-    growing: Maybe[bool] = UNDEFINED
+    growing: Maybe[Boolean] = UNDEFINED
 
 
 class ListenInbox(Input):
     """From where to listen."""
 
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
+
+
+class InboxSign(Output):
+    """Whether something has happened; the first sign only says that somebody listens."""
+
+    changed: bool
 
 
 async def patient_id_of(call: Call) -> PatientId:
@@ -515,7 +522,8 @@ async def review(call: Call, session_id: UUID) -> SessionRow:
 @procedures.subscription(
     "intake.onSession",
     input=Listen,
-    output=ChatLine | GrowingReply,
+    output=ChatLine,
+    untracked=GrowingReply,
     rest=Rest("GET", "/intake-sessions/{sessionId}/events"),
 )
 async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | GrowingReply]:
@@ -543,17 +551,29 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | Growin
                     return
                 await _access(call, body.session_id, writing=False)
                 if not await call.services.care.is_active(call.person.user_id):
-                    raise NotPermitted("This account has been deactivated.")
+                    raise NotPermitted(_DEACTIVATED)
 
 
-@procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True)
+@procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True, output=InboxSign)
 async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
-    """A sign whenever something happens in the calling doctor's inbox; what happened is read from the inbox itself."""
+    """A sign whenever something happens in the calling doctor's inbox; what happened is read from the inbox itself.
+
+    It ends when the account is closed or its verification is taken back.
+    """
     doctor_id, count = doctor_who_sees_patients(call.person), 0
     async with call.services.listener.subscribe(f"inbox:{doctor_id}") as news:
-        yield Tracked("0", {"changed": False})
+        yield Tracked("0", InboxSign(changed=False))
         with closing(News(news)) as waiting:
             while (changed := await waiting.wait()) is not None:
+                await _check_still_there(call)
                 if changed:
                     count += 1
-                    yield Tracked(str(count), {"changed": True})
+                    yield Tracked(str(count), InboxSign(changed=True))
+
+
+async def _check_still_there(call: Call) -> None:
+    """Whether the calling doctor may still be told anything. Raises NotPermitted, NotFound."""
+    found = await call.services.care.find_person(call.person.subject)
+    if found is None or not found[1]:
+        raise NotPermitted(_DEACTIVATED)
+    doctor_who_sees_patients(found[0])

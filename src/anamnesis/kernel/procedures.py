@@ -95,6 +95,7 @@ class Procedure:
     takes_files marks an input that holds files, which only a form can bring; opens_files answers the bytes of one, of
     which a page shows many at once.
     is_urgent tells of the services and an input that it must be let in although its caller has called too often.
+    A subscription's output is what each of its events tells; untracked is what it tells besides, without an id.
     A query or mutation's handler is ``async (context, input) -> output``, or ``async (context)`` when it takes
     no input; a subscription's is an async generator of values or of Tracked.
     """
@@ -106,6 +107,7 @@ class Procedure:
     input: Any = None
     input_optional: bool = False
     output: Any = None
+    untracked: Any = None
     rest: Rest | None = None
     takes_files: bool = False
     opens_files: bool = False

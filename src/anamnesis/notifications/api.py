@@ -172,7 +172,11 @@ async def delete_all_read(call: Call) -> Deleted:
 
 
 @procedures.subscription(
-    "notification.onNew", input=Listen, input_optional=True, rest=Rest("GET", "/me/notifications/events")
+    "notification.onNew",
+    input=Listen,
+    input_optional=True,
+    output=Notification,
+    rest=Rest("GET", "/me/notifications/events"),
 )
 async def on_new(call: Call, body: Listen | None) -> AsyncIterator[Tracked]:
     """Each new notification of the caller's, for as long as the account may be used."""
