@@ -334,6 +334,28 @@ async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_bac
     await source.close()
 
 
+@pytest.mark.parametrize("keyring", [Keyring(), KEYRING], ids=["in the clear", "sealed"])
+async def test_of_somebody_who_came_before_the_take_over_what_was_copied_beside_is_erased_too(
+    source_dsn, clinic, owner, records, keyring
+):
+    """The same two people are connected here already, under ids the replaced system never knew."""
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    await source.execute("UPDATE patients SET phone = $1", CANARY)
+    async with closing(an_app(clinic.app_dsn, is_sealed=bool(keyring.first))) as app:
+        await a_session(app)
+    await take_over(source_dsn, clinic, keyring)
+    assert await owner.fetchval("SELECT count(*) FROM legacy_appointments") == 1
+    assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 4
+    await records.erase(await owner.fetchval("SELECT id FROM patients"))
+    assert await owner.fetchval("SELECT count(*) FROM legacy_appointments") == 0
+    assert set(await found_in(owner, CANARY, replaced.WORD)) == set()
+    await take_over(source_dsn, clinic, keyring)
+    assert await owner.fetchval("SELECT count(*) FROM legacy_appointments") == 0
+    assert set(await found_in(owner, CANARY, replaced.WORD)) == set()
+    await source.close()
+
+
 # -- holds and the end of keeping --------------------------------------------------------------------------------
 
 
@@ -447,6 +469,34 @@ async def test_hold_and_erasure_at_once_leave_a_held_patient_or_none(app, owner,
     assert isinstance(refused[0], Conflict | NotFound)
     there = await owner.fetchval("SELECT count(*) FROM patients WHERE id = $1", patient_id)
     assert there == await owner.fetchval("SELECT count(*) FROM legal_holds")
+
+
+async def test_a_hold_that_is_being_set_while_the_past_expires_keeps_everything(app, owner, clinic):
+    patient_id, *_ = await a_life(app)
+    await age(owner)
+    async with operating(clinic.owner_dsn, Keyring()) as records, records.connection.transaction():
+        await records.hold(patient_id, "court")
+        await app.rights.sweep()
+    assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 1
+    assert await owner.fetchval("SELECT count(*) FROM direct_messages") == 2
+    await app.rights.sweep()
+    assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 1
+    assert await owner.fetchval("SELECT count(*) FROM legal_holds WHERE lifted_at IS NULL") == 1
+
+
+async def test_a_taken_over_notice_that_expires_takes_its_own_words_along(app, owner, source_dsn, clinic):
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    await source.execute("UPDATE notifications SET type = 'message', message = $1, data = $2, created_at = now()",
+                         f"it hurts {CANARY}", json.dumps({"preview": f"it hurts {CANARY}"}))  # fmt: skip
+    await take_over(source_dsn, clinic, Keyring())
+    await app.rights.sweep()
+    assert await found_in(owner, CANARY) == ["legacy_notifications"]
+    await owner.execute(AGED.format(table="notifications", column="created_at"))
+    await app.rights.sweep()
+    assert await owner.fetchval("SELECT count(*) FROM notifications") == 0
+    assert await found_in(owner, CANARY) == []
+    await source.close()
 
 
 # -- the copy ----------------------------------------------------------------------------------------------------
