@@ -76,7 +76,7 @@ def as_table(tallies: Sequence[Tally]) -> str:
 
 def _figures(tally: Tally) -> tuple[str, ...]:
     counts = (tally.in_source, tally.read, tally.same, tally.changed_here, tally.left_out, tally.kept_aside)
-    verdict = "ok" if tally.is_whole else "NOT THE SAME"
+    verdict = "ok" if tally.is_whole else "NOT READ" if tally.is_unread else "NOT THE SAME"
     return (tally.table, *map(str, (*counts, tally.written)), *tally.hashes, verdict)
 
 
