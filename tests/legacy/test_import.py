@@ -403,7 +403,8 @@ async def test_a_stored_thought_is_told_the_same_by_every_procedure_that_tells_t
 async def test_no_data_are_lost(app, owner):
     (row,) = await stored(owner, SESSIONS, "id = $1", OPEN)
     assert (row["medical_data"], row["doctor_thought"], row["name"]) == (DATA, THOUGHT, "Sore throat")
-    assert [*(await kept(owner, "legacy_audit_logs")).values()] == [{"ip_address": "192.0.2.1"}]
+    (audited,) = (await kept(owner, "legacy_audit_logs")).values()
+    assert (audited["ip_address"], audited["metadata"]) == ("192.0.2.1", {"a": 1})
 
 
 async def test_all_historical_messages_are_there_in_order_and_the_doctors_are_the_doctors(app, owner):
