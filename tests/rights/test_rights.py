@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
+from pydantic.alias_generators import to_camel
 
 from anamnesis.db.aside import aside
 from anamnesis.db.embedded import OWNER
-from anamnesis.db.encryption import SEALED, Keyring
+from anamnesis.db.encryption import CHAT, DIRECT, FILES, LOWERINGS, NOTES, SEALED, SESSIONS, Keyring
 from anamnesis.db.sealing import Sealer
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.consents import IN_FORCE
@@ -569,6 +571,74 @@ async def test_what_a_model_said_for_the_doctor_is_in_the_copy_not_in_the_patien
         assert "modelReasonings" not in words
     await records.erase(patient_id)
     assert await owner.fetchval("SELECT count(*) FROM model_reasonings") == 0
+
+
+@pytest.mark.parametrize("keyring", [Keyring(), KEYRING], ids=["in the clear", "sealed"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["who came here first", "who was taken over"])
+async def test_the_copy_has_of_what_was_kept_beside_our_tables_exactly_what_erasure_takes(
+    source_dsn, clinic, owner, keyring, is_first
+):
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    await replaced.spoil(source)
+    deep = '{"a":' * 5000 + "1" + "}" * 5000
+    await source.execute("CREATE TABLE records (id uuid PRIMARY KEY, patient_id uuid, body jsonb)")
+    await source.execute("INSERT INTO records VALUES (gen_random_uuid(), $1, $2)", UUID(replaced.PATIENT), deep)
+    await source.execute("CREATE TABLE replies (id uuid, record_id uuid, words text)")
+    await source.execute("INSERT INTO replies SELECT gen_random_uuid(), id, $1 FROM records", CANARY)
+    async with closing(an_app(clinic.app_dsn, is_sealed=bool(keyring.first))) as app:
+        if is_first:
+            await a_session(app)
+        await take_over(source_dsn, clinic, keyring)
+    (patient_id,) = [row["id"] for row in await owner.fetch("SELECT id FROM patients")]
+
+    async def kept():
+        names = await owner.fetch("SELECT tablename FROM pg_tables WHERE tablename LIKE 'legacy%'")
+        return {name: await owner.fetchval(f'SELECT count(*) FROM "{name[0].replace(chr(34), chr(34) * 2)}"')
+                for name in map(tuple, names)}  # fmt: skip
+
+    async with operating(clinic.owner_dsn, keyring) as records:
+        file = await records.whole(patient_id)
+        before = await kept()
+        await records.erase(patient_id)
+        after = await kept()
+    gone = {name.removeprefix("legacy_"): before[name,] - after[name,] for (name,) in before}
+    assert {name: len(rows) for name, rows in file.taken_over.items()} == {name: n for name, n in gone.items() if n}
+    assert {"appointments", "records", "replies"} <= set(file.taken_over)
+    written = msgspec.json.encode(as_json(file, datetime.now(UTC)))
+    assert f"bring {replaced.WORD}".encode() in written
+    assert CANARY.encode() in written
+    assert b"takenOver" not in msgspec.json.encode(as_json(file, datetime.now(UTC), for_patient=True))
+    await source.close()
+
+
+async def test_every_column_that_is_sealed_is_in_the_copy(app, records):
+    patient_id, *_ = await a_life(app)
+    file = await records.whole(patient_id)
+    whole = as_json(file, datetime.now(UTC))
+    (interview,) = whole["interviews"]
+    for table, row in (
+        (CHAT, interview["messages"][0]), (NOTES, interview["clinicianNotes"][0]), (SESSIONS, interview),
+        (DIRECT, whole["directMessages"][0]), (FILES, interview["files"][0]), (LOWERINGS, interview["lowerings"][0]),
+    ):  # fmt: skip
+        # A reply that is still growing is no message yet.
+        assert {to_camel(column) for column in table.columns} - {"replySoFar"} <= set(row), table.name
+
+
+@pytest.mark.parametrize("place", ["there", "no/such", "file/in"])
+async def test_a_copy_that_cannot_be_written_is_refused_by_its_field_and_nothing_is_read(
+    clinic, owner, folder_of_files, tmp_path, place
+):
+    async with closing(an_app(clinic.app_dsn)) as app:
+        await a_session(app)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").write_text("x")
+    patient_id = await owner.fetchval("SELECT id FROM patients")
+    done = command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(tmp_path / place))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("--to: ")
+    assert "Nothing was written." in done.stderr
+    assert await owner.fetchval("SELECT count(*) FROM audit_logs WHERE action = 'data_export'") == 0
 
 
 async def test_that_a_copy_was_made_is_audited_without_content(app, owner, records):
