@@ -26,7 +26,7 @@ from anamnesis.files.model import (
 from anamnesis.files.policy import access_file
 from anamnesis.files.ports import Blobs, FileStore, Redraws
 from anamnesis.kernel.clock import Clock
-from anamnesis.kernel.errors import BadInput, Issue, NotFound, Unavailable
+from anamnesis.kernel.errors import BadInput, NotFound, Unavailable, refused
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.procedures import Part
 from anamnesis.kernel.text import clean
@@ -40,12 +40,6 @@ _NOT_TAKEN: Final = "This is neither a photo (JPEG, PNG, WebP) nor a PDF."
 _BROKEN: Final = "This file is damaged or not complete. Please take it again."
 _DISAGREES: Final = "This file is not what its name or type says. A photo or a PDF under its own name can be sent."
 _NOT_OURS: Final = "Refer to a file that you have uploaded to this session, by its id or its url."
-
-
-def refused(*issues: tuple[Path, str]) -> BadInput:
-    """What is wrong with which field of an input."""
-    found = tuple(Issue(text, path, (("code", "custom"), ("message", text), ("path", None))) for path, text in issues)
-    return BadInput("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in issues), found)
 
 
 @dataclass(frozen=True, slots=True)
