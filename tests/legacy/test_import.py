@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
@@ -347,7 +348,15 @@ async def test_the_command_prints_figures_and_no_content(source, source_dsn, cli
 async def test_the_command_refuses_what_is_not_the_replaced_system(clinic, source_dsn):
     assert command(source_dsn, clinic).returncode == 2
     assert command(clinic.owner_dsn, clinic).returncode == 2
-    assert command("postgresql://nobody@127.0.0.1:1/none", clinic).returncode == 2
+    for url in ("postgresql://nobody:secret@127.0.0.1:1/none", "nonsense", "", "postgresql://x:secret@[::1"):
+        done = command(url, clinic)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("URL: the replaced system's database could not be opened (")
+        assert "secret" not in done.stderr
+    ours = SimpleNamespace(owner_dsn="postgresql://nobody:secret@127.0.0.1:1/none")
+    await replaced.seed(source := await asyncpg.connect(source_dsn))
+    await source.close()
+    assert command(source_dsn, ours).stderr.startswith("DATABASE_URL: the database to copy into could not be opened (")
 
 
 # Compatibility with records of the replaced system
