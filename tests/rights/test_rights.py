@@ -23,11 +23,12 @@ from anamnesis.db.encryption import CHAT, DIRECT, FILES, LOWERINGS, NOTES, SEALE
 from anamnesis.db.sealing import Sealer
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.consents import IN_FORCE
-from anamnesis.kernel.errors import Conflict, NotFound
+from anamnesis.kernel.errors import Conflict, NotFound, Unavailable
 from anamnesis.kernel.procedures import Part
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import reading
 from anamnesis.legacy.target import writing
+from anamnesis.rights.actions import delete_bytes
 from anamnesis.rights.fhir import document_of
 from anamnesis.rights.store import operating
 from anamnesis.rights.views import as_json
@@ -158,6 +159,45 @@ async def test_an_erased_patient_is_in_no_row_of_any_table_and_in_no_file(app, o
     assert await owner.fetchval("SELECT count(*) FROM erased_files") == 0
     assert await owner.fetchval("SELECT count(*) FROM audit_logs") == audited + 2
     assert await owner.fetchval("SELECT count(*) FROM doctors") == 2
+
+
+async def test_no_sample_of_the_planner_holds_what_was_erased(app, owner, clinic, folder_of_files):
+    """PostgreSQL keeps values of columns to plan with, until it looks at a table again; of an empty one for good."""
+    patient_id, *_ = await a_life(app)
+    connection_id, session_id = await a_session(app, patient="neighbour", doctor="another")
+    await caller(app, "neighbour").call("patient.updateProfile", phone="0700")
+    await caller(app, "neighbour").call("message.send", connectionId=connection_id, content="hello")
+    await tell(app, session_id, "It is about me", who="neighbour")
+    await owner.execute("ANALYZE")
+    sampled = (
+        "SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'public'"
+        " AND concat(histogram_bounds::text, most_common_vals::text, most_common_elems::text) ~ $1 ORDER BY 1"
+    )
+    assert {"chat_messages", "users"} <= {row[0] for row in await owner.fetch(sampled, CANARY)}
+    erase = ("erase", "--patient", str(patient_id), "--confirm", str(patient_id))
+    assert command(clinic, folder_of_files, *erase).returncode == 0
+    empty = {"clinician_notes", "files", "lowerings"}  # there is nobody else in them
+    assert {row[0] for row in await owner.fetch(sampled, CANARY)} <= empty
+    assert await owner.fetch(sampled, "patient@example.test") == []
+
+
+async def test_bytes_that_arrive_after_their_patient_was_erased_do_not_stay(
+    app, owner, records, folder_of_files, monkeypatch
+):
+    patient_id, _, session_id = await a_life(app)
+    kind, put = type(app.filing.blobs), type(app.filing.blobs).put
+
+    async def late(blobs, key, content):
+        if await owner.fetchval("SELECT count(*) FROM patients"):
+            await records.erase(patient_id)
+            while await delete_bytes(app.rights.store, app.rights.blobs):
+                pass
+        await put(blobs, key, content)
+
+    monkeypatch.setattr(kind, "put", late)
+    with pytest.raises(Unavailable):
+        await caller(app, "patient").call("file.upload", sessionId=session_id, files=[part(image("PNG"), "late.png")])
+    assert blobs_in(folder_of_files) == []
 
 
 async def test_the_sealed_trail_is_whole_after_an_erasure_and_holds_no_word(app, owner, clinic, folder_of_files):

@@ -18,6 +18,7 @@ from anamnesis.files.model import (
     Kind,
     NewFile,
     StoredFile,
+    TakenAway,
     agrees,
     blob_of,
     is_whole,
@@ -74,8 +75,13 @@ class Filing:
             await asyncio.shield(self._discard(begun))
             raise
         # Outside the block: when its answer is lost nobody knows whether they are to be seen already, and bytes of a
-        # file that is seen must never be taken back. What did stay pending is swept up later.
-        await self.store.finish(session_id, uploader, begun)
+        # file that is seen must never be taken back. What did stay pending is swept up later; of what was erased
+        # meanwhile nothing is left that a sweep could find, so its bytes are taken back here.
+        try:
+            await self.store.finish(session_id, uploader, begun)
+        except TakenAway:
+            await asyncio.shield(self._discard(begun))
+            raise
         found = await self.store.ready(kept)
         return [found[each] for each in kept]
 

@@ -10,8 +10,7 @@ from anamnesis.care.store import audit, link_of
 from anamnesis.db.encryption import FILES
 from anamnesis.db.postgres import Database
 from anamnesis.db.viewing import Purpose, at_work, viewing
-from anamnesis.files.model import NewFile, StoredFile
-from anamnesis.kernel.errors import Unavailable
+from anamnesis.files.model import NewFile, StoredFile, TakenAway
 from anamnesis.kernel.identity import Person
 
 _LINK: Final = """
@@ -90,13 +89,13 @@ class PostgresFileStore:
         )  # fmt: skip
 
     async def finish(self, session_id: UUID, uploader: Person, file_ids: Sequence[UUID]) -> None:
-        """Let all these files be seen, or none. Raises Unavailable when one was swept up meanwhile."""
+        """Let all these files be seen, or none. Raises TakenAway when one is gone."""
         if not file_ids:
             return
         async with self.database.transaction() as connection:
             done = await connection.execute(_FINISH, file_ids)
             if done != f"UPDATE {len(file_ids)}":
-                raise Unavailable("files")
+                raise TakenAway
             told = {"sessionId": str(session_id)}
             for file_id in file_ids:
                 await audit(connection, uploader, "file_uploaded", "file", file_id, told)

@@ -268,6 +268,10 @@ class PatientRecords:
         except asyncpg.CheckViolationError:
             raise Conflict("The patient is under a legal hold. Nothing was erased.") from None
 
+    async def forget_samples(self) -> None:
+        """Have the database draw anew the values of columns it keeps to plan with, among which are erased ones."""
+        await self.connection.execute("ANALYZE")
+
     async def hold(self, patient_id: UUID, reason: str) -> None:
         """Keep everything of a patient whatever is asked. Raises NotFound, and Conflict when it is held already."""
         try:
