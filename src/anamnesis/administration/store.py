@@ -7,7 +7,7 @@ from uuid import UUID
 
 from anamnesis.care.store import audit
 from anamnesis.db.postgres import Connection, Database
-from anamnesis.kernel.errors import BadInput, NotFound
+from anamnesis.kernel.errors import NotFound, refused
 from anamnesis.kernel.identity import Person
 
 Row = Mapping[str, Any]
@@ -69,7 +69,7 @@ class PostgresAdministrationStore:
     async def set_active(self, actor: Person, user_id: UUID, *, is_active: bool, reason: str | None) -> Row:
         """Open or close an account. Raises NotFound, and BadInput for one's own."""
         if not is_active and user_id == actor.user_id:
-            raise BadInput("isActive: you cannot deactivate your own account.")
+            raise refused((("isActive",), "you cannot deactivate your own account."))
         async with self.database.transaction() as connection:
             before = await _locked(connection, user_id)
             if before["is_active"] != is_active:
@@ -88,7 +88,7 @@ class PostgresAdministrationStore:
         A role makes no profile: a doctor joins by making one, and sees nobody before being verified.
         """
         if user_id == actor.user_id:
-            raise BadInput("role: you cannot change your own role.")
+            raise refused((("role",), "you cannot change your own role."))
         async with self.database.transaction() as connection:
             # Of two who demote each other at once, the second finds the first's change.
             await connection.execute("SELECT id FROM users WHERE primary_role = 'super_admin' ORDER BY id FOR UPDATE")
@@ -105,7 +105,7 @@ class PostgresAdministrationStore:
                     "SELECT count(*) FROM users WHERE primary_role = 'super_admin' AND is_active"
                 )
                 if not left:
-                    raise BadInput("role: this is the last operator; make another one first.")
+                    raise refused((("role",), "this is the last operator; make another one first."))
             metadata = {"previousRole": before["primary_role"], "newRole": role}
             await audit(connection, actor, "user_role_changed", "user", user_id, metadata)
             return await _locked(connection, user_id)

@@ -1,6 +1,6 @@
 """People and connections in PostgreSQL."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
@@ -8,10 +8,14 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
+import structlog
 
 from anamnesis.care.actions import slug_for
 from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, KnownDoctor, Spend
+from anamnesis.clinical.record import record_of_urgency, record_to_json
+from anamnesis.clinical.terms import Acuity
 from anamnesis.db.auditing import write
+from anamnesis.db.encryption import SESSIONS, Keyring
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
 from anamnesis.kernel.consents import IN_FORCE
@@ -20,6 +24,10 @@ from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId,
 from anamnesis.kernel.trail import Trail, concerns, present
 
 Row = Mapping[str, Any]
+_log: Final = structlog.get_logger("anamnesis.care")
+
+#: What a list calls a case that cannot be opened.
+UNREADABLE: Final = "This interview cannot be read at the moment"
 
 _PERSON: Final = """
 SELECT p.id, p.primary_role, p.is_active, p.patient_id, p.doctor_id, p.is_verified, p.opened"""
@@ -518,3 +526,19 @@ async def audit(
         action=action, kind=kind, subject=str(subject), metadata=msgspec.to_builtins(dict(metadata))
     )
     await write(connection, line, trail)
+
+
+def listed_cases(keyring: Keyring, rows: Iterable[Any]) -> list[Row]:
+    """Sessions of a list, urgency among their columns, with their words opened.
+
+    One that cannot be read hides no other: it is as urgent as it was found, which stands beside its words, and its name
+    says what is the matter. Raises KeyMissing and NotAsSealed when none can be read.
+    """
+    cases: list[Row] = []
+    for row, unreadable in keyring.listed(SESSIONS, rows):
+        if unreadable is not None:
+            _log.error("case.unreadable", session_id=str(row["id"]), error_type=type(unreadable).__name__)
+            record = record_to_json(record_of_urgency(Acuity(row["acuity"]), UNREADABLE.lower()))
+            row |= {"record": record, "medical_data": {}, "name": UNREADABLE}
+        cases.append({**row, "is_readable": unreadable is None})
+    return cases

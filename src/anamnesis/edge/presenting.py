@@ -168,6 +168,7 @@ def inbox_row(case: Wire, now: datetime) -> dict[str, object]:
         "reason": case["reason"],
         "completeness": f"{case['completeness']} % asked",
         "gaps": case["gaps"],
+        "is_readable": case["isReadable"],
     }
 
 

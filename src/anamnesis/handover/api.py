@@ -193,6 +193,7 @@ class InboxCase(Output):
     reason: str
     completeness: int
     gaps: list[str]
+    is_readable: bool
 
 
 class Inbox(Output):
@@ -318,13 +319,14 @@ def _inbox_case(row: Row) -> InboxCase:
         status=row["status"],
         colour=(_HEARD[row["unread_acuity"]] if row["unread_acuity"] > record.acuity else record.colour).value,
         patient=PersonName(first_name=row["first_name"], last_name=row["last_name"]),
-        about=_about(record),
+        about=_about(record) if row["is_readable"] else "",
         waiting_since=row["last_patient_at"],
         unread_count=row["unread"],
         chief_complaint=getattr(complaint, "value", None),
         reason=", ".join([*_UNREAD_REASONS.get(row["unread_acuity"], ()), *map(in_words, _reasons(record)[:3])]),
         completeness=record.completeness,
         gaps=list(record.gaps[:4]),
+        is_readable=row["is_readable"],
     )
 
 

@@ -8,7 +8,7 @@ from anamnesis.clinical.lowering import lowered
 from anamnesis.clinical.record import record_from_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.handover.api import Call
-from anamnesis.kernel.errors import BadInput, Conflict
+from anamnesis.kernel.errors import Conflict, refused
 from anamnesis.kernel.procedures import Allow, Procedures, Rest
 from anamnesis.schema import ONE_OF, Input, Output, Uuid, text
 
@@ -49,7 +49,7 @@ async def lower_urgency(call: Call, body: Lowering) -> Urgency:
         assert row is not None
         record = record_from_json(row["record"])
         if to >= record.acuity:
-            raise BadInput("to: the case is not more urgent than that.")
+            raise refused((("to",), "the case is not more urgent than that."))
         new = lowered(record, to)
         if await store.lower(body.session_id, row["version"], new, call.person, body.reason, record.acuity):
             return Urgency(session_id=row["id"], colour=new.colour.value)

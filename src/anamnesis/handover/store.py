@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from anamnesis.care.model import CareLink
-from anamnesis.care.store import audit, link_of
+from anamnesis.care.store import audit, link_of, listed_cases
 from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
 from anamnesis.clinical.sbar import sbar_from_json
 from anamnesis.clinical.terms import Acuity
@@ -78,8 +78,8 @@ ON CONFLICT (session_id) DO UPDATE SET
 WHERE known.basis <> excluded.basis"""
 
 _INBOX: Final = """
-SELECT s.id, s.connection_id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at,
-       u.first_name, u.last_name, unread.count AS unread, unread.acuity AS unread_acuity
+SELECT s.id, s.connection_id, c.patient_id, s.status::text AS status, s.record, s.acuity,
+       s.last_patient_at, u.first_name, u.last_name, unread.count AS unread, unread.acuity AS unread_acuity
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
 CROSS JOIN LATERAL (
@@ -222,8 +222,7 @@ class PostgresHandoverStore:
 
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
         """A doctor's cases: what waits first, the most urgent, then the longest waiting."""
-        rows = await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit)
-        return self._keyring.all_opened(SESSIONS, rows)
+        return listed_cases(self._keyring, await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit))
 
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""

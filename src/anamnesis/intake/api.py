@@ -12,7 +12,7 @@ from anamnesis.care.actions import patient_of
 from anamnesis.care.model import Access, Standing
 from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, doctor_who_sees_patients
 from anamnesis.care.store import PostgresCareStore
-from anamnesis.files.actions import Filing, refused
+from anamnesis.files.actions import Filing
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.model import Message, NewMessage, Session, Status
@@ -43,7 +43,7 @@ from anamnesis.intake.views import (
     session_view,
     thought_for_clinician,
 )
-from anamnesis.kernel.errors import BadInput, NotPermitted
+from anamnesis.kernel.errors import BadInput, NotPermitted, refused
 from anamnesis.kernel.identity import PatientId
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
@@ -490,7 +490,7 @@ async def rename(call: Call, body: Rename) -> SessionRow:
     store = call.services.store
     access_as_patient(call.person, await store.link_of_session(body.session_id), writing=True, what="session")
     if body.name is not None and not body.name.strip():
-        raise BadInput("name: a name needs at least one letter; send null to clear it.")
+        raise refused((("name",), "a name needs at least one letter; send null to clear it."))
     await store.rename(body.session_id, body.name, call.person)
     return session_row(await store.full(body.session_id) or {}, for_patient=True)
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from anamnesis.care.model import CareLink
-from anamnesis.care.store import audit, link_of
+from anamnesis.care.store import audit, link_of, listed_cases
 from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
 from anamnesis.db import outbox
 from anamnesis.db.bus import notify
@@ -173,8 +173,8 @@ SELECT id FROM intake_sessions WHERE connection_id = $1 AND archived_at IS NULL 
 
 _FULL: Final = """
 SELECT s.id, s.connection_id, s.name, s.status::text AS status, s.record, s.medical_data, s.clinical_handover,
-       s.doctor_thought, s.completeness, s.current_agent, s.started_at, s.completed_at, s.reviewed_at, s.reviewed_by,
-       s.created_at, s.updated_at, s.consecutive_errors, s.ai_message_count, s.termination_reason,
+       s.doctor_thought, s.acuity, s.completeness, s.current_agent, s.started_at, s.completed_at, s.reviewed_at,
+       s.reviewed_by, s.created_at, s.updated_at, s.consecutive_errors, s.ai_message_count, s.termination_reason,
        s.last_patient_at, c.status::text AS connection_status, c.patient_id, c.doctor_id, d.specialty, d.clinic_name,
        du.first_name AS doctor_first_name, du.last_name AS doctor_last_name, du.image_url AS doctor_image_url,
        pu.first_name AS patient_first_name, pu.last_name AS patient_last_name, pu.image_url AS patient_image_url,
@@ -499,18 +499,18 @@ class PostgresIntakeStore:
         """A patient's sessions, newest change first."""
         concerns(patient_id, purpose="own")
         rows = await self.database.fetch(_FULL_OF_PATIENT, patient_id, connection_id, status, limit)
-        return self._keyring.all_opened(SESSIONS, rows)
+        return listed_cases(self._keyring, rows)
 
     async def full_of_doctor(self, doctor_id: UUID, status: str, limit: int) -> list[Row]:
         """The sessions of a doctor's active connections, newest change first."""
         rows = await self.database.fetch_whose(_FULL_OF_DOCTOR, doctor_id, status, limit)
-        return self._keyring.all_opened(SESSIONS, rows)
+        return listed_cases(self._keyring, rows)
 
     async def all_of_patient(self, patient_id: UUID, statuses: tuple[str, ...]) -> list[Row]:
         """Every session of a patient in one of these states, newest first."""
         concerns(patient_id, purpose="own")
         rows = await self.database.fetch(_ALL_OF_PATIENT, patient_id, statuses)
-        return self._keyring.all_opened(SESSIONS, rows)
+        return listed_cases(self._keyring, rows)
 
     async def linkable(self, connection_id: UUID) -> list[Row]:
         """The sessions of a connection that tell enough to talk about: ready, or half done."""
