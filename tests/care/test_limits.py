@@ -104,6 +104,11 @@ async def test_danger_is_heard_above_every_limit(clinic, owner):
             "intake.sendMessage", sessionId=session_id, content="now I have crushing chest pain and I am sweating"
         )
         assert answer["aiMessage"]["isEmergency"]
+        # What only the readings tell is a danger as much as what words do.
+        answer = await caller(app, "patient").call("intake.sendMessage", sessionId=session_id, content="spo2 75")
+        assert answer["aiMessage"]["text"]
+        assert await calls(app, "patient", 8, "message.send", connectionId=connection_id, content="bp 60/30") == 8
+        await owner.execute("TRUNCATE rate_windows")
         assert await calls(app, "patient", 8, "message.send", connectionId=connection_id, content="hello") == 5
         await caller(app, "patient").call("message.send", connectionId=connection_id, content="I want to kill myself")
         with pytest.raises(TooManyRequests):
