@@ -25,12 +25,15 @@ _PERSON: Final = """
 SELECT p.id, p.primary_role, p.is_active, p.patient_id, p.doctor_id, p.is_verified, p.opened"""
 _FIND: Final = _PERSON + " FROM person_of($1) p"
 
-# A minute begins with the first call in it. It is one row a key, so every process counts together.
+# A minute begins with the first call in it. It is one row a key, so every process counts together. One that ends later
+# than a minute from now was begun before the clock was set back, and would keep its caller out until it has caught up.
 _SPEND: Final = """
 INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($1, clock_timestamp() + interval '1 minute', 1)
 ON CONFLICT (key) DO UPDATE
-SET used = CASE WHEN r.ends_at <= clock_timestamp() THEN 1 ELSE r.used + 1 END,
-    ends_at = CASE WHEN r.ends_at <= clock_timestamp() THEN excluded.ends_at ELSE r.ends_at END
+SET used = CASE WHEN r.ends_at > clock_timestamp() AND r.ends_at <= clock_timestamp() + interval '1 minute'
+                THEN r.used + 1 ELSE 1 END,
+    ends_at = CASE WHEN r.ends_at > clock_timestamp() AND r.ends_at <= clock_timestamp() + interval '1 minute'
+                   THEN r.ends_at ELSE clock_timestamp() + interval '1 minute' END
 RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""
 
 # The call is counted and its caller found in one round trip.
@@ -186,6 +189,7 @@ class PostgresCareStore:
             row["doctor_id"],
             doctor_is_verified=bool(row["is_verified"]),
             wait_s=0 if spend is None else _wait_s(dict(row), spend),
+            calls_a_minute=0 if spend is None else spend.calls,
             opened=frozenset(row["opened"] or ()),
         )
         return person, row["is_active"]
@@ -203,10 +207,10 @@ class PostgresCareStore:
         """Whether an account may still be used."""
         return bool(await self.database.fetchval("SELECT is_active FROM users WHERE id = $1", user_id))
 
-    async def add_person(self, claims: Claims) -> None:
-        """Make an account; two first sights at once make one."""
+    async def add_person(self, claims: Claims) -> bool:
+        """Make an account, and answer whether this did it; two first sights at once make one."""
         with viewing(at_work(Purpose.ACCOUNTS)):
-            await self.database.execute(
+            made = await self.database.execute(
                 "INSERT INTO users (clerk_id, email, first_name, last_name, image_url) VALUES ($1, $2, $3, $4, $5)"
                 " ON CONFLICT (clerk_id) DO NOTHING",
                 claims.subject,
@@ -215,6 +219,7 @@ class PostgresCareStore:
                 claims.last_name,
                 claims.image_url,
             )
+        return made == "INSERT 0 1"
 
     async def settle_account(self, event: AccountEvent) -> None:
         """Take over what is told of an account: each event once, and none that is older than what is known."""

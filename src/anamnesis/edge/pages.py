@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from anamnesis.edge import presenting
 from anamnesis.edge.calling import Caller
-from anamnesis.edge.faults import fault_of
+from anamnesis.edge.faults import fault_of, retry_headers
 from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
@@ -494,7 +494,7 @@ class Pages:
             return self._sign_in_first()
         status = fault_of(error).status
         request = await self._site.request_of(http.scope)
-        return self._page(
+        page = self._page(
             "message.html",
             title="This did not work",
             lines=[str(error)],
@@ -502,6 +502,8 @@ class Pages:
             reference=request.request_id,
             status=status,
         )
+        page.headers.update(retry_headers([error]))
+        return page
 
 
 async def _fields(http: HttpRequest) -> dict[str, str]:
