@@ -13,6 +13,7 @@ from anamnesis.care.actions import slug_for
 from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, KnownDoctor, Spend
 from anamnesis.db.auditing import write
 from anamnesis.db.postgres import Connection, Database
+from anamnesis.db.rates import ONE_MORE
 from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
 from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.kernel.errors import Conflict, NotFound
@@ -25,16 +26,9 @@ _PERSON: Final = """
 SELECT p.id, p.primary_role, p.is_active, p.patient_id, p.doctor_id, p.is_verified, p.opened"""
 _FIND: Final = _PERSON + " FROM person_of($1) p"
 
-# A minute begins with the first call in it. It is one row a key, so every process counts together. One that ends later
-# than a minute from now was begun before the clock was set back, and would keep its caller out until it has caught up.
-_SPEND: Final = """
-INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($1, clock_timestamp() + interval '1 minute', 1)
-ON CONFLICT (key) DO UPDATE
-SET used = CASE WHEN r.ends_at > clock_timestamp() AND r.ends_at <= clock_timestamp() + interval '1 minute'
-                THEN r.used + 1 ELSE 1 END,
-    ends_at = CASE WHEN r.ends_at > clock_timestamp() AND r.ends_at <= clock_timestamp() + interval '1 minute'
-                   THEN r.ends_at ELSE clock_timestamp() + interval '1 minute' END
-RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""
+_SPEND: Final = f"""
+INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($1, clock_timestamp() + interval '1 minute', 1){ONE_MORE}
+RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""  # noqa: S608 - a text of our own
 
 # The call is counted and its caller found in one round trip.
 _SPEND_AND_FIND: Final = (
