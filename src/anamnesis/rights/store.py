@@ -103,7 +103,8 @@ SELECT id, action, resource_type, resource_id, created_at FROM audit_logs
 WHERE user_id = $1 OR resource_id = ANY ($2::text[]) ORDER BY id"""
 
 _TELL_AUDIT: Final = """
-INSERT INTO audit_logs (action, resource_type, resource_id) VALUES ($1, 'patient', $2)"""
+INSERT INTO audit_logs (action, procedure, actor_role, purpose, resource_type, resource_id, patient_ids)
+VALUES ($1, 'operator.' || $1, 'operator', 'rights', 'patient', $2::uuid::text, ARRAY[$2::uuid])"""
 
 _REQUESTS: Final = "SELECT patient_id, asked_at FROM erasure_requests ORDER BY asked_at"
 
@@ -155,7 +156,7 @@ class PatientRecords:
                 await self._opened(EMERGENCIES, _EMERGENCIES, patient["id"]),
                 await self._rows(_AUDIT, account["id"], [str(each) for each in subjects]),
             )
-            await self.connection.execute(_TELL_AUDIT, "data_export", str(patient["id"]))
+            await self.connection.execute(_TELL_AUDIT, "data_export", patient["id"])
             return file
 
     async def _interviews(self, patient_id: UUID) -> tuple[Interview, ...]:
@@ -197,7 +198,7 @@ class PatientRecords:
             async with self.connection.transaction():
                 if not await self.connection.fetchval("SELECT erase_patient($1)", patient_id):
                     raise NotFound("There is no such patient.")
-                await self.connection.execute(_TELL_AUDIT, "patient_erased", str(patient_id))
+                await self.connection.execute(_TELL_AUDIT, "patient_erased", patient_id)
         except asyncpg.CheckViolationError:
             raise Conflict("The patient is under a legal hold. Nothing was erased.") from None
 
@@ -210,7 +211,7 @@ class PatientRecords:
                 number = await self.connection.fetchval(_NEW_HOLD)
                 sealed = self.keyring.at(HOLDS, number, patient_id).seal("reason", reason)
                 await self.connection.execute(_HOLD, number, patient_id, sealed)
-                await self.connection.execute(_TELL_AUDIT, "legal_hold_set", str(patient_id))
+                await self.connection.execute(_TELL_AUDIT, "legal_hold_set", patient_id)
         except asyncpg.UniqueViolationError:
             raise Conflict("The patient is under a legal hold already.") from None
 
@@ -222,7 +223,7 @@ class PatientRecords:
                 raise Conflict("The patient is under no legal hold.")
             sealed = self.keyring.at(HOLDS, number, patient_id).seal("lifted_reason", reason)
             await self.connection.execute(_LIFT, number, sealed)
-            await self.connection.execute(_TELL_AUDIT, "legal_hold_lifted", str(patient_id))
+            await self.connection.execute(_TELL_AUDIT, "legal_hold_lifted", patient_id)
 
 
 @asynccontextmanager
