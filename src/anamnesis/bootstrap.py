@@ -458,7 +458,8 @@ def _at_work(run: Run) -> Run:
     """A job speaks for nobody but the service; what it reads and writes is in the audit trail as such."""
 
     async def working(job: Job) -> None:
-        trail = job_trail(job.kind.value, job.subject, job.request_id)
+        about = "webhook_event" if job.kind is JobKind.DELIVER_WEBHOOK else "intake_session"
+        trail = job_trail(job.kind.value, job.subject, job.request_id, about=about)
         with viewing(at_work(Purpose.JOBS)), following(trail):
             await run(job)
 
