@@ -203,7 +203,11 @@ class App:
         allowed = [self.settings.public_origin]
         guarded = OriginGuard(inner, allowed=allowed, allow_own_loopback=not self.settings.is_production)
         proxies = TrustedProxies(self.settings.trusted_proxies)
-        return GoodManners(Measuring(LastResort(guarded), self.measures), is_https=proxies.is_https)
+        is_always_https = self.settings.public_origin.startswith("https://")
+        return GoodManners(
+            Measuring(LastResort(guarded), self.measures),
+            is_https=lambda scope: is_always_https or proxies.is_https(scope),
+        )
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The instruments, with what waits as it is now; without a database what was last known stands."""
