@@ -88,6 +88,20 @@ def _deactivated(procedure: Procedure) -> Visitor:
     raise NotPermitted("This account has been deactivated.")
 
 
+async def check_again(actor: Person, *, store: CareStore) -> None:
+    """See that what a stream was opened with still holds: an account, its role, a verified doctor, an emergency.
+
+    Raises NotPermitted; a client that may listen in another way connects again.
+    """
+    found = await store.find_person(actor.subject)
+    if found is None or not found[1]:
+        raise NotPermitted("This account has been deactivated.")
+    now = found[0]
+    stands = (now.primary_role, now.doctor_id, now.doctor_is_verified)
+    if stands != (actor.primary_role, actor.doctor_id, actor.doctor_is_verified) or not actor.opened <= now.opened:
+        raise NotPermitted("What this account may see has changed. Please connect again.")
+
+
 async def patient_of(actor: Person, *, store: CareStore) -> PatientId:
     """The caller's patient profile, made by the first call that needs it.
 

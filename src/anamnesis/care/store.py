@@ -197,10 +197,6 @@ class PostgresCareStore:
         """Drop the counts of minutes that are over."""
         await self.database.execute("DELETE FROM rate_windows WHERE ends_at < clock_timestamp() - interval '1 minute'")
 
-    async def is_active(self, user_id: UUID) -> bool:
-        """Whether an account may still be used."""
-        return bool(await self.database.fetchval("SELECT is_active FROM users WHERE id = $1", user_id))
-
     async def add_person(self, claims: Claims) -> bool:
         """Make an account, and answer whether this did it; two first sights at once make one."""
         with viewing(at_work(Purpose.ACCOUNTS)):

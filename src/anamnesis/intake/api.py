@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from anamnesis.care.actions import patient_of
+from anamnesis.care.actions import check_again, patient_of
 from anamnesis.care.model import Access, Standing
 from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, doctor_who_sees_patients
 from anamnesis.care.store import PostgresCareStore
@@ -43,7 +43,7 @@ from anamnesis.intake.views import (
     session_view,
     thought_for_clinician,
 )
-from anamnesis.kernel.errors import BadInput, NotPermitted
+from anamnesis.kernel.errors import BadInput
 from anamnesis.kernel.identity import PatientId
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
@@ -541,9 +541,8 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | Growin
                     shown = now
                 if await waiting.wait() is None:
                     return
+                await check_again(call.person, store=call.services.care)
                 await _access(call, body.session_id, writing=False)
-                if not await call.services.care.is_active(call.person.user_id):
-                    raise NotPermitted("This account has been deactivated.")
 
 
 @procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True)
@@ -554,6 +553,7 @@ async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
         yield Tracked("0", {"changed": False})
         with closing(News(news)) as waiting:
             while (changed := await waiting.wait()) is not None:
+                await check_again(call.person, store=call.services.care)
                 if changed:
                     count += 1
                     yield Tracked(str(count), {"changed": True})
