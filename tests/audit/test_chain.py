@@ -122,6 +122,8 @@ async def test_many_sealers_and_writers_at_once_make_one_whole_chain(clinic, own
         "INSERT INTO audit_unsealed VALUES (1)", "DELETE FROM audit_unsealed", "TRUNCATE audit_unsealed",
         "ALTER TABLE audit_logs DISABLE TRIGGER ALL", "DROP TRIGGER audit_lines_wait ON audit_logs",
         "DROP FUNCTION seal_audit(integer)",
+        "INSERT INTO audit_logs (action, resource_type, created_at) VALUES ('a', 'x', '2020-01-01')",
+        "INSERT INTO audit_logs (id, action, resource_type) OVERRIDING SYSTEM VALUE VALUES (900, 'a', 'x')",
     ],
 )  # fmt: skip
 async def test_the_application_may_add_lines_and_nothing_else(database, owner, statement):
