@@ -3,6 +3,7 @@
 import asyncio
 import json
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 
@@ -92,6 +93,21 @@ async def test_a_refused_message_and_a_refused_page_tell_it_too(clinic, owner):
         for status, headers, _ in (told, shown):
             assert (status, headers.get("ratelimit-limit")) == (429, "5")
             assert headers["ratelimit-reset"] == headers["retry-after"]
+
+
+async def test_words_that_were_refused_in_a_page_come_back_in_the_box(clinic, owner):
+    async with closing(an_app(clinic.app_dsn, settings=ROOMY)) as roomy:
+        _, session_id = await a_session(roomy)
+    async with closing(an_app(clinic.app_dsn, settings=FEW)) as app:
+        await owner.execute("TRUNCATE rate_windows")
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        for _ in range(6):
+            words = f"content=it+itches+a+bit&clientMessageId={uuid4()}".encode()
+            sent = {"who": "patient", "body": words, "headers": form}
+            status, headers, page = await http(app.asgi(), "POST", f"/s/{session_id}", **sent)
+        assert (status, headers["ratelimit-limit"]) == (429, "5")
+        assert "it itches a bit</textarea>" in page
+        assert "Too many requests. Please try again in" in page
 
 
 async def test_the_calls_of_a_batch_count_one_by_one(app):

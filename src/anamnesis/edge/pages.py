@@ -22,7 +22,7 @@ from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
 from anamnesis.kernel.consents import IN_FORCE, OUTSIDE_MODEL
-from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn
+from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn, TooManyRequests
 from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
 
@@ -202,22 +202,27 @@ class Pages:
             content = form.fields.get("content", "")
             try:
                 images = await self._upload(caller, session_id, form.parts) if form.parts else []
-            except BadInput as refused:
-                return await self._show_chat(
-                    caller, session_id, problem=f"Nothing was sent. {_in_words(refused)}", draft=content
-                )
+            except (BadInput, TooManyRequests) as refused:
+                return await self._not_sent(caller, session_id, content, refused, _in_words(refused))
         try:
             await caller.call(
                 "intake.sendMessage", sessionId=session_id, **_message_of(form.fields), **_shown_with(images)
             )
-        except BadInput:
-            return await self._show_chat(
-                caller,
-                session_id,
-                problem="Nothing was sent. Please write a message of up to 5000 characters.",
-                draft=content,
-            )
+        except BadInput as refused:
+            words = "Please write a message of up to 5000 characters."
+            return await self._not_sent(caller, session_id, content, refused, words)
+        except TooManyRequests as refused:
+            return await self._not_sent(caller, session_id, content, refused, str(refused))
         return RedirectResponse(f"/s/{session_id}#latest", 303)
+
+    async def _not_sent(
+        self, caller: Caller, session_id: str, draft: str, refused: BadInput | TooManyRequests, words: str
+    ) -> Response:
+        page = await self._show_chat(caller, session_id, problem=f"Nothing was sent. {words}", draft=draft)
+        if isinstance(refused, TooManyRequests) and not isinstance(page, RedirectResponse):
+            page.status_code = fault_of(refused).status
+            page.headers.update(retry_headers([refused]))
+        return page
 
     async def _upload(self, caller: Caller, session_id: str, parts: tuple[Part, ...]) -> list[str]:
         """Keep what came with a message; the ids of the photos, for the message to show them."""
@@ -512,8 +517,10 @@ async def _fields(http: HttpRequest) -> dict[str, str]:
         return {name: clean(value) for name, value in form.items() if isinstance(value, str)}
 
 
-def _in_words(refused: BadInput) -> str:
+def _in_words(refused: BadInput | TooManyRequests) -> str:
     """What is wrong with a form's files, for somebody who sees no field names."""
+    if isinstance(refused, TooManyRequests):
+        return str(refused)
     return " ".join(dict.fromkeys(issue.message for issue in refused.issues)) or str(refused)
 
 
