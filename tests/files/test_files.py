@@ -251,6 +251,16 @@ async def test_uploads_are_limited_more_than_other_calls(clinic, tmp_path):
         assert [each.status_code for each in answers] == [201, 201, 429]
 
 
+async def test_the_pictures_of_a_page_are_shown_however_many_there_are(clinic, tmp_path):
+    settings = settings_of(tmp_path / "blobs", factor=0.1)  # six calls a minute; uploads one
+    async with closing(an_app(clinic.app_dsn)) as first:
+        _, session_id = await a_session(first)
+    async with closing(an_app(clinic.app_dsn, settings=settings)) as app, served(app) as client:
+        url = (await one(client, session_id))["url"]
+        answers = [(await get(client, url)).status_code for _ in range(70)]
+    assert answers == [200] * 60 + [429] * 10
+
+
 # -- nothing by halves -------------------------------------------------------------------------------------------
 
 

@@ -67,7 +67,10 @@ class Door:
         return None if calls is None else Spend(f"{caller}:{procedure.allow}:{procedure.name}", calls)
 
     def _rate(self, procedure: Procedure) -> int | None:
-        return self.uploads if procedure.takes_files else self.rates.get(procedure.allow)
+        if procedure.takes_files:
+            return self.uploads
+        calls = self.rates.get(procedure.allow)
+        return None if calls is None else calls * procedure.at_once
 
     async def _known(self, claims: Claims, spend: Spend | None) -> tuple[Person, bool]:
         found = await self.store.find_person(claims.subject, spend)
