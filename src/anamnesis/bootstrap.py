@@ -212,7 +212,11 @@ class App:
         allowed = [self.settings.public_origin]
         guarded = OriginGuard(inner, allowed=allowed, allow_own_loopback=not self.settings.is_production)
         proxies = TrustedProxies(self.settings.trusted_proxies)
-        return GoodManners(Measuring(LastResort(guarded), self.measures), is_https=proxies.is_https)
+        is_always_https = self.settings.public_origin.startswith("https://")
+        return GoodManners(
+            Measuring(LastResort(guarded), self.measures),
+            is_https=lambda scope: is_always_https or proxies.is_https(scope),
+        )
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The instruments, with what waits as it is now; without a database what was last known stands."""
@@ -360,7 +364,7 @@ def build(
 
     def hear(text: str) -> Heard:
         screened = intake_actions.listen(text, interviewer)
-        return Heard(screened.record.acuity, bool(screened.new_flags), screened.emergency_text)
+        return Heard(screened.record.acuity, screened.is_raised, screened.emergency_text)
 
     registry = Registry(database.keep_line)
     registry.add(care_procedures, Care(care_store, clock, origin))
@@ -410,7 +414,6 @@ def build(
             frozenset({*settings.identity.superuser_ids, *superusers}),
             _rates(settings.limits),
             settings.limits.per_minute(settings.limits.uploads),
-            settings.limits.per_minute(settings.limits.openings),
         ),
         care_store=care_store,
         keys=keys,
@@ -471,7 +474,8 @@ def _at_work(run: Run) -> Run:
     """A job speaks for nobody but the service; what it reads and writes is in the audit trail as such."""
 
     async def working(job: Job) -> None:
-        trail = job_trail(job.kind.value, job.subject, job.request_id)
+        about = "webhook_event" if job.kind is JobKind.DELIVER_WEBHOOK else "intake_session"
+        trail = job_trail(job.kind.value, job.subject, job.request_id, about=about)
         with viewing(at_work(Purpose.JOBS)), following(trail):
             await run(job)
 

@@ -129,6 +129,11 @@ async def test_a_durable_migrated_database_is_good_as_owner_and_as_app(server):
         assert {outcome for part, outcome in found if part == "database"} == {Outcome.OK}
 
 
+async def test_a_login_that_owns_the_tables_is_told_of(clinic):
+    said = {dsn: await words({**PRODUCTION, "DATABASE_URL": dsn}) for dsn in (clinic.owner_dsn, clinic.app_dsn)}
+    assert ["owns the tables" in each for each in said.values()] == [True, False]
+
+
 async def test_what_is_missing_in_a_database_is_named(clinic, owner):
     await owner.execute("DELETE FROM schema_migrations WHERE number = 2")
     await owner.execute("ALTER TABLE chat_messages NO FORCE ROW LEVEL SECURITY")

@@ -73,6 +73,29 @@ async def test_danger_told_after_ready_enters_the_hand_over(app):
     assert "Red flag" in handover["situation"]
 
 
+#: Readings that no rule of words knows: vital signs alone raise the urgency.
+READINGS = "spo2 75"
+
+
+@pytest.mark.proves("I11")
+async def test_an_emergency_of_vital_signs_alone_tells_the_doctor(app, owner):
+    _, session_id = await a_session(app)
+    answer = await tell(app, session_id, "It is about me", "Jane, 34, female", "I have a headache", READINGS)
+    assert answer["aiMessage"]["isEmergency"]
+    assert JobKind.ALERT_CLINICIAN in await work(app)
+    assert await broken(owner) == []
+
+
+async def test_vital_signs_told_after_ready_enter_the_hand_over_and_tell_the_doctor(app):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE)
+    await work(app)
+    answer = await tell(app, session_id, READINGS)
+    assert answer["aiMessage"]["isEmergency"]
+    assert JobKind.ALERT_CLINICIAN in await work(app)
+    assert "75" in str((await seen_by(app, "doctor", session_id))["session"]["clinicalHandover"])
+
+
 async def test_advice_is_given_once_after_ready(app):
     _, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE)

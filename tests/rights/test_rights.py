@@ -18,6 +18,7 @@ import pytest
 from pydantic.alias_generators import to_camel
 
 from anamnesis.db.aside import aside
+from anamnesis.db.chain import lines
 from anamnesis.db.embedded import OWNER
 from anamnesis.db.encryption import CHAT, DIRECT, FILES, LOWERINGS, NOTES, SEALED, SESSIONS, Keyring
 from anamnesis.db.sealing import Sealer
@@ -477,7 +478,7 @@ async def test_an_owner_who_is_no_superuser_copies_holds_lets_expire_and_erases_
 
 
 async def test_what_nobody_has_touched_for_the_set_time_expires_with_its_files(app, owner, folder_of_files):
-    await a_life(app)
+    patient_id, *_ = await a_life(app)
     await age(owner)
     _, _, young = await a_life(app, "neighbour", "another")
     assert blobs_in(folder_of_files)
@@ -487,8 +488,11 @@ async def test_what_nobody_has_touched_for_the_set_time_expires_with_its_files(a
     assert await owner.fetchval("SELECT count(*) FROM direct_messages") == 2
     assert await owner.fetchval("SELECT count(*) FROM users WHERE clerk_id = 'patient'") == 0
     assert len(blobs_in(folder_of_files)) == 3
-    purged = await owner.fetch("SELECT action FROM audit_logs WHERE action LIKE '%purged' ORDER BY id")
-    assert [row["action"] for row in purged] == ["intake_session_purged", "patient_purged"]
+    purged = await owner.fetch("SELECT * FROM audit_logs WHERE action LIKE '%purged' ORDER BY id")
+    assert [row["action"] for row in purged] == ["intake_session_purged", "direct_messages_purged", "patient_purged"]
+    assert {(row["actor_role"], row["purpose"], *row["patient_ids"]) for row in purged} == {
+        ("system", "retention", patient_id)
+    }
     assert (await caller(app, "neighbour").call("intake.getSession", sessionId=young))["session"]["id"]
 
 
@@ -686,6 +690,18 @@ async def test_that_a_copy_was_made_is_audited_without_content(app, owner, recor
     await records.whole(patient_id)
     row = await owner.fetchrow("SELECT action, resource_id, metadata FROM audit_logs ORDER BY id DESC LIMIT 1")
     assert tuple(row) == ("data_export", str(patient_id), None)
+
+
+async def test_what_an_operator_did_with_a_patients_records_is_among_the_lines_about_the_patient(app, owner, records):
+    patient_id, *_ = await a_life(app)
+    await records.whole(patient_id)
+    await records.hold(patient_id, "case at court")
+    await records.lift(patient_id, "closed")
+    await records.erase(patient_id)
+    about = [line async for line in lines(owner, since=None, until=None, patient_id=patient_id)]
+    assert [(line["action"], line["actor_role"]) for line in about[-4:]] == [
+        (done, "operator") for done in ("data_export", "legal_hold_set", "legal_hold_lifted", "patient_erased")
+    ]
 
 
 async def test_consent_that_was_withdrawn_ends_with_the_next_message(app, owner):

@@ -17,6 +17,7 @@ from anamnesis.clinical.terms import Acuity
 from anamnesis.db.auditing import write
 from anamnesis.db.encryption import SESSIONS, Keyring
 from anamnesis.db.postgres import Connection, Database
+from anamnesis.db.rates import ONE_MORE
 from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
 from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.kernel.errors import Conflict, NotFound
@@ -33,13 +34,9 @@ _PERSON: Final = """
 SELECT p.id, p.primary_role, p.is_active, p.patient_id, p.doctor_id, p.is_verified, p.opened"""
 _FIND: Final = _PERSON + " FROM person_of($1) p"
 
-# A minute begins with the first call in it. It is one row a key, so every process counts together.
-_SPEND: Final = """
-INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($1, clock_timestamp() + interval '1 minute', 1)
-ON CONFLICT (key) DO UPDATE
-SET used = CASE WHEN r.ends_at <= clock_timestamp() THEN 1 ELSE r.used + 1 END,
-    ends_at = CASE WHEN r.ends_at <= clock_timestamp() THEN excluded.ends_at ELSE r.ends_at END
-RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""
+_SPEND: Final = f"""
+INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($1, clock_timestamp() + interval '1 minute', 1){ONE_MORE}
+RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""  # noqa: S608 - a text of our own
 
 # The call is counted and its caller found in one round trip.
 _SPEND_AND_FIND: Final = (
@@ -193,6 +190,7 @@ class PostgresCareStore:
             row["doctor_id"],
             doctor_is_verified=bool(row["is_verified"]),
             wait_s=0 if spend is None else _wait_s(dict(row), spend),
+            calls_a_minute=0 if spend is None else spend.calls,
             opened=frozenset(row["opened"] or ()),
         )
         return person, row["is_active"]
@@ -206,14 +204,10 @@ class PostgresCareStore:
         """Drop the counts of minutes that are over."""
         await self.database.execute("DELETE FROM rate_windows WHERE ends_at < clock_timestamp() - interval '1 minute'")
 
-    async def is_active(self, user_id: UUID) -> bool:
-        """Whether an account may still be used."""
-        return bool(await self.database.fetchval("SELECT is_active FROM users WHERE id = $1", user_id))
-
-    async def add_person(self, claims: Claims) -> None:
-        """Make an account; two first sights at once make one."""
+    async def add_person(self, claims: Claims) -> bool:
+        """Make an account, and answer whether this did it; two first sights at once make one."""
         with viewing(at_work(Purpose.ACCOUNTS)):
-            await self.database.execute(
+            made = await self.database.execute(
                 "INSERT INTO users (clerk_id, email, first_name, last_name, image_url) VALUES ($1, $2, $3, $4, $5)"
                 " ON CONFLICT (clerk_id) DO NOTHING",
                 claims.subject,
@@ -222,6 +216,7 @@ class PostgresCareStore:
                 claims.last_name,
                 claims.image_url,
             )
+        return made == "INSERT 0 1"
 
     async def settle_account(self, event: AccountEvent) -> None:
         """Take over what is told of an account: each event once, and none that is older than what is known."""

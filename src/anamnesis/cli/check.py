@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 
 from anamnesis.db import binaries
-from anamnesis.db.migrating import durability_problems, pending, role_problems, wall_problems
+from anamnesis.db.migrating import durability_problems, owns_tables, pending, role_problems, wall_problems
 from anamnesis.db.resealing import sampled
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.settings import VARIABLES, Ai, Provider, Secret, Settings, SettingsInvalid, Variable
@@ -24,6 +24,10 @@ _CONNECT_S: Final = 3.0
 _STORE_S: Final = 8.0
 _OLDEST_SERVER: Final = 150000
 _LARGEST_KEY_SET: Final = 64 * 1024
+_OWNS_TABLES: Final = (
+    "the login of DATABASE_URL owns the tables and works as anamnesis_app: whoever takes it over is the owner again."
+    " Two logins are safer: DATABASE_DIRECT_URL for the owner, which migrates"
+)
 
 
 class Outcome(StrEnum):
@@ -205,6 +209,8 @@ async def _inspect(part: str, connection: Any, key_ids: frozenset[str]) -> list[
     findings = [Finding(part, Outcome.OK, f"PostgreSQL {version // 10000} answers")]
     if version < _OLDEST_SERVER:
         findings.append(Finding(part, Outcome.WARNING, "is older than PostgreSQL 15, which is not tested"))
+    if await owns_tables(connection):
+        findings.append(Finding(part, Outcome.OK, _OWNS_TABLES))
     problems = [
         problem
         for problems_of in (durability_problems, role_problems, wall_problems)

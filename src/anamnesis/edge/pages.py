@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from anamnesis.edge import presenting
 from anamnesis.edge.calling import Caller
-from anamnesis.edge.faults import fault_of
+from anamnesis.edge.faults import fault_of, retry_headers
 from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
@@ -206,23 +206,28 @@ class Pages:
                 # Words never wait for a photo: they may tell of danger.
                 problem = "Your words were sent, your file was not: it cannot be kept now. Send it again in a minute."
             except BadInput as refused:
-                return await self._show_chat(
-                    caller, session_id, problem=f"Nothing was sent. {_in_words(refused)}", draft=content
-                )
+                return await self._not_sent(caller, session_id, content, refused, _in_words(refused))
         try:
             await caller.call(
                 "intake.sendMessage", sessionId=session_id, **_message_of(form.fields), **_shown_with(images)
             )
-        except BadInput:
-            return await self._show_chat(
-                caller,
-                session_id,
-                problem="Nothing was sent. Please write a message of up to 5000 characters.",
-                draft=content,
-            )
+        except BadInput as refused:
+            words = "Please write a message of up to 5000 characters."
+            return await self._not_sent(caller, session_id, content, refused, words)
+        except TooManyRequests as refused:
+            return await self._not_sent(caller, session_id, content, refused, str(refused))
         if problem:
             return await self._show_chat(caller, session_id, problem=problem)
         return RedirectResponse(f"/s/{session_id}#latest", 303)
+
+    async def _not_sent(
+        self, caller: Caller, session_id: str, draft: str, refused: BadInput | TooManyRequests, words: str
+    ) -> Response:
+        page = await self._show_chat(caller, session_id, problem=f"Nothing was sent. {words}", draft=draft)
+        if isinstance(refused, TooManyRequests) and not isinstance(page, RedirectResponse):
+            page.status_code = fault_of(refused).status
+            page.headers.update(retry_headers([refused]))
+        return page
 
     async def _upload(self, caller: Caller, session_id: str, parts: tuple[Part, ...]) -> list[str]:
         """Keep what came with a message; the ids of the photos, for the message to show them."""
@@ -503,7 +508,7 @@ class Pages:
             return self._sign_in_first()
         status = fault_of(error).status
         request = await self._site.request_of(http.scope)
-        return self._page(
+        page = self._page(
             "message.html",
             title="This did not work",
             lines=[str(error)],
@@ -511,6 +516,8 @@ class Pages:
             reference=request.request_id,
             status=status,
         )
+        page.headers.update(retry_headers([error]))
+        return page
 
 
 async def _fields(http: HttpRequest) -> dict[str, str]:
@@ -519,8 +526,10 @@ async def _fields(http: HttpRequest) -> dict[str, str]:
         return {name: clean(value) for name, value in form.items() if isinstance(value, str)}
 
 
-def _in_words(refused: BadInput) -> str:
+def _in_words(refused: BadInput | TooManyRequests) -> str:
     """What is wrong with a form's files, for somebody who sees no field names."""
+    if isinstance(refused, TooManyRequests):
+        return str(refused)
     return " ".join(dict.fromkeys(issue.message for issue in refused.issues)) or str(refused)
 
 

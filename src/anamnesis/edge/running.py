@@ -123,7 +123,7 @@ def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> 
     if is_urgent is None or not isinstance(actor, Person) or not actor.wait_s:
         return
     if not is_urgent(bound.services, arguments[-1]):
-        raise TooManyRequests(actor.wait_s)
+        raise TooManyRequests(actor.wait_s, actor.calls_a_minute)
 
 
 class _Watch:

@@ -169,7 +169,7 @@ async def _keep(
         return None
     for flag in screened.new_flags:
         interviewer.observer.red_flag(flag.acuity)
-    if screened.new_flags and screened.record.acuity is Acuity.EMERGENCY:
+    if screened.is_raised and screened.record.acuity is Acuity.EMERGENCY:
         await tx.enqueue(NewJob(JobKind.ALERT_CLINICIAN, session.id, request_id))
     if session.status.is_closed:
         return Received(kept.message, await _answer_after_ready(tx, kept, screened, interviewer, request_id))
@@ -190,7 +190,7 @@ async def _answer_after_ready(
     """The fixed answer to what is told after the hand-over, which an unread note must not lack if it is a danger."""
     session = kept.session
     reply = _with_emergency(_after_ready(screened.record, interviewer), screened.emergency_text)
-    is_outdated = bool(screened.new_flags) and session.status is Status.READY
+    is_outdated = screened.is_raised and session.status is Status.READY
     note = _note(screened.record, interviewer) if is_outdated else None
     if is_outdated:
         await _have_worded(tx, session.id, request_id, interviewer)
@@ -240,8 +240,8 @@ def listen(text: str, interviewer: Interviewer) -> Screened:
 
 
 def is_dangerous(text: str, interviewer: Interviewer) -> bool:
-    """Whether words raise a flag by themselves: such words are let in above every limit."""
-    return bool(listen(text, interviewer).new_flags)
+    """Whether words or readings are a danger by themselves: such a message is let in above every limit."""
+    return listen(text, interviewer).is_raised
 
 
 async def answer(received: Received, session_id: UUID, *, store: IntakeStore, interviewer: Interviewer) -> Answered:

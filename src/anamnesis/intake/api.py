@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from anamnesis.care.actions import patient_of
+from anamnesis.care.actions import check_again, patient_of
 from anamnesis.care.model import Access, Standing
 from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, doctor_who_sees_patients
 from anamnesis.care.store import PostgresCareStore
@@ -43,7 +43,7 @@ from anamnesis.intake.views import (
     session_view,
     thought_for_clinician,
 )
-from anamnesis.kernel.errors import BadInput, NotPermitted, refused
+from anamnesis.kernel.errors import BadInput, refused
 from anamnesis.kernel.identity import PatientId
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
@@ -51,7 +51,6 @@ from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracke
 from anamnesis.schema import ONE_OF, Boolean, Input, Maybe, Output, Uuid, items, number, text
 
 MOST_AT_ONCE = 50
-_DEACTIVATED: Final = "This account has been deactivated."
 _STATUS = Literal["not_started", "in_progress", "ready", "reviewed", "all"]
 
 
@@ -549,9 +548,8 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | Growin
                     shown = now
                 if await waiting.wait() is None:
                     return
+                await check_again(call.person, store=call.services.care)
                 await _access(call, body.session_id, writing=False)
-                if not await call.services.care.is_active(call.person.user_id):
-                    raise NotPermitted(_DEACTIVATED)
 
 
 @procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True, output=InboxSign)
@@ -565,15 +563,7 @@ async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
         yield Tracked("0", InboxSign(changed=False))
         with closing(News(news)) as waiting:
             while (changed := await waiting.wait()) is not None:
-                await _check_still_there(call)
+                await check_again(call.person, store=call.services.care)
                 if changed:
                     count += 1
                     yield Tracked(str(count), InboxSign(changed=True))
-
-
-async def _check_still_there(call: Call) -> None:
-    """Whether the calling doctor may still be told anything. Raises NotPermitted, NotFound."""
-    found = await call.services.care.find_person(call.person.subject)
-    if found is None or not found[1]:
-        raise NotPermitted(_DEACTIVATED)
-    doctor_who_sees_patients(found[0])

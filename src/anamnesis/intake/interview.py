@@ -69,11 +69,15 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """A record after a message was read for danger. emergency_text is fixed text, or None without a new emergency."""
+    """A record after a message was read for danger. emergency_text is fixed text, or None without a new emergency.
+
+    is_raised: the message raises a flag or the urgency; vital signs can do the second without the first.
+    """
 
     record: ClinicalRecord
     new_flags: tuple[RedFlag, ...]
     emergency_text: str | None
+    is_raised: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +148,15 @@ def screen(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -
 
     Deterministic and without a model; runs before anything else happens to the message.
     """
-    words = Words(inbound.message_id, inbound.text)
+    words, acuity = Words(inbound.message_id, inbound.text), record.acuity
     record = read_person(_in_language(record, inbound), words, asked=record.pending)
     if record.pending == "pregnancy":
         record = read_pregnancy_answer(record, words)
     record = heard(record, words, content.lexicon)
     latched = latch(record, content.rules, version=content.version)
     text = "\n\n".join(_say(latched.record, content, key) for key in latched.advice) or None
-    return Screened(latched.record, latched.new_flags, text)
+    is_raised = bool(latched.new_flags) or latched.record.acuity > acuity
+    return Screened(latched.record, latched.new_flags, text, is_raised)
 
 
 _LANGUAGES: Final = {

@@ -166,7 +166,7 @@ class ConnectionRef(Input):
 
 
 def _is_urgent(messaging: Messaging, body: NewMessage) -> bool:
-    return messaging.hear(body.content).is_flagged
+    return messaging.hear(body.content).is_danger
 
 
 @procedures.mutation(

@@ -141,7 +141,8 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND st
 ORDER BY c.relname"""  # noqa: S608 - a name of ours
 
 _TELL_AUDIT: Final = """
-INSERT INTO audit_logs (action, resource_type, resource_id) VALUES ($1, 'patient', $2)"""
+INSERT INTO audit_logs (action, procedure, actor_role, purpose, resource_type, resource_id, patient_ids)
+VALUES ($1, 'operator.' || $1, 'operator', 'rights', 'patient', $2::uuid::text, ARRAY[$2::uuid])"""
 
 _REQUESTS: Final = "SELECT patient_id, asked_at FROM erasure_requests ORDER BY asked_at"
 
@@ -194,7 +195,7 @@ class PatientRecords:
                 await self._rows(_AUDIT, account["id"], [str(each) for each in subjects]),
                 await self._taken_over(patient["id"]),
             )
-            await self.connection.execute(_TELL_AUDIT, "data_export", str(patient["id"]))
+            await self.connection.execute(_TELL_AUDIT, "data_export", patient["id"])
             return file
 
     async def _taken_over(self, patient_id: UUID) -> dict[str, tuple[str, ...]]:
@@ -264,7 +265,7 @@ class PatientRecords:
             async with self.connection.transaction():
                 if not await self.connection.fetchval("SELECT erase_patient($1)", patient_id):
                     raise NotFound("There is no such patient.")
-                await self.connection.execute(_TELL_AUDIT, "patient_erased", str(patient_id))
+                await self.connection.execute(_TELL_AUDIT, "patient_erased", patient_id)
         except asyncpg.CheckViolationError:
             raise Conflict("The patient is under a legal hold. Nothing was erased.") from None
 
@@ -281,7 +282,7 @@ class PatientRecords:
                 number = await self.connection.fetchval(_NEW_HOLD)
                 sealed = self.keyring.at(HOLDS, number, patient_id).seal("reason", reason)
                 await self.connection.execute(_HOLD, number, patient_id, sealed)
-                await self.connection.execute(_TELL_AUDIT, "legal_hold_set", str(patient_id))
+                await self.connection.execute(_TELL_AUDIT, "legal_hold_set", patient_id)
         except asyncpg.UniqueViolationError:
             raise Conflict("The patient is under a legal hold already.") from None
 
@@ -293,7 +294,7 @@ class PatientRecords:
                 raise Conflict("The patient is under no legal hold.")
             sealed = self.keyring.at(HOLDS, number, patient_id).seal("lifted_reason", reason)
             await self.connection.execute(_LIFT, number, sealed)
-            await self.connection.execute(_TELL_AUDIT, "legal_hold_lifted", str(patient_id))
+            await self.connection.execute(_TELL_AUDIT, "legal_hold_lifted", patient_id)
 
 
 def _naming(table: Any) -> str:
