@@ -116,6 +116,51 @@ def test_words_beside_the_question_are_kept_and_said_to_be(said, lead):
     assert said in str(plan.record)  # as an answer's evidence, or beside them
 
 
+UP_TO_VITALS = WHOLE[: WHOLE.index("bp 120/80 temp 37.2")]
+
+
+def test_an_implausible_reading_among_others_is_asked_for_again_and_the_others_stay():
+    plan, replies = interview(*UP_TO_VITALS, "bp 130/85, temp 385")
+    assert plan.question_id == "vitals"
+    assert "temp 385" in replies[-1]
+    assert (plan.record.vitals.systolic_mmhg, plan.record.vitals.temperature_celsius) == (130, None)
+    again, _ = interview(*UP_TO_VITALS, "bp 130/85, temp 385", "38.5")
+    assert again.question_id != "vitals"
+    assert (again.record.vitals.systolic_mmhg, again.record.vitals.temperature_celsius) == (130, 38.5)
+    left, _ = interview(*UP_TO_VITALS, "bp 130/85, temp 385", "temp 385")
+    assert left.question_id != "vitals"
+    assert left.record.vitals.systolic_mmhg == 130
+
+
+@pytest.mark.parametrize("answer", ["38,5", "38.5", "its 38.5", "101.3"])
+def test_a_bare_number_answers_the_question_for_the_temperature(answer):
+    plan, _ = interview(*UP_TO_VITALS, answer)
+    assert plan.record.vitals.temperature_celsius == 38.5
+    assert plan.question_id != "vitals"
+
+
+def test_a_weight_told_in_passing_is_kept_and_the_other_signs_are_still_asked_for():
+    told = (*UP_TO_VITALS[:2], "I have had a bad headache since Monday, I weigh 64 kg", *UP_TO_VITALS[3:])
+    plan, _ = interview(*told)
+    assert plan.question_id == "vitals"
+    assert plan.record.vitals.weight_kg == 64
+    after, _ = interview(*told, "I have none")
+    assert after.question_id != "vitals"
+    assert after.record.vitals.weight_kg == 64
+
+
+def test_the_latest_reading_counts_and_raises_the_urgency():
+    plan, _ = interview(*UP_TO_VITALS, "my oxygen was 97 yesterday, now it is 86")
+    assert plan.record.vitals.spo2_percent == 86
+    assert plan.record.acuity is Acuity.EMERGENCY
+
+
+def test_a_reading_and_a_sign_told_apart_are_an_emergency_together():
+    plan, _ = interview(*UP_TO_VITALS, "upper 178, lower 122")
+    assert plan.record.acuity is Acuity.EMERGENCY
+    assert any(flag.rule_id == "pressure_with_symptoms" for flag in plan.record.flags)
+
+
 def test_an_implausible_reading_is_asked_for_again():
     plan, replies = interview(*WHOLE[:8], "temperature 58")
     assert plan.question_id == "vitals"

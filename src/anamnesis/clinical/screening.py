@@ -11,10 +11,11 @@ from anamnesis.clinical.lexicon import Lexicon
 from anamnesis.clinical.lowering import fired_anew, still_counting, with_flags
 from anamnesis.clinical.reading import Words
 from anamnesis.clinical.record import Answer, ClinicalRecord, NoneReported, Reported
-from anamnesis.clinical.red_flags import RuleBook, says_infant_is_well
-from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, Finding, RedFlag
+from anamnesis.clinical.red_flags import RuleBook
+from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, Finding, RedFlag, VitalSigns
 from anamnesis.clinical.triage import dispose
-from anamnesis.clinical.vitals import VitalsRead, is_empty, merged, read_vitals
+from anamnesis.clinical.typed_vitals import read_vitals
+from anamnesis.clinical.vitals import is_unknown, merged
 
 _COLOURS: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
 #: A bare number in a correction is a temperature, in degrees Celsius, when it can be nothing else that was measured.
@@ -73,7 +74,7 @@ def latch(record: ClinicalRecord, rules: RuleBook, *, version: str) -> Latched:
     new = fired_anew(record, rules, version=version)
     record = with_flags(record, new)
     flags, vitals = still_counting(record)
-    disposition = dispose(flags, vitals, record.person, is_said_well=says_infant_is_well(record.findings))
+    disposition = dispose(flags, vitals, record.person, record.findings)
     rises = disposition.acuity > record.acuity
     emergency = tuple(dict.fromkeys(flag.advice for flag in new if flag.acuity is Acuity.EMERGENCY))
     urgent = tuple(flag.advice for flag in new if flag.acuity is Acuity.URGENT)
@@ -97,19 +98,13 @@ def _as_past(finding: Finding) -> Finding:
 
 
 def _with_vitals(record: ClinicalRecord, words: Words) -> ClinicalRecord:
-    read = read_vitals(words.text)
-    readings = tuple((each.field, words.quoting(each.quote)) for each in read.readings)
-    if is_empty(read.vitals):
+    read = read_vitals(words.text, is_asked=record.pending == "vitals")
+    if read.vitals == VitalSigns():
         return _with_corrected_temperature(record, words)
-    return _measured(record, words, read, readings)
-
-
-def _measured(
-    record: ClinicalRecord, words: Words, read: VitalsRead, readings: tuple[tuple[str, Evidence], ...]
-) -> ClinicalRecord:
-    quotes = tuple(dict.fromkeys(evidence.quote for _, evidence in readings))
-    first = words.quoting(quotes[0]) if quotes else words.whole
-    record = record.with_answer("vitals", Reported(", ".join(quotes) or words.text, first))
+    readings = tuple((each.field, words.quoting(each.quote)) for each in read.readings)
+    if record.pending == "vitals" or not is_unknown(read.vitals):
+        quotes = tuple(dict.fromkeys(evidence.quote for _, evidence in readings))
+        record = record.with_answer("vitals", Reported(", ".join(quotes), words.quoting(quotes[0])))
     return replace(record, vitals=merged(record.vitals, read.vitals), readings=(*record.readings, *readings))
 
 

@@ -29,7 +29,7 @@ from anamnesis.clinical.record import SIGN, Answer, ClinicalRecord, Declined, No
 from anamnesis.clinical.sbar import describe, shortened
 from anamnesis.clinical.screening import heard, latch
 from anamnesis.clinical.terms import Acuity, Age, Evidence, Person, RedFlag, Sex
-from anamnesis.clinical.vitals import read_vitals
+from anamnesis.clinical.typed_vitals import read_vitals
 from anamnesis.content import ClinicalContent
 
 __all__ = [
@@ -278,6 +278,9 @@ def _after_answer(
     covered = tuple(slot for slot in asked.slots if record.is_covered(slot))
     if covered:
         record = replace(record, last_answered=covered)
+    refused = _refused(inbound, asked)
+    if refused and record.asked.count(asked.id) < _TRIES:
+        return _again(record, inbound, asked, content, _unusual(record, refused, content))
     if not still_open:
         is_asking = asked.id == "anything_else" and answers.is_question(inbound.text)
         return _ask_next(record, content, [_say(record, content, "cannot_advise") if is_asking else ack])
@@ -299,10 +302,16 @@ def _is_rest_left(record: ClinicalRecord, asked: Question, inbound: Inbound) -> 
     return len(inbound.text.split()) > _LONG_ANSWER_WORDS or record.asked.count(asked.id) >= _TRIES
 
 
+def _refused(inbound: Inbound, asked: Question) -> tuple[str, ...]:
+    """The readings nobody can have, among an answer to the question for them: they are asked for again."""
+    return read_vitals(inbound.text, is_asked=True).refused if asked.kind == "vitals" else ()
+
+
+def _unusual(record: ClinicalRecord, refused: Sequence[str], content: ClinicalContent) -> str:
+    return _say(record, content, "implausible").format(reading=", ".join(refused))
+
+
 def _why_again(record: ClinicalRecord, inbound: Inbound, asked: Question, content: ClinicalContent) -> str:
-    refused = read_vitals(inbound.text).refused
-    if refused and asked.kind == "vitals":
-        return _say(record, content, "implausible").format(reading=", ".join(refused))
     if answers.is_question(inbound.text):
         return _say(record, content, "cannot_advise")
     if answers.is_greeting(inbound.text):
