@@ -14,7 +14,7 @@ from anamnesis.content import load_content
 from anamnesis.evaluation.interviews import figures, judge
 from anamnesis.evaluation.patients import interview as conduct
 from anamnesis.evaluation.patients import read_cases
-from anamnesis.intake.interview import Inbound, new_record, opening, plan_turn, screen
+from anamnesis.intake.interview import Inbound, _ask, new_record, opening, plan_turn, screen
 
 CONTENT = load_content()
 
@@ -574,3 +574,14 @@ def test_many_dangers_leave_the_first_screen_readable():
     told = {evidence for each in note.situation for evidence in each.evidence}
     assert all(flag.rule_id in " ".join(each.text for each in note.situation) for flag in heard.flags)
     assert all(evidence in told for flag in heard.flags for evidence in flag.evidence)
+
+
+def test_a_lead_that_may_not_be_said_takes_no_other_with_it():
+    texts = {**CONTENT.interview.locales["en"].texts}
+    record = screen(new_record(), Inbound("m0", "my sugar is 18 today", 0), CONTENT).record
+    assert record.advice_due
+    leads = ["You have malaria.", texts["advice.urgent_today"]]
+    question = CONTENT.interview.agenda.question("chief_complaint")
+    plan = _ask(record, question, CONTENT, leads)
+    assert plan.reply.startswith(texts["advice.urgent_today"])
+    assert "malaria" not in plan.reply

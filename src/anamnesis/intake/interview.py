@@ -435,11 +435,14 @@ def _choices(record: ClinicalRecord, question: Question, content: ClinicalConten
 
 
 def _checked(lines: list[str], record: ClinicalRecord) -> str:
-    """Our own words pass the same guard as a model's; a lead that would not is left out."""
-    reply = "\n\n".join(lines)
+    """Our own words pass the same guard as a model's; a lead that would not is left out, and no other with it."""
     told_words = tuple(answer.value for answer in record.answers.values() if isinstance(answer, Reported))
-    verdict = check_reply(reply, after_flag=bool(record.flags), language=record.language, told=told_words)
-    return lines[-1] if isinstance(verdict, Refused) else reply
+
+    def may_be_said(line: str) -> bool:
+        verdict = check_reply(line, after_flag=bool(record.flags), language=record.language, told=told_words)
+        return not isinstance(verdict, Refused)
+
+    return "\n\n".join([*filter(may_be_said, lines[:-1]), lines[-1]])
 
 
 def _worded(record: ClinicalRecord, question: Question, content: ClinicalContent) -> str:
