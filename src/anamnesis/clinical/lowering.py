@@ -5,6 +5,7 @@ changes whom the rules apply to, raises the case again by the same rules as ever
 """
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import Final
 
 from anamnesis.clinical.combining import flags_of
@@ -28,6 +29,16 @@ def lowered(record: ClinicalRecord, to: Acuity) -> ClinicalRecord:
         person=record.person,
     )
     return replace(record, acuity=to, colour=_COLOURS[to], reasons=(REASON,), lowered=settled)
+
+
+def basis(record: ClinicalRecord) -> str:
+    """A mark of the danger a clinician sees in a case: it changes with every new flag, reading or fact of the person.
+
+    A decision that names it cannot settle what was told after the case was looked at.
+    """
+    flags = [(flag.rule_id, [(each.message_id, each.quote) for each in flag.evidence]) for flag in record.flags]
+    seen = (int(record.acuity), sorted(flags), record.vitals, record.person)
+    return sha256(repr(seen).encode()).hexdigest()[:16]
 
 
 def told_colour(record: ClinicalRecord) -> Colour:
