@@ -585,3 +585,49 @@ def test_a_lead_that_may_not_be_said_takes_no_other_with_it():
     plan = _ask(record, question, CONTENT, leads)
     assert plan.reply.startswith(texts["advice.urgent_today"])
     assert "malaria" not in plan.reply
+
+
+ASSAULTED = ("It is about me", "Jane, 34, female", "I was raped last night")
+
+
+def test_the_question_whether_somebody_is_safe_is_asked_alone():
+    plan, replies = interview(*ASSAULTED)
+    assert plan.record.acuity is Acuity.URGENT
+    assert replies[-1] == CONTENT.interview.text("advice.violence", "en")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["no", "No.", "not really", "hapana", "I don't know", "I am not safe", "he is outside", "sometimes", "I'm scared"],
+)
+def test_who_is_not_safe_is_an_emergency_and_is_told_where_to_go(answer):
+    plan, _ = interview(*ASSAULTED)
+    screened = screen(plan.record, Inbound("m9", answer, 9), CONTENT)
+    assert screened.record.acuity is Acuity.EMERGENCY
+    assert screened.emergency_text == CONTENT.interview.text("advice.emergency_now", "en")
+    assert any(each.quote == answer for flag in screened.new_flags for each in flag.evidence)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["yes", "yes I am safe", "Yes, at my sister's", "no, I am safe", "I am not in danger", "ndiyo", "I'm ok now"],
+)
+def test_who_is_safe_goes_on_with_the_questions_and_has_answered_none_of_them(answer):
+    plan, replies = interview(*ASSAULTED, answer)
+    assert plan.record.acuity is Acuity.URGENT
+    assert not plan.record.is_covered("pregnancy")
+    assert "?" in replies[-1]
+
+
+def test_a_no_to_safety_after_words_of_self_harm_is_self_harm():
+    plan, _ = interview(*ASSAULTED[:2], "my life is not worth it, I want to end it tonight")
+    record = replace(plan.record, pending="safety")
+    screened = screen(record, Inbound("m9", "no", 9), CONTENT)
+    assert screened.record.acuity is Acuity.EMERGENCY
+    assert screened.emergency_text == CONTENT.interview.text("advice.emergency_now", "en")
+    assert "violence_now" not in {flag.rule_id for flag in screened.record.flags}
+
+
+def test_a_no_to_another_question_is_no_danger():
+    plan, _ = interview(*WHOLE[:3], "No")
+    assert plan.record.acuity is not Acuity.EMERGENCY

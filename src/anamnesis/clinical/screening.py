@@ -43,6 +43,9 @@ _REACTING: Final = re.compile(
     r"can't (?:breathe|swallow)|cannot (?:breathe|swallow)|help|sasa|leo|kati|leero)\b|\w'(?:s|m|re) \w{3,}ing\b"
 )
 EMERGENCY_ADVICE: Final = "advice.emergency_now"
+#: What is pending after advice that asks whether somebody is safe: a no to it is danger, and answers nothing else.
+SAFETY: Final = "safety"
+_SELF_HARM_ADVICE: Final = "advice.self_harm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,23 @@ def heard(record: ClinicalRecord, words: Words, lexicon: Lexicon) -> ClinicalRec
     of_today = _REACTING if is_reaction else _OF_TODAY
     if record.pending in _OF_BEFORE and not of_today.search(words.text.lower()):
         findings = tuple(_as_past(each) for each in findings)
+    if is_unsafe(record, words):
+        findings = (*findings, _unsafe(record, words))
     if record.pending in _APART:
         record = replace(record, apart=(*record.apart, words.message_id))
     return _with_pregnancy(_with_vitals(record, words).with_findings(findings))
+
+
+def is_unsafe(record: ClinicalRecord, words: Words) -> bool:
+    """Whether the words answer the question whether somebody is safe, and do not say yes."""
+    return record.pending == SAFETY and answers.says_not_safe(words.text)
+
+
+def _unsafe(record: ClinicalRecord, words: Words) -> Finding:
+    """What it is that somebody is not safe from: themself, where that was told, else another person."""
+    is_own = any(flag.advice == _SELF_HARM_ADVICE for flag in record.flags)
+    concept = "self_harm_intent" if is_own else "violence_now"
+    return Finding(concept, Assertion.AFFIRMED, 0, len(words.text), words.text, words.message_id)
 
 
 def latch(record: ClinicalRecord, rules: RuleBook, *, version: str) -> Latched:

@@ -27,7 +27,7 @@ from anamnesis.clinical.reading import (
 )
 from anamnesis.clinical.record import SIGN, Answer, ClinicalRecord, Declined, NoneReported, Reported, Stage
 from anamnesis.clinical.sbar import describe, shortened
-from anamnesis.clinical.screening import heard, latch
+from anamnesis.clinical.screening import EMERGENCY_ADVICE, SAFETY, heard, is_unsafe, latch
 from anamnesis.clinical.terms import Acuity, Age, Evidence, Person, RedFlag, Sex
 from anamnesis.clinical.typed_vitals import read_vitals
 from anamnesis.content import ClinicalContent
@@ -148,9 +148,12 @@ def screen(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -
     record = read_person(_in_language(record, inbound), words, asked=record.pending)
     if record.pending == "pregnancy":
         record = read_pregnancy_answer(record, words)
+    unsafe = is_unsafe(record, words)
     record = heard(record, words, content.lexicon)
     latched = latch(record, content.rules, version=content.version)
-    text = "\n\n".join(_say(latched.record, content, key) for key in latched.advice) or None
+    # Whoever has just said that they are not safe is told where to go, and not asked for it once more.
+    advice = (EMERGENCY_ADVICE,) if unsafe else latched.advice
+    text = "\n\n".join(_say(latched.record, content, key) for key in advice) or None
     return Screened(latched.record, latched.new_flags, text)
 
 
@@ -334,6 +337,9 @@ def _again(
     is_answerless = not answers.is_greeting(inbound.text) and not answers.is_yes(inbound.text)
     if is_answerless and not any(inbound.text == each.quote for each in record.also_told):
         record = record if _is_quoted(record, inbound) else record.with_told(_whole(inbound))
+    safety = _safety_first(record, content)
+    if safety is not None:
+        return safety
     tries = _TRIES + 1 if question.id in _NEEDED_WHOLE else _TRIES
     if record.asked.count(question.id) < tries:
         record, leads = _advised(record, content, [lead])
@@ -384,7 +390,24 @@ def _advised(record: ClinicalRecord, content: ClinicalContent, leads: list[str])
     return replace(record, advice_due=()), [*advice, *leads]
 
 
+def asks_for_safety(advice: str | None) -> bool:
+    """Whether the advice asks something itself: whether somebody is safe."""
+    return advice is not None and "?" in advice
+
+
+def _safety_first(record: ClinicalRecord, content: ClinicalContent) -> TurnPlan | None:
+    """The advice that is due, alone, when it asks whether somebody is safe: their next words answer that."""
+    advice = "\n\n".join(_say(record, content, key) for key in record.advice_due)
+    if not asks_for_safety(advice):
+        return None
+    record = replace(agendas.measured(record, content.interview.agenda), pending=SAFETY, advice_due=())
+    return TurnPlan(record, advice, advice, None, (), is_ready=False)
+
+
 def _ask_next(record: ClinicalRecord, content: ClinicalContent, leads: list[str]) -> TurnPlan:
+    safety = _safety_first(record, content)
+    if safety is not None:
+        return safety
     record, leads = _advised(record, content, leads)
     open_conflicts = [slot for slot in record.conflicts if _CONFLICT + slot not in record.asked]
     if open_conflicts and record.acuity is not Acuity.EMERGENCY:
