@@ -170,8 +170,7 @@ async def _keep(
         return None
     for flag in screened.new_flags:
         interviewer.observer.red_flag(flag.acuity)
-    is_alarm = bool(screened.new_flags) or screened.emergency_text is not None
-    if is_alarm and screened.record.acuity is Acuity.EMERGENCY:
+    if screened.is_danger and screened.record.acuity is Acuity.EMERGENCY:
         await tx.enqueue(NewJob(JobKind.ALERT_CLINICIAN, session.id, request_id))
     if session.status.is_closed:
         return Received(kept.message, await _answer_after_ready(tx, kept, screened, interviewer, request_id))
@@ -192,7 +191,7 @@ async def _answer_after_ready(
     """The fixed answer to what is told after the hand-over, which an unread note must not lack if it is a danger."""
     session = kept.session
     reply = _with_emergency(_after_ready(screened.record, interviewer), screened.emergency_text)
-    is_outdated = bool(screened.new_flags or screened.emergency_text) and session.status is Status.READY
+    is_outdated = screened.is_danger and session.status is Status.READY
     note = _note(screened.record, interviewer) if is_outdated else None
     if is_outdated:
         await _have_worded(tx, session.id, request_id, interviewer)
@@ -246,8 +245,8 @@ def listen(text: str, interviewer: Interviewer) -> Screened:
 
 
 def is_dangerous(text: str, interviewer: Interviewer) -> bool:
-    """Whether words raise a flag by themselves: such words are let in above every limit."""
-    return bool(listen(text, interviewer).new_flags)
+    """Whether words raise a flag or tell a dangerous reading: such words are let in above every limit."""
+    return listen(text, interviewer).is_danger
 
 
 async def answer(received: Received, session_id: UUID, *, store: IntakeStore, interviewer: Interviewer) -> Answered:

@@ -75,6 +75,11 @@ class Screened:
     new_flags: tuple[RedFlag, ...]
     emergency_text: str | None
 
+    @property
+    def is_danger(self) -> bool:
+        """Whether the message raised a flag, or told a reading or an answer that is an emergency without one."""
+        return bool(self.new_flags) or self.emergency_text is not None
+
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
