@@ -163,3 +163,13 @@ def test_the_charts_of_pregnancy_stand_in_the_note():
     assert "Shock index 0.93 (CRADLE: 0.9 amber, 1.7 red)" in note
     mother = assessed("about me", "Ann, 25, female", "I gave birth last week and I bleed", "temp 37.1")
     assert "MEOWS, 1 of 7 known: red none; yellow none" in mother
+
+
+def test_that_no_sign_was_measured_is_said_beside_a_weight():
+    told = ("about me", "Tom, 40, male", "a cough since Monday, I weigh 70 kg")
+    record = replace(record_of(*told), pending="vitals")
+    inbound = Inbound("m9", "none", 9)
+    record = plan_turn(screen(record, inbound, CONTENT).record, inbound, CONTENT).record
+    note = [each.text for each in draft_sbar(record, rules_version="v", is_draft=True).assessment]
+    assert "Weight 70 kg, told by the patient, plausible" in note
+    assert "Vital signs: none reported" in note

@@ -12,6 +12,7 @@ from anamnesis.clinical.record import NONE_NOW, Answer, ClinicalRecord, Declined
 from anamnesis.clinical.red_flags import gathered, gave_birth_lately
 from anamnesis.clinical.scores import NEWS2_ADULT_YEARS, Counted, meows, news2, qsofa, ugandan_sepsis_index
 from anamnesis.clinical.terms import Acuity, Colour, Evidence, RedFlag, Sex, Speaker
+from anamnesis.clinical.vitals import is_unknown
 
 HEADINGS: Final = ("situation", "background", "assessment", "recommendation")
 #: How the interview goes about it, as the replaced system names that to clinicians.
@@ -346,7 +347,7 @@ def vital_signs(record: ClinicalRecord) -> Iterator[Statement]:
                 number = f"{value:g}/{record.vitals.diastolic_mmhg:g}"
             yield Statement(f"{label} {number} {unit}, told by the patient, plausible", (quotes[field],))
     yield from _states(record, quotes)
-    if not record.readings:
+    if is_unknown(record.vitals):
         answer = record.answer("vitals")
         applies = describe(answer)
         yield Statement(f"Vital signs: {applies}", evidence_of(answer))

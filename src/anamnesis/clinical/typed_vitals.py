@@ -23,11 +23,13 @@ from anamnesis.clinical.vital_forms import (
     FROM,
     GOES_ON,
     HEIGHT,
+    LONG_AGO,
     MINE,
     NO_READING,
     NOT_NOW,
     OTHER_NUMBERS,
     RELATIVE,
+    SENTENCE,
     SYSTOLIC,
     TIMES,
     WAS,
@@ -218,11 +220,20 @@ def _when(scene: _Scene, at: int, end: int) -> int:
     begin = max(scene.ends[place - 1] if place else 0, at - _FAR)
     stop = min(scene.starts[later] if later < len(scene.starts) else len(scene.said), end + _FAR)
     before, clause, after = scene.said[begin:at], scene.said[begin:stop], scene.said[end:stop]
-    if NO_READING.search(before) or NO_READING.search(after):
+    if any(pattern.search(part) for pattern in (NO_READING, LONG_AGO) for part in (before, after)):
+        return NOT_NOW
+    if WAS.search(clause) and _is_long_ago(scene.said, at):
         return NOT_NOW
     if RELATIVE.search(before) and not MINE.search(before):
         return NOT_NOW if WAS.search(clause) else ANOTHERS
     return next((when for when, pattern in TIMES if pattern.search(clause)), AS_TOLD)
+
+
+def _is_long_ago(said: str, at: int) -> bool:
+    """Whether the sentence before this place tells of long ago: "In 2015, my pressure was …"."""
+    start = max(at - _FAR, 0)
+    begin = max((each.end() for each in SENTENCE.finditer(said, start, at)), default=start)
+    return LONG_AGO.search(said, begin, at) is not None
 
 
 def _going_on(found: list[_Candidate], scene: _Scene, taken: bytearray) -> Iterator[_Candidate]:

@@ -62,11 +62,14 @@ OTHER_NUMBERS: Final = tuple(
         r"\bfundal height\W*\d+\s*(?:cm)?",
     )
 )
-#: Limits somebody was told, what is usual, and what was long ago: no reading of now, alone or beside one.
+#: Limits somebody was told, and what is usual: no reading of now, alone or beside one.
 NO_READING: Final = re.compile(
     r"\b(?:should|must|supposed|target|aim\w*|goal|want|wants|ideal\w*|advised)\b|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
-    r"\bnormal (?:bp|blood|pressure|temp\w*|sugar|pulse|heart|oxygen|sats?|spo2|range|reading|value|is|are)\b|\b(?:usual|usually|normally)\b|"
-    r"\b(?:last|past) (?:year|month)\b|\b(?:years?|months?|yrs) ago\b|\bin (?:\w+ )?(?:19|20)\d\d\b|\bwhen i was\b|\bas a (?:child|kid|baby|boy|girl)\b|\bin my (?:last|first|previous) pregnancy\b"
+    r"\bnormal (?:bp|blood|pressure|temp\w*|sugar|pulse|heart|oxygen|sats?|spo2|range|reading|value|is|are)\b|\b(?:usual|usually|normally)\b"
+)
+#: What was long ago: no reading in the same clause, and none told as past in the same sentence.
+LONG_AGO: Final = re.compile(
+    r"\b(?:last|past) (?:year|month)\b|\b(?:years?|months?|yrs) (?:ago|back)\b|\b(?:long ago|back then|at that time|that year)\b|\b(?:in|last|back in) (?:january|february|march|april|june|july|august|september|october|november|december)\b|\bduring (?:my|the|her) (?:\w+ )?pregnancy\b|\bat christmas\b|\bin (?:\w+ )?(?:19|20)\d\d\b|\bwhen i was\b|\bas a (?:child|kid|baby|boy|girl)\b|\bin my (?:last|first|previous) pregnancy\b"
 )
 #: From the oldest time to the latest; what says no time stands between earlier today and now.
 TIMES: Final = tuple(
@@ -88,6 +91,7 @@ BREAK: Final = re.compile(
     r"[.;!?\n(](?!\d)|,(?=\s|[a-z])|\b(?:but|and|then|while|whereas)\b(?=[^\d]{0,40}\b(?:now|today|tonight|mine|it|it's|then|this|my)\b)|\b(?:but|then)\b"
 )
 FROM: Final = re.compile(r"\bfrom\s*$")
+SENTENCE: Final = re.compile(r"[.;!?\n](?!\d)|\b(?:but|now|today|however|currently|since then)\b")
 MINE: Final = re.compile(r"\bmine\b")
 
 
