@@ -85,6 +85,7 @@ _FAR: Final = 160
 #: One thing measured twice differs by less than this factor.
 _ALIKE: Final = 6
 _PAIR: Final = (SYSTOLIC, DIASTOLIC)
+_TEMPERATURE: Final = "temperature_celsius"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,8 @@ def _going_on(found: list[_Candidate], scene: _Scene, taken: bytearray) -> Itera
         while first.field not in _PAIR and (match := GOES_ON.match(scene.numbers, end)):
             group = match.lastindex or 1
             start, end = match.span(group)
-            value = round(bare_temperature(float(match.group(group).replace(",", "."))), 2)
+            number = float(match.group(group).replace(",", "."))
+            value = round(bare_temperature(number) if first.field == _TEMPERATURE else number, 2)
             if any(taken[start:end]) or not low <= value <= high or not value / _ALIKE <= first.value <= value * _ALIKE:
                 break
             yield _Candidate(first.field, value, start, end, _when(scene, start, end), start)
