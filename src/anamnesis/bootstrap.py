@@ -364,7 +364,7 @@ def build(
 
     def hear(text: str) -> Heard:
         screened = intake_actions.listen(text, interviewer)
-        return Heard(screened.record.acuity, screened.is_raised, screened.emergency_text)
+        return Heard(screened.record.acuity, screened.is_danger, screened.emergency_text)
 
     registry = Registry(database.keep_line)
     registry.add(care_procedures, Care(care_store, clock, origin))

@@ -154,5 +154,8 @@ async def test_danger_is_heard_above_every_limit(clinic, owner):
         await owner.execute("TRUNCATE rate_windows")
         assert await calls(app, "patient", 8, "message.send", connectionId=connection_id, content="hello") == 5
         await caller(app, "patient").call("message.send", connectionId=connection_id, content="I want to kill myself")
+        await caller(app, "patient").call("message.send", connectionId=connection_id, content="oxygen 84 now")
+        told = await caller(app, "patient").call("intake.sendMessage", sessionId=session_id, content="bp 82/50")
+        assert told["userMessage"] is not None
         with pytest.raises(TooManyRequests):
             await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")

@@ -22,7 +22,15 @@ from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
 from anamnesis.kernel.consents import OUTSIDE_MODEL
-from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn, TooManyRequests, Unavailable
+from anamnesis.kernel.errors import (
+    AnamnesisError,
+    BadInput,
+    Conflict,
+    NotFound,
+    NotSignedIn,
+    TooManyRequests,
+    Unavailable,
+)
 from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
 
@@ -388,7 +396,7 @@ class Pages:
         """Lower the urgency, with the doctor's reason."""
 
         async def act(caller: Caller, session_id: str, fields: Mapping[str, str]) -> None:
-            decision = {"to": fields.get("to", ""), "reason": fields.get("reason", "")}
+            decision = {name: fields.get(name, "") for name in ("to", "reason", "basis")}
             await caller.call("handover.lowerUrgency", sessionId=session_id, **decision)
 
         return await self._act_on_case(http, act)
@@ -418,7 +426,7 @@ class Pages:
         caller, session_id = await self._caller(http), http.path_params["session_id"]
         try:
             await act(caller, session_id, await _fields(http))
-        except BadInput as refused:
+        except (BadInput, Conflict) as refused:
             return await self._show_case(caller, session_id, problem=f"Nothing was changed. {refused}")
         return RedirectResponse(f"/doctor/case/{session_id}", 303)
 

@@ -220,4 +220,5 @@ def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
         "for_patient": case["forPatient"],
         "lowered": case["lowered"],
         "lower_to": LOWER[case["acuity"]],
+        "basis": case["basis"],
     }

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from anamnesis.care.policy import access_as_clinician, verified_doctor
 from anamnesis.care.store import PostgresCareStore
+from anamnesis.clinical.lowering import basis
 from anamnesis.clinical.reasoning import reasoning_of, with_noted
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
 from anamnesis.clinical.red_flags import gathered
@@ -154,6 +155,7 @@ class CaseView(Output):
     """One case for its doctor. With is_worded_by_model a model tidied the background or proposed the differential.
 
     noted_by_model is what a model said beside the latest replies it worded, the newest first: plain text, not reviewed.
+    basis marks the danger that is shown: a decision to lower the urgency names it.
     """
 
     session_id: UUID
@@ -169,6 +171,7 @@ class CaseView(Output):
     for_patient: str
     acuity: str
     lowered: Decision | None
+    basis: str
     notes: list[Note]
 
 
@@ -390,6 +393,7 @@ async def get_case(call: Call, body: SessionRef) -> CaseView:
         for_patient=note.get("for_patient", "") if note else "",
         acuity=record.acuity.name.lower(),
         lowered=Decision(reason=row["lowered_reason"], at=row["lowered_at"]) if row["lowered_at"] else None,
+        basis=basis(record),
         notes=[_added(call, each) for each in notes],
     )
 
