@@ -83,7 +83,10 @@ def _clinic(names: Iterable[str]) -> str:
 def _method(procedure: Procedure) -> str:
     name = _snake(procedure.name.partition(".")[2])
     fields = list(_fields_of(procedure))
-    taken = "".join(f", {own}: {hint}{'' if needed else ' | None = None'}" for own, _, hint, needed in fields)
+    taken = "".join(
+        f", {own}: {hint}" if needed else f", {own}: {hint.removesuffix(' | None')} | None = None"
+        for own, _, hint, needed in fields
+    )
     signature = f"self, *{taken}" if taken else "self"
     sent = "".join(f", {wire}={own}" for own, wire, _, _ in fields)
     shapes = [_shape_of(each) for each in (procedure.output, procedure.untracked) if each]

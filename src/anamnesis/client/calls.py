@@ -548,7 +548,7 @@ class IntakeCalls:
         return await self.line.query("intake.getSBAR", handover_api.SbarAnswer, connectionId=connection_id)
 
     async def get_clinical_reasoning(self, *, connection_id: UUID) -> handover_api.ReasoningAnswer:
-        """What is thought of the latest session's case and still missing from it, for its doctor."""
+        """What is thought of the case that changed last and still missing from it, for its doctor."""
         return await self.line.query(
             "intake.getClinicalReasoning", handover_api.ReasoningAnswer, connectionId=connection_id
         )
@@ -609,11 +609,11 @@ class HandoverCalls:
         return await self.line.query("handover.getCase", handover_api.CaseView, sessionId=session_id)
 
     async def lower_urgency(
-        self, *, session_id: UUID, to: Literal["routine", "urgent"], reason: str
+        self, *, session_id: UUID, to: Literal["routine", "urgent"], reason: str, basis: str | None = None
     ) -> handover_decisions.Urgency:
         """Lower a case's urgency. Only its doctor can, with a reason; whatever is told later raises it again."""
         return await self.line.mutate(
-            "handover.lowerUrgency", handover_decisions.Urgency, sessionId=session_id, to=to, reason=reason
+            "handover.lowerUrgency", handover_decisions.Urgency, sessionId=session_id, to=to, reason=reason, basis=basis
         )
 
     async def get_document(
@@ -623,7 +623,7 @@ class HandoverCalls:
         format: Literal["text", "html", "page"] | None = None,
         order: Literal["sbar", "soap"] | None = None,
     ) -> handover_printing.Document:
-        """A written note as a document. NOT_FOUND while the interview is not complete."""
+        """A written note with what its doctor has added, as a document. NOT_FOUND while the interview is not complete."""
         return await self.line.query(
             "handover.getDocument", handover_printing.Document, sessionId=session_id, format=format, order=order
         )
