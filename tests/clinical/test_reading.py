@@ -228,6 +228,17 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("The ox is burnt down one side.", "burn_any", Assertion.SOMEONE_ELSE),
         ("Sprayed the cows for ticks, now I am dribbling.", "pesticide_exposure", Assertion.AFFIRMED),
         ("What would a heart attack feel like if one ever came?", "heartattack", Assertion.HYPOTHETICAL),
+        ("If a person swallows 30 panadol, what then? I did it an hour ago.", "overdose", Assertion.AFFIRMED),
+        ("If a person swallows 30 panadol, what then? I did a course on it.", "overdose", Assertion.HYPOTHETICAL),
+        ("Our cow is sick, she fell and she is convulsing.", "seizure", Assertion.SOMEONE_ELSE),
+        ("A stray dog, in August, and now he is convulsing.", "seizure", Assertion.AFFIRMED),
+        ("The cow trod on his foot, he is convulsing.", "seizure", Assertion.AFFIRMED),
+        ("A hippo overturned us. It opened his thigh.", "deep_wound", Assertion.AFFIRMED),
+        ("Do you people treat goats? Mine is foaming at the mouth.", "seizure", Assertion.SOMEONE_ELSE),
+        ("A boy from school drowned in April. Mine swims well.", "drowning", Assertion.SOMEONE_ELSE),
+        ("Cramps had me bent over but ibuprofen took them away.", "severe_belly_pain", Assertion.RESOLVED),
+        ("Cramps had me bent over but ibuprofen did nothing.", "severe_belly_pain", Assertion.AFFIRMED),
+        ("Stroke took my mother in the same year.", "arm_weakness", Assertion.SOMEONE_ELSE),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):

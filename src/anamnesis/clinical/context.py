@@ -20,6 +20,7 @@ _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
 _ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mouth, no"
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
+_TAKEN_AWAY: Final = 3  # tokens from "but" to "took it away"
 _EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
@@ -94,7 +95,9 @@ class Scene:
         self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls() | _its(text, read)
         self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
-        self._relations = _covered(self._cues.spans["relation"])
+        self._relations = frozenset(
+            place for place in _covered(self._cues.spans["relation"]) if not self._is_spoken_to(place)
+        )
         self._own_states = self._clauses_of_self()
         self._asks_for_another = any(each.first not in self._pseudo for each in self._cues.spans.get("for_another", ()))
         spoken = small.FIRST_PERSON | {"my"}
@@ -207,11 +210,13 @@ class Scene:
 
     def _assertion_of_attribute(self, mention: Match, bearing: Bearing) -> Assertion:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
-        before = self._read.words[max(mention.first - 1, 0) : mention.first]
-        if self.is_denied(mention) or not small.NEVER.isdisjoint(before):
+        is_after_no = mention.first > 0 and self._read.words[mention.first - 1] in small.NEVER
+        if self.is_denied(mention) or (is_after_no and self._read.breaks[mention.first] < Break.SENTENCE):
             return Assertion.DENIED
         if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
             return Assertion.RESOLVED
+        if not bearing.is_of_person and self._follows_an_animal(mention) and self._is_of_an_animal(mention):
+            return Assertion.SOMEONE_ELSE
         is_supposed = self._is_hypothetical(mention, outlives_hearsay=bearing.is_contact)
         return Assertion.HYPOTHETICAL if is_supposed else Assertion.AFFIRMED
 
@@ -421,12 +426,17 @@ class Scene:
         """Whether what was asked is said to be so: "is it normal to …? Because I am", "… I have both"."""
         told = (*self._by_sentence[sentence]["admitting"], *self._by_sentence[sentence + 1]["admitting"])
         ends = (each.last + 1 for each in told if each.first > mention.last)
-        return any(end >= len(self._read) or self._read.breaks[end] for end in ends)
+        if any(end >= len(self._read) or self._read.breaks[end] for end in ends):
+            return True
+        opening = self._sentence_bounds.get(sentence + 1, (len(self._read), 0))[0]
+        return any(each.first == opening for each in told if self._cues.at("owning_up", each.first))
 
     def _is_mine_too(self, sentence: int) -> bool:
         """Whether the next sentence says that the speaker has it too: "Mother had the same. Mine came an hour ago"."""
         following = self._sentence_bounds.get(sentence + 1)
-        return following is not None and self._read.words[following[0]] == "mine"
+        if following is None or self._read.words[following[0]] != "mine":
+            return False
+        return small.OVER.isdisjoint(self._read.words[following[0] : following[1] + 1])
 
     def _has_died_since(self, relation: Match, sentence: int) -> bool:
         """Whether a later clause of the sentence tells a death long past: "his mouth bent and he died in 1988"."""
@@ -481,6 +491,19 @@ class Scene:
         pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
         return not any(self._is_person(place) or self._is_kin(place) for place in range(self._past_body(owner), pause))
 
+    def _follows_an_animal(self, mention: Match) -> bool:
+        """Whether its sentence names no animal, or one before it that does or has something.
+
+        "Stray" only says which dog, and "a stray dog, in August" only when.
+        """
+        named = self._by_sentence[self._sentence[mention.first]]["animal"]
+        return not named or any(each.last < mention.first and self._is_subject(each) for each in named)
+
+    def _is_subject(self, owner: Match) -> bool:
+        """Whether an animal opens its sentence, and goes on with no pause."""
+        start = self._sentence_bounds[self._sentence[owner.first]][0]
+        return owner.first <= start + _OPENS and not self._read.breaks[owner.last + 1]
+
     def _animals(self, sentence: int) -> list[Match]:
         return [each for each in self._by_sentence[sentence]["animal"] if not self._is_food(each)]
 
@@ -496,7 +519,8 @@ class Scene:
         """
         first, last = self._sentence_bounds[sentence]
         goes_on = self._read.words[first] in small.THIRD_PERSON | small.OWNED or sentence == 0
-        if self._has_deed or not goes_on or self._relations:
+        named = [place for place in self._relations if sentence == 0 or place < first]
+        if self._has_deed or not goes_on or named:
             return False
         beside = sentence + 1 if sentence == 0 else sentence - 1
         is_bare = sentence > 0 or not self._by_sentence[sentence]["animal"]
@@ -519,8 +543,11 @@ class Scene:
 
     def _is_food(self, owner: Match) -> bool:
         """Whether it is no subject, but what somebody ate, carried or was hurt by: "I ate fish", "the goat stew"."""
-        if self._read.words[owner.last + 1 : owner.last + 2] and self._read.words[owner.last + 1] in small.MADE_OF:
+        after = self._read.words[owner.last + 1 : owner.last + 2]
+        if not small.MADE_OF.isdisjoint(after):
             return True
+        if not small.OF_BODY.isdisjoint(after):
+            return False
         start = self._sentence_bounds[self._sentence[owner.first]][0]
         before = self._read.words[max(owner.first - _OBJECT_REACH, start) : owner.first]
         return "like" in before or not small.OBJECT_OF.isdisjoint(before[-3:])
@@ -546,7 +573,7 @@ class Scene:
         """Whether a word is of a person and not the animal's own: "its leg", "from my box"."""
         words = self._read.words
         before = words[max(place - 2, 0) : place]
-        is_known = bool(self._relations) or self._has_deed
+        is_known = any(each <= place for each in self._relations) or self._has_deed
         people = small.FIRST_PERSON | small.OF_PEOPLE - (frozenset() if is_known else small.OF_ANYBODY)
         return (
             words[place] in people and "its" not in before and before[-1:] != ["from"] and not self._owns_animal(place)
@@ -563,9 +590,25 @@ class Scene:
             return self._is_deed(owner)
         is_plural = any(self._read.words[at].endswith("s") for at in range(owner.first, owner.last + 1))
         persons = small.PERSONS - {"they", "their"} if is_plural else small.PERSONS
+        persons -= small.OF_ONE if self._is_whom_it_tells_of(owner, mention) else frozenset()
         return any(
             self._is_kin(place) or self._read.words[place] in persons or self._is_person(place)
             for place in range(owner.last + 1, mention.last + 1)
+        )
+
+    def _is_spoken_to(self, place: int) -> bool:
+        """Whether a "people" is those who write or read: "do you people treat goats?"."""
+        return self._read.words[place - 1 : place + 1] in (["you", "people"], ["we", "people"])
+
+    def _is_whom_it_tells_of(self, owner: Match, mention: Match) -> bool:
+        """Whether an animal's doing opens its sentence, and nobody is named whom a "she" could mean after it.
+
+        Not in "a stray dog, in August, since yesterday he fears water".
+        """
+        if self._has_deed or not self._is_subject(owner):
+            return False
+        return not any(self._is_kin(place) for place in range(mention.last + 1)) and small.FIRST_PERSON.isdisjoint(
+            self._read.words[owner.last + 1 : mention.first]
         )
 
     def _relation_before(self, mention: Match) -> Match | None:
@@ -952,9 +995,15 @@ class Scene:
         for place in range(mention.last + 1, stop):
             if self._cues.at("resolved", place) and place not in self._quiet and not self._turns(place):
                 return not self._comes_back(place) and not self._is_anothers(mention, place)
-            if self._cues.at("terminator", place):
+            if self._cues.at("terminator", place) and not self._is_taken_away(place):
                 return False
         return False
+
+    def _is_taken_away(self, contrast: int) -> bool:
+        """Whether what follows a "but" is the end of it: "cramps had me bent over but ibuprofen took them away"."""
+        sentence = self._by_sentence[self._sentence[contrast]]
+        ends = [each for each in sentence["resolved"] if contrast < each.first <= contrast + _TAKEN_AWAY]
+        return any(not small.THINGS.isdisjoint(self._read.words[each.first : each.last + 1]) for each in ends)
 
     def _turns(self, place: int) -> bool:
         """Whether an end is none: "has gone numb", "he stopped in the middle of the bottle", "stopped his tablets"."""

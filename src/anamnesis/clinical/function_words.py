@@ -15,6 +15,10 @@ OF_PEOPLE: Final = OF_BODY | {
 #: Said of people and of animals.
 OF_ANYBODY: Final = frozenset({"him", "her", "his"})
 PERSONS: Final = (FIRST_PERSON | THIRD_PERSON | {"baby"}) - {"it"}
+#: One person, or one animal.
+OF_ONE: Final = frozenset({"he", "she", "his", "her", "him"})
+#: A thing or an illness that was named before.
+THINGS: Final = frozenset({"it", "them", "this", "that"})
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
 #: With these the next sentence goes on about what was asked: "… hasn't kicked? Nothing since last night".
 GOING_ON: Final = SUBJECTS | THIRD_PERSON | {"nothing", "none", "because", "mine"}
@@ -166,6 +170,7 @@ DEEDS: Final = frozenset(
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
         "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
+        "overturned", "opened", "tore", "grabbed", "seized",
     }
 )  # fmt: skip
 #: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".
