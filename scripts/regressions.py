@@ -39,6 +39,7 @@ DEFECTS = {
     "P13": "After a connection had ended both sides read and wrote on.",
     "P14": "Whoever was blocked could disconnect and connect again.",
     "P17": "Any address was taken for a picture.",
+    "P18": "Reads of health data were not audited.",
     "P19": "What a patient wrote could instruct the model.",
     "R1": "A message sent twice at once was two messages.",
     "R2": "Messages at once overwrote each other's record.",
@@ -51,9 +52,8 @@ DEFECTS = {
 }
 #: Nothing of ours can show these yet.
 OPEN = {
-    "D13": "Pictures were never looked at: files are not taken yet.",
+    "D13": "Pictures were never looked at by a model: nor are they here, people see them; and a photo needs words.",
     "D14": "A failed send lost the text in the browser: the pages' tests keep the draft, the old client is not ours.",
-    "P18": "Reads of health data were not audited: neither are they here yet.",
 }
 
 

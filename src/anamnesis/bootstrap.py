@@ -4,9 +4,10 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -104,6 +105,7 @@ from anamnesis.webhooks.model import EventKind, Target
 from anamnesis.webhooks.sending import SignedSender
 from anamnesis.webhooks.store import PostgresHookStore
 from anamnesis.workers.loop import Run, Worker
+from anamnesis.workers.upkeep import keep_tidy, tidy
 
 if TYPE_CHECKING:
     from anamnesis.llm.relay import Price, Relay
@@ -131,8 +133,13 @@ _NAMES: Final = tuple(
 _BESIDE_A_MODEL_S: Final = 20.0
 #: Lines in a list on the operator's page.
 _MOST_SHOWN: Final = 50
-#: A note that is being tidied when the service stops is given back: whoever takes it asks anew.
+#: A note that is being tidied when the service stops is given back: whoever takes it asks anew. So is a delivery.
 _FAREWELL_S: Final = 0.5
+#: Deliveries wait for others, and cost nothing meanwhile.
+_TOLD_AT_ONCE: Final = 16
+#: With pauses that double up to two hours this is about a day: a receiver may be away for a night.
+_TELLINGS: Final = 24
+_LONGEST_SILENCE_S: Final = 7200.0
 
 
 @dataclass(slots=True)
@@ -149,12 +156,13 @@ class App:
     request_of: RequestOf
     worker: Worker
     writer: Worker | None
+    teller: Worker | None
     book: PostgresCallBook
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     filing: Filing
     rights: Rights
-    hook_store: PostgresHookStore
+    hooks: Hooks
     message_store: PostgresMessageStore
     observe: Observe
     health: Health
@@ -204,7 +212,11 @@ class App:
         allowed = [self.settings.public_origin]
         guarded = OriginGuard(inner, allowed=allowed, allow_own_loopback=not self.settings.is_production)
         proxies = TrustedProxies(self.settings.trusted_proxies)
-        return GoodManners(Measuring(LastResort(guarded), self.measures), is_https=proxies.is_https)
+        is_always_https = self.settings.public_origin.startswith("https://")
+        return GoodManners(
+            Measuring(LastResort(guarded), self.measures),
+            is_https=lambda scope: is_always_https or proxies.is_https(scope),
+        )
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The instruments, with what waits as it is now; without a database what was last known stands."""
@@ -262,22 +274,26 @@ class App:
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
-        """Drop what is too old to be counted, sent again or looked at; remind of what waits. Raises Unavailable."""
-        await self.care_store.forget_spent()
-        await self.care_store.forget_events()
-        await purge_finished_jobs(self.database)
-        await self.filing.sweep()
-        await self.rights.sweep()
-        await self.hook_store.forget_old()
+        """Remind of what waits; drop what is too old to be counted, sent again or looked at.
+
+        Each part is bounded, and none waits for another's or fails with it; what fails is in the log.
+        """
+        await tidy(self._upkeep())
+
+    def _upkeep(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
+        return {
+            "reminders": self._remind,
+            "limits": self.care_store.forget_spent,
+            "account_events": self.care_store.forget_events,
+            "jobs": partial(purge_finished_jobs, self.database),
+            "files": self.filing.sweep,
+            "retention": self.rights.sweep,
+            "webhooks": self.hooks.store.forget_old,
+        }
+
+    async def _remind(self) -> None:
         with viewing(at_work(Purpose.JOBS)):
             await remind(store=self.message_store)
-
-    async def _keep_forgetting(self) -> None:
-        """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
-        while True:
-            await asyncio.sleep(60)
-            with suppress(Unavailable):
-                await self.forget_spent()
 
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
@@ -285,19 +301,16 @@ class App:
         self.bus.start()
         if self.keys is not None:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
-        working = asyncio.create_task(self.worker.run(), name="worker") if works else None
-        writing = asyncio.create_task(self.writer.run(), name="writer") if works and self.writer else None
-        self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
+        workers = [each for each in (self.worker, self.writer, self.teller) if works and each is not None]
+        working = [asyncio.create_task(each.run(), name="worker") for each in workers]
+        self._tasks.append(asyncio.create_task(keep_tidy(self._upkeep(), every_s=60), name="upkeep"))
         self._tasks.append(asyncio.create_task(Sealer(self.database).run(), name="sealing"))
         try:
             yield
         finally:
-            self.worker.stop()
-            if self.writer is not None and writing is not None:
-                self.writer.stop()
-                await writing
-            if working is not None:
-                await working
+            for worker in workers:
+                worker.stop()
+            await asyncio.gather(*working)
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -351,7 +364,7 @@ def build(
 
     def hear(text: str) -> Heard:
         screened = intake_actions.listen(text, interviewer)
-        return Heard(screened.record.acuity, bool(screened.new_flags), screened.emergency_text)
+        return Heard(screened.record.acuity, screened.is_danger, screened.emergency_text)
 
     registry = Registry(database.keep_line)
     registry.add(care_procedures, Care(care_store, clock, origin))
@@ -383,8 +396,8 @@ def build(
     async def turn(job: Job) -> None:
         await intake_actions.take_turn(job, store=intake_store, interviewer=interviewer)
 
-    hook_store = PostgresHookStore(database)
-    handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, _hooks(settings, hook_store))}
+    hooks = _hooks(settings, PostgresHookStore(database))
+    handlers = {JobKind.TAKE_TURN: turn, **_telling(handover_store, hooks)}
     if relay is None:
         handlers[JobKind.WORD_NOTE] = _leave_note
     worker = Worker(database, {kind: _at_work(run) for kind, run in handlers.items()}, bus=bus, observe=measures.job)
@@ -400,18 +413,19 @@ def build(
             care_store,
             frozenset({*settings.identity.superuser_ids, *superusers}),
             _rates(settings.limits),
-            _uploads(settings),
+            settings.limits.per_minute(settings.limits.uploads),
         ),
         care_store=care_store,
         keys=keys,
         request_of=_nobody if keys is None else request_of(Verifier(keys, expected), proxies=proxies),
         worker=worker,
         writer=None if relay is None else _writer(settings, relay, measures, intake_store, handover_store),
+        teller=_teller(database, hooks, measures, bus),
         book=book,
         intake_store=intake_store,
         filing=filing,
         rights=rights,
-        hook_store=hook_store,
+        hooks=hooks,
         message_store=message_store,
         observe=observed_by(procedure_logger(fault_of), procedure_meter(measures)),
         health=Health(
@@ -460,7 +474,8 @@ def _at_work(run: Run) -> Run:
     """A job speaks for nobody but the service; what it reads and writes is in the audit trail as such."""
 
     async def working(job: Job) -> None:
-        trail = job_trail(job.kind.value, job.subject, job.request_id)
+        about = "webhook_event" if job.kind is JobKind.DELIVER_WEBHOOK else "intake_session"
+        trail = job_trail(job.kind.value, job.subject, job.request_id, about=about)
         with viewing(at_work(Purpose.JOBS)), following(trail):
             await run(job)
 
@@ -493,11 +508,26 @@ def _telling(store: PostgresHandoverStore, hooks: Hooks) -> dict[JobKind, Run]:
         await alert_clinician(job.subject, store=store)
         await hooks.leave(job, EventKind.INTAKE_EMERGENCY)
 
-    return {
-        JobKind.ANNOUNCE_HANDOVER: announce,
-        JobKind.ALERT_CLINICIAN: alert,
-        JobKind.DELIVER_WEBHOOK: hooks.deliver,
-    }
+    handlers: dict[JobKind, Run] = {JobKind.ANNOUNCE_HANDOVER: announce, JobKind.ALERT_CLINICIAN: alert}
+    if not hooks.targets:
+        handlers[JobKind.DELIVER_WEBHOOK] = hooks.deliver  # left from when there were some: it ends at once
+    return handlers
+
+
+def _teller(database: Database, hooks: Hooks, measures: Measures, bus: Bus) -> Worker | None:
+    """Delivers events: a worker of its own, so that no alert and no turn waits behind a slow receiver."""
+    if not hooks.targets:
+        return None
+    return Worker(
+        database,
+        {JobKind.DELIVER_WEBHOOK: _at_work(hooks.deliver)},
+        bus=bus,
+        concurrency=_TOLD_AT_ONCE,
+        max_attempts=_TELLINGS,
+        longest_pause_s=_LONGEST_SILENCE_S,
+        drain_s=_FAREWELL_S,
+        observe=measures.job,
+    )
 
 
 def _hooks(settings: Settings, store: PostgresHookStore) -> Hooks:
@@ -509,7 +539,9 @@ def _hooks(settings: Settings, store: PostgresHookStore) -> Hooks:
         Target(url, may_be_private=not settings.is_production and is_not_public(urlsplit(url).hostname or ""))
         for url in told.targets
     ]
-    return Hooks(store, SignedSender(told.secret.reveal(), is_https_only=settings.is_production), targets)
+    earlier = tuple(secret.reveal() for secret in told.earlier)
+    sender = SignedSender(told.secret.reveal(), earlier, is_https_only=settings.is_production)
+    return Hooks(store, sender, targets)
 
 
 def blobs_of(settings: Settings) -> Blobs:
@@ -520,10 +552,6 @@ def blobs_of(settings: Settings) -> Blobs:
     from anamnesis.blobs.s3 import S3Blobs  # noqa: PLC0415 - fifteen megabytes, for who has a bucket
 
     return S3Blobs(bucket.url, bucket.name, bucket.region, bucket.key_id, bucket.secret_key.reveal())
-
-
-def _uploads(settings: Settings) -> int:
-    return settings.limits.per_minute(settings.limits.uploads)
 
 
 def _rates(limits: Limits) -> dict[Allow, int]:

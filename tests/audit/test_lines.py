@@ -51,6 +51,7 @@ def test_what_touches_no_health_data_is_a_list_of_procedures_there_are():
 
 @pytest.mark.proves("I33")
 @pytest.mark.timeout(300)
+@pytest.mark.regression("P18")
 async def test_every_procedure_that_touches_health_data_leaves_one_line_and_no_other_does(clinic):
     async with a_world(clinic) as world:
         wrong, asked = [], 0

@@ -20,7 +20,7 @@ from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.identity import Person, Role, Visitor
 from anamnesis.settings import Database as DatabaseSettings
 from anamnesis.settings import Limits, Settings
-from build import a_doctor, a_session, an_app, caller, closing, tell
+from build import WHOLE_INTAKE, WORKING, a_doctor, a_session, an_app, caller, closing, tell
 
 #: `make test` runs these, `make check` leaves them out.
 pytestmark = pytest.mark.long
@@ -102,8 +102,12 @@ async def test_the_applications_role_owns_nothing_and_passes_no_wall(owner):
         "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = 'anamnesis_app'"
     )
     assert not any(role.values())
-    mighty = await owner.fetch("SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace")
+    mighty = await owner.fetch(
+        "SELECT proname, proconfig FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+    )
     assert {row["proname"] for row in mighty} == set(WITH_THE_OWNERS_RIGHTS)
+    # What does not name pg_temp searches it first, where the application may put tables and functions of its own.
+    assert {tuple(row["proconfig"]) for row in mighty} == {("search_path=public, pg_temp",)}
     assert not await owner.fetchval(
         "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'anamnesis_app'"
     )
@@ -427,11 +431,32 @@ async def test_nobody_writes_into_another_tenants_record(scene, owner):
     assert await owner.fetchval(VICTIM, scene.planted) == before
 
 
+@pytest.mark.proves("I31")
+async def test_a_transcript_only_grows_and_once_ready_no_reply_is_replaced_either(clinic, owner):
+    lines = "UPDATE chat_messages SET {} WHERE session_id = $1"
+    replaced = lines.format("superseded_at = clock_timestamp()") + " AND role = 'model'"
+    async with closing(an_app(clinic.app_dsn)) as app:
+        _, session = await a_session(app)
+        await tell(app, session, *WHOLE_INTAKE[:2])
+        with viewing(WORKING):
+            assert await app.database.execute(replaced, UUID(session)) == "UPDATE 3"
+            for change in ("superseded_at = NULL", "role = 'user'", "created_at = now()", "images = '[]'",
+                           "sender_id = gen_random_uuid()", "is_emergency = NOT is_emergency"):  # fmt: skip
+                with pytest.raises(asyncpg.CheckViolationError, match="only grows"):
+                    await app.database.execute(lines.format(change) + " AND role = 'model'", UUID(session))
+        _, whole = await a_session(app, patient="other", doctor="second")
+        await tell(app, whole, *WHOLE_INTAKE, who="other")
+        for status in ("ready", "reviewed"):
+            await owner.execute("UPDATE intake_sessions SET status = $2 WHERE id = $1", UUID(whole), status)
+            with viewing(WORKING), pytest.raises(asyncpg.CheckViolationError, match="only grows"):
+                await app.database.execute(replaced, UUID(whole))
+
+
 #: They read nothing, so that only what may be written stands in their way.
 BLIND = (
     "UPDATE connections SET connection_source = 'x'", "UPDATE patients SET phone = 'x'",
     "UPDATE users SET last_name = 'x'", "UPDATE consents SET version = 'x'", "UPDATE intake_sessions SET name = 'x'",
-    "UPDATE chat_messages SET active_agent = 'x'", "UPDATE direct_messages SET is_read = true",
+    "UPDATE chat_messages SET reply_so_far = 'x'", "UPDATE direct_messages SET is_read = true",
     "UPDATE files SET width = 1", "UPDATE notifications SET is_read = true",
 )  # fmt: skip
 

@@ -89,6 +89,14 @@ async def test_events_settle_by_when_they_happened_not_by_when_they_came(app, ow
     assert (await account(owner))["is_active"] is False
 
 
+async def test_a_deletion_holds_even_when_something_newer_was_told_before_it_came(app, owner):
+    await tell(app, an_event(at=4001, first_name="Latest"), "a")
+    await tell(app, json.dumps({"type": "user.deleted", "data": {"id": "user_ann"}, "timestamp": 4000}).encode(), "b")
+    await tell(app, an_event(at=4000, first_name="Older"), "c")
+    closed = await account(owner)
+    assert (closed["is_active"], closed["first_name"]) == (False, "Latest")
+
+
 async def test_a_deleted_account_that_was_never_seen_is_not_made_by_its_late_creation(app, owner):
     await tell(app, json.dumps({"type": "user.deleted", "data": {"id": "user_ann"}, "timestamp": 4000}).encode(), "d")
     await tell(app, an_event("user.created", at=1000), "a")

@@ -169,6 +169,34 @@ async def test_the_same_photo_sent_again_is_the_same_file(client, session, owner
     assert len(await rows(owner)) == 1
 
 
+async def test_one_photo_sent_many_times_at_once_as_on_a_thin_network_is_one_file(client, session, owner, tmp_path):
+    answers = await asyncio.gather(*(send(client, session, PHOTO, PHOTO) for _ in range(6)))
+    assert {answer.status_code for answer in answers} == {201}
+    (file_id,) = {file["id"] for answer in answers for file in answer.json()["files"]}
+    assert [tuple(row) for row in await rows(owner)] == [(UUID(file_id), "ready")]
+    assert len(blobs_in(tmp_path)) == 2  # the photo and the small one
+    assert await owner.fetchval("SELECT count(*) FROM audit_logs WHERE action = 'file_uploaded'") == 1
+
+
+async def test_a_session_holds_so_many_files_however_many_come_at_once_and_one_sent_again_counts_once(
+    client, session, owner, tmp_path
+):
+    def papers(batch):
+        return [(pdf(f"{batch} {number}".encode()), "x.pdf", "application/pdf") for number in range(5)]
+
+    answers = await asyncio.gather(*(send(client, session, *papers(batch)) for batch in range(14)))
+    refused = [each for each in answers if each.status_code != 201]
+    assert {each.status_code for each in refused} == {400}
+    assert "at most 60 files" in refused[0].text
+    taken = await owner.fetchval("SELECT count(*) FROM files WHERE state = 'ready'")
+    assert taken == await owner.fetchval("SELECT count(*) FROM files") == len(blobs_in(tmp_path)) <= 60
+    for batch in range(20, 32 - taken // 5):
+        assert (await send(client, session, *papers(batch))).status_code == 201
+    assert (await send(client, session, PHOTO)).status_code == 400
+    answered = next(batch for batch, each in enumerate(answers) if each.status_code == 201)
+    assert (await send(client, session, *papers(answered))).status_code == 201
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------
 
 
@@ -251,6 +279,16 @@ async def test_uploads_are_limited_more_than_other_calls(clinic, tmp_path):
         assert [each.status_code for each in answers] == [201, 201, 429]
 
 
+async def test_the_pictures_of_a_page_are_shown_however_many_there_are(clinic, tmp_path):
+    settings = settings_of(tmp_path / "blobs", factor=0.1)  # six calls a minute; uploads one
+    async with closing(an_app(clinic.app_dsn)) as first:
+        _, session_id = await a_session(first)
+    async with closing(an_app(clinic.app_dsn, settings=settings)) as app, served(app) as client:
+        url = (await one(client, session_id))["url"]
+        answers = [(await get(client, url)).status_code for _ in range(70)]
+    assert answers == [200] * 60 + [429] * 10
+
+
 # -- nothing by halves -------------------------------------------------------------------------------------------
 
 
@@ -272,10 +310,10 @@ async def test_whoever_dies_at_any_step_leaves_no_file_to_be_seen_and_the_sweep_
     steps = iter(range(100))
 
     def dying(work):
-        async def stepped(*arguments):
+        async def stepped(*arguments, **named):
             if next(steps) == step:
                 raise Died
-            return await work(*arguments)
+            return await work(*arguments, **named)
 
         return stepped
 
@@ -343,7 +381,7 @@ async def test_the_sweep_leaves_alone_what_is_still_being_sent(app, session, own
     user = await owner.fetchval("SELECT user_id FROM patients")
     file = NewFile(uuid4(), "x.jpg", "image/jpeg", 5, bytes(32))
     with viewing(WORKING):
-        await app.filing.store.begin(UUID(session), user, file)
+        assert await app.filing.store.begin(UUID(session), user, file, most=60)
     await app.filing.sweep()
     assert [row["state"] for row in await rows(owner)] == ["pending"]
 
@@ -447,6 +485,7 @@ async def test_what_is_kept_of_a_message_is_the_id_of_its_photo(app, client, ses
     assert kept["images"] == [file["id"]]
 
 
+@pytest.mark.regression("P17")
 async def test_only_the_senders_own_photos_of_this_session_can_be_referred_to(app, client, session):
     connection = (await caller(app, "patient").call("connection.getMyConnections"))["connections"][0]
     other = await caller(app, "patient").call("intake.createNewSession", connectionId=str(connection["id"]))
@@ -529,6 +568,25 @@ async def test_a_plain_form_sends_words_and_photo_together(app, client, session)
     case = await client.get(f"/doctor/case/{session}", headers=token_of("doctor"))
     assert case.text.count("/small?") == 2  # in the bubble and among the files
     assert "PDF to save" in case.text
+
+
+@pytest.mark.parametrize("why", ["the store is down", "too many uploads"])
+async def test_words_of_danger_are_heard_although_the_photo_with_them_cannot_be_kept(clinic, tmp_path, owner, why):
+    settings = settings_of(tmp_path / "blobs", factor=0.1)  # one upload a minute
+    async with closing(an_app(clinic.app_dsn, settings=settings)) as app, served(app) as client:
+        _, session_id = await a_session(app)
+        if why == "the store is down":
+            (tmp_path / "blobs").write_text("a file where the folder should be")
+        else:
+            await one(client, session_id)
+        cookie = {"cookie": f"__session={ISSUER_OF_TESTS.token(claims('patient'))}", "origin": "http://127.0.0.1:8000"}
+        fields = {"content": "crushing chest pain and sweating", "clientMessageId": str(uuid4())}
+        files = [("files", ("photo.jpg", image(colour="red"), "image/jpeg"))]
+        sent = await client.post(f"/s/{session_id}", data=fields, files=files, headers=cookie)
+        assert sent.status_code == 200
+        assert "your file was not" in sent.text
+        assert 'class="bubble emergency"' in sent.text
+        assert await owner.fetchval("SELECT max(acuity) FROM intake_sessions") == 2
 
 
 async def test_neither_name_nor_content_of_a_file_reaches_a_log_line(clinic, tmp_path, capsys):

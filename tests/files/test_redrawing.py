@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import struct
 import time
 
 import pytest
@@ -53,6 +54,16 @@ async def test_every_kind_of_photo_comes_out_as_plain_jpeg():
             with Image.open(io.BytesIO(written)) as photo:
                 assert (photo.format, photo.mode) == ("JPEG", "RGB"), what
                 assert not {"exif", "comment", "icc_profile", "xmp"} & set(photo.info), what
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+async def test_an_x_ray_of_many_bits_keeps_its_greys(bits):
+    step = (1 << bits) // 256
+    grey = Image.frombytes("I;16", (256, 8), struct.pack("<256H", *(step * each for each in range(256))) * 8)
+    drawn = await Redrawer().redraw(saved(grey, "PNG"), "PNG")
+    with Image.open(io.BytesIO(drawn.photo)) as photo:
+        seen = [photo.getpixel((place, 4))[0] for place in range(0, 256, 15)]
+    assert seen == pytest.approx(list(range(0, 256, 15)), abs=4)
 
 
 async def test_what_unpacks_without_end_dies_in_its_process():

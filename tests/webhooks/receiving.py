@@ -1,6 +1,7 @@
 """A receiver on this machine that keeps what comes and verifies it with the library, and fails when told to."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 
 from standardwebhooks.webhooks import Webhook
@@ -14,10 +15,11 @@ class Receiver:
 
     script: list = field(default_factory=lambda: [200])
     got: list = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
     _serving: list = field(default_factory=list)
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/hooks?key=path-secret-77"
         return self

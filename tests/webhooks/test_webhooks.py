@@ -1,9 +1,11 @@
 """What other systems are told: over real jobs and a receiver on this machine that verifies with the library."""
 
 import asyncio
+import base64
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -12,6 +14,11 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from standardwebhooks.webhooks import Webhook
 from structlog.testing import capture_logs
 
 from anamnesis.db import outbox
@@ -23,6 +30,7 @@ from build import WHOLE_INTAKE, a_session, an_app, caller, closing, tell
 from webhooks.receiving import SECRET, Receiver
 
 ANAMNESIS = Path(sys.executable).parent / "anamnesis"
+NEW = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 DANGER = "I have crushing chest pain and I am sweating, CANARY-8812"
 
 
@@ -42,8 +50,9 @@ async def app(clinic, receiver):
 async def work(app):
     """Do every job that is due, once."""
     outcomes = []
-    while (job := await outbox.claim(app.database, list(app.worker.handlers))) is not None:
-        outcomes.append((job.kind, (await app.worker._outcome(job))[0]))
+    for worker in filter(None, (app.worker, app.teller)):
+        while (job := await outbox.claim(app.database, list(worker.handlers))) is not None:
+            outcomes.append((job.kind, (await worker._outcome(job))[0]))
     return outcomes
 
 
@@ -70,6 +79,29 @@ async def test_a_whole_case_is_told_by_ids_alone_and_verifies(app, receiver):
     line, headers, _ = receiver.got[0]
     assert line == "POST /hooks?key=path-secret-77 HTTP/1.1"
     assert headers["host"] == f"127.0.0.1:{receiver.port}"
+
+
+@pytest.mark.parametrize("known", [NEW, SECRET])
+async def test_while_secrets_change_a_receiver_believes_us_with_either(clinic, receiver, known):
+    told = {"WEBHOOK_TARGETS": receiver.url, "WEBHOOK_SECRET": f"{NEW}, {SECRET}", "RATE_FACTOR": "1000"}
+    async with closing(an_app(clinic.app_dsn, settings=Settings.from_env(told))) as app:
+        connection_id, _ = await a_session(app)
+        await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
+        await work(app)
+        assert NEW not in repr(app.teller.handlers) + repr(app.hooks)
+    (_, headers, body), *_ = receiver.got
+    assert Webhook(known).verify(body, headers)["type"] == "message.created"
+
+
+async def test_telling_others_is_in_the_audit_trail_as_what_it_is(app, owner, receiver):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, DANGER)
+    await work(app)
+    lines = await owner.fetch("SELECT action, resource_type, resource_id FROM audit_logs WHERE action LIKE 'job.%'")
+    told = {(line["action"], line["resource_type"], line["resource_id"]) for line in lines}
+    event_id = str(await owner.fetchval("SELECT id FROM webhook_events"))
+    assert ("job.alert_clinician", "intake_session", session_id) in told
+    assert ("job.deliver_webhook", "webhook_event", event_id) in told
 
 
 async def test_the_event_stands_with_its_cause_or_not_at_all(app, owner, receiver):
@@ -106,23 +138,25 @@ async def test_what_is_never_taken_is_given_up_and_can_be_told_again(app, owner,
     receiver.script = [500]
     connection_id, _ = await a_session(app)
     await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
-    for _ in range(outbox.MAX_ATTEMPTS + 2):
+    tries = app.teller.max_attempts
+    for _ in range(tries + 2):
         await work(app)
         await hurry(owner)
-    assert len(receiver.got) == outbox.MAX_ATTEMPTS
+    assert len(receiver.got) == tries
     assert (await outbox.depth(app.database)).dead == 1
     shown = command(clinic, "log", "--failed")
-    assert shown.stdout.count("refused 500") == outbox.MAX_ATTEMPTS
+    assert shown.stdout.count("refused 500") == tries
     assert "path-secret" not in shown.stdout
     receiver.script = [200]
     assert "1 to be told again" in command(clinic, "replay", "--failed").stdout
+    assert (await outbox.depth(app.database)).dead == 0  # an operator has seen to it
     await work(app)
     assert len({webhook_id for webhook_id, _ in receiver.verified()}) == 1
     assert "0 to be told again" in command(clinic, "replay", "--failed").stdout
     event_id = receiver.verified()[0][0]
     assert command(clinic, "replay", "--event", event_id).returncode == 0
     await work(app)
-    assert len(receiver.got) == outbox.MAX_ATTEMPTS + 2
+    assert len(receiver.got) == tries + 2
     assert command(clinic, "replay", "--event", str(uuid4())).returncode == 2
     assert command(clinic, "replay").returncode == 2
 
@@ -140,6 +174,58 @@ async def test_who_has_taken_it_is_not_told_twice_because_another_has_not(clinic
         assert (len(good.got), len(bad.got)) == (1, 2)
 
 
+async def test_an_event_is_offered_for_most_of_a_day_before_it_is_given_up(app, owner, receiver):
+    receiver.script = [500]
+    connection_id, _ = await a_session(app)
+    await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
+    waited = 0.0
+    while (job := await outbox.claim(app.database, list(app.teller.handlers))) is not None:
+        await app.teller._outcome(job)
+        pause = await owner.fetchval("SELECT extract(epoch FROM run_after - clock_timestamp()) FROM jobs")
+        assert pause <= 7200
+        waited += float(pause)
+        await hurry(owner)
+    assert waited > 12 * 3600 * 0.9  # half of the longest pauses, as chance would have it
+
+
+async def test_a_receiver_that_hangs_keeps_no_doctor_from_an_alert(clinic, owner):
+    async with Receiver(["hang"]) as receiver:
+        hooks = Webhooks(targets=(receiver.url,), secret=Secret(SECRET))
+        settings = Settings(webhooks=hooks, limits=Limits(factor=10_000))
+        async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+            connection_id, session_id = await a_session(app)
+            for number in range(8):
+                await caller(app, "patient").call("message.send", connectionId=connection_id, content=f"hello {number}")
+            running = [asyncio.create_task(each.run()) for each in (app.worker, app.teller)]
+            while len(receiver.got) < 8:  # noqa: ASYNC110 - a receiver elsewhere would set no event either
+                await asyncio.sleep(0.05)
+            await tell(app, session_id, DANGER)
+            async with asyncio.timeout(5):
+                alerted = "SELECT count(*) FROM notifications WHERE type = 'intake_emergency'"
+                while not await owner.fetchval(alerted):  # noqa: ASYNC110 - a worker elsewhere would set no event
+                    await asyncio.sleep(0.05)
+            for worker in (app.worker, app.teller):
+                worker.stop()
+            await asyncio.gather(*running)
+            given_back = await owner.fetch("SELECT DISTINCT state FROM jobs WHERE kind = 'deliver_webhook'")
+            assert [row["state"] for row in given_back] == ["queued"]
+
+
+async def test_nobody_is_told_later_because_another_hangs(clinic):
+    async with Receiver(["hang"]) as slow, Receiver() as good:
+        hooks = Webhooks(targets=(slow.url, good.url), secret=Secret(SECRET))
+        settings = Settings(webhooks=hooks, limits=Limits(factor=10_000))
+        async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+            connection_id, _ = await a_session(app)
+            await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
+            telling = asyncio.create_task(work(app))
+            async with asyncio.timeout(5):
+                while not good.got:  # noqa: ASYNC110 - same
+                    await asyncio.sleep(0.05)
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+
 async def test_a_job_that_runs_twice_leaves_one_event(app, owner):
     _, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE)
@@ -147,6 +233,14 @@ async def test_a_job_that_runs_twice_leaves_one_event(app, owner):
     for _ in range(2):
         await app.worker.handlers[JobKind.ANNOUNCE_HANDOVER](job)
     assert await owner.fetchval("SELECT count(*) FROM webhook_events") == 1
+
+
+async def test_what_was_left_for_receivers_that_are_named_no_more_ends(app, clinic, owner):
+    connection_id, _ = await a_session(app)
+    await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")
+    async with closing(an_app(clinic.app_dsn)) as later:
+        await work(later)
+    assert await owner.fetchval("SELECT state FROM jobs WHERE kind = 'deliver_webhook'") == "done"
 
 
 async def test_without_targets_nothing_is_kept(clinic, owner):
@@ -249,6 +343,54 @@ async def test_plain_http_is_not_sent_to_in_production(receiver):
     attempt = await SignedSender(SECRET).send(an_event(), Target(receiver.url, may_be_private=True))
     assert attempt.outcome == "not_allowed"
     assert not receiver.got
+
+
+def certificate(folder, name):
+    """A certificate for a name, of nobody but itself: the path of it with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    whose, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(whose)
+        .issuer_name(whose)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / f"{name}.pem"
+    path.write_bytes(made.public_bytes(pem) + private)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shown", "trusted", "outcome"),
+    [
+        ("hooks.clinic.ug", True, "delivered"),
+        ("hooks.clinic.ug", False, "unreachable"),
+        ("other.clinic.ug", True, "unreachable"),
+    ],
+)
+async def test_over_https_a_target_must_show_a_certificate_of_its_name_that_is_trusted(
+    tmp_path, monkeypatch, shown, trusted, outcome
+):
+    async def resolve(self, host, port, **_):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop().__class__, "getaddrinfo", resolve, raising=False)
+    path = certificate(tmp_path, shown)
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(path)
+    told = {"authorities": lambda: ssl.create_default_context(cafile=path)} if trusted else {}
+    async with Receiver(tls=theirs) as receiver:
+        target = Target(f"https://hooks.clinic.ug:{receiver.port}/x", may_be_private=True)
+        attempt = await SignedSender(SECRET, **told).send(an_event(), target)
+        assert attempt.outcome == outcome
+        assert len(receiver.got) == (outcome == "delivered")
 
 
 async def test_no_proxy_of_the_environment_is_used(receiver, monkeypatch):

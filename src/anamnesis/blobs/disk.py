@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +41,11 @@ class DiskBlobs:
             raise Unavailable("files") from failed
 
     async def sweep(self, older_than_s: float) -> None:
-        """Delete what a writer that died left unfinished."""
-        await asyncio.to_thread(self._sweep, older_than_s)
+        """Delete what a writer that died left unfinished. Raises Unavailable."""
+        try:
+            await asyncio.to_thread(self._sweep, older_than_s)
+        except OSError as failed:
+            raise Unavailable("files") from failed
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
@@ -68,8 +72,9 @@ class DiskBlobs:
     def _sweep(self, older_than_s: float) -> None:
         before = time.time() - older_than_s
         for draft in self._unfinished.glob("*") if self._unfinished.is_dir() else ():
-            if draft.stat().st_mtime < before:
-                draft.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # its writer has finished, or another process sweeps
+                if draft.stat().st_mtime < before:
+                    draft.unlink()
 
 
 def _make(folder: Path) -> None:

@@ -84,7 +84,7 @@ class Withdrawal(Purpose):
 class Slug(Input):
     """A doctor's public address."""
 
-    slug: Annotated[str, text()]
+    slug: Annotated[str, text(1)]
 
 
 class DoctorFields(Input):

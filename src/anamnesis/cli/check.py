@@ -4,21 +4,30 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 
 from anamnesis.db import binaries
-from anamnesis.db.migrating import durability_problems, pending, role_problems, wall_problems
+from anamnesis.db.migrating import durability_problems, owns_tables, pending, role_problems, wall_problems
+from anamnesis.db.resealing import sampled
+from anamnesis.kernel.errors import Unavailable
 from anamnesis.settings import VARIABLES, Ai, Provider, Secret, Settings, SettingsInvalid, Variable
 
 SUMMARY: Final = "check the configuration and the environment"
 _CONNECT_S: Final = 3.0
+_STORE_S: Final = 8.0
 _OLDEST_SERVER: Final = 150000
 _LARGEST_KEY_SET: Final = 64 * 1024
+_OWNS_TABLES: Final = (
+    "the login of DATABASE_URL owns the tables and works as anamnesis_app: whoever takes it over is the owner again."
+    " Two logins are safer: DATABASE_DIRECT_URL for the owner, which migrates"
+)
 
 
 class Outcome(StrEnum):
@@ -70,6 +79,7 @@ async def check(environment: Mapping[str, str], *, is_live: bool = False) -> lis
     findings += [finding async for finding in _models(settings, is_live=is_live)]
     findings += [finding async for finding in _database(settings)]
     findings += [finding async for finding in _identity(settings, is_live=is_live)]
+    findings.append(await _files(settings))
     return findings
 
 
@@ -162,7 +172,8 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         yield _private_server(settings)
     for part, url in urls.items():
         if url is not None:
-            async for finding in _server(part, url):
+            key_ids = frozenset(key_id for key_id, _ in settings.encryption_keys)
+            async for finding in _server(part, url, key_ids):
                 yield finding
 
 
@@ -175,7 +186,7 @@ def _private_server(settings: Settings) -> Finding:
     return Finding("database", Outcome.OK, f"DATABASE_URL is unset; the demo runs a private PostgreSQL {major}")
 
 
-async def _server(part: str, url: Secret) -> AsyncIterator[Finding]:
+async def _server(part: str, url: Secret, key_ids: frozenset[str]) -> AsyncIterator[Finding]:
     try:
         connection = await asyncpg.connect(url.reveal(), timeout=_CONNECT_S, command_timeout=_CONNECT_S)
     except asyncpg.PostgresError as refused:
@@ -185,7 +196,7 @@ async def _server(part: str, url: Secret) -> AsyncIterator[Finding]:
         yield Finding(part, Outcome.WARNING, "could not be reached")
         return
     try:
-        for finding in await _inspect(part, connection):
+        for finding in await _inspect(part, connection, key_ids):
             yield finding
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
         yield Finding(part, Outcome.WARNING, f"stopped answering ({type(failed).__name__})")
@@ -193,11 +204,13 @@ async def _server(part: str, url: Secret) -> AsyncIterator[Finding]:
         connection.terminate()
 
 
-async def _inspect(part: str, connection: Any) -> list[Finding]:
+async def _inspect(part: str, connection: Any, key_ids: frozenset[str]) -> list[Finding]:
     version = int(await connection.fetchval("SHOW server_version_num"))
     findings = [Finding(part, Outcome.OK, f"PostgreSQL {version // 10000} answers")]
     if version < _OLDEST_SERVER:
         findings.append(Finding(part, Outcome.WARNING, "is older than PostgreSQL 15, which is not tested"))
+    if await owns_tables(connection):
+        findings.append(Finding(part, Outcome.OK, _OWNS_TABLES))
     problems = [
         problem
         for problems_of in (durability_problems, role_problems, wall_problems)
@@ -206,6 +219,11 @@ async def _inspect(part: str, connection: Any) -> list[Finding]:
     missing = await _missing(connection)
     if missing:
         problems.append(f"{missing} migrations are missing; run `anamnesis migrate`")
+    else:
+        problems += [
+            f"ENCRYPTION_KEYS lacks {key_id}, under which words stand here: they cannot be read until it is back"
+            for key_id in sorted(await sampled(connection) - key_ids)
+        ]
     return [*findings, *(Finding(part, Outcome.WARNING, problem) for problem in problems)]
 
 
@@ -214,6 +232,38 @@ async def _missing(connection: Any) -> int:
         return len(await pending(connection))
     except asyncpg.InsufficientPrivilegeError:
         return 0  # a login that may not read the ledger is told of its missing role instead
+
+
+async def _files(settings: Settings) -> Finding:
+    """Whether a photo could be kept: tried out, for nothing else tells before a patient sends one."""
+    from anamnesis.bootstrap import blobs_of  # noqa: PLC0415 - an invalid environment never needs it
+
+    bucket = settings.files.bucket
+    unmade = _unmade(Path(settings.files.folder)) if bucket is None else None
+    if unmade is not None:
+        return unmade
+    blobs, key = blobs_of(settings), secrets.token_hex(16)
+    where = "the folder FILES_FOLDER names" if bucket is None else "the bucket FILES_S3_BUCKET names"
+    try:
+        async with asyncio.timeout(_STORE_S):
+            await blobs.put(key, b"anamnesis check")
+            whole = await blobs.get(key) == b"anamnesis check"
+            await blobs.delete(key)
+    except (Unavailable, FileNotFoundError, TimeoutError):
+        whole = False
+    if whole:
+        return Finding("files", Outcome.OK, f"{where} keeps, gives and deletes files")
+    return Finding("files", Outcome.WARNING, f"{where} could not keep, give and delete a file: no photo can be kept")
+
+
+def _unmade(folder: Path) -> Finding | None:
+    """What is to be said of a folder that is not there yet, which a check does not make."""
+    if folder.exists():
+        return None
+    above = next(each for each in folder.absolute().parents if each.exists())
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        return Finding("files", Outcome.OK, "the folder FILES_FOLDER names will be made with the first file")
+    return Finding("files", Outcome.WARNING, "the folder FILES_FOLDER names cannot be made: no photo can be kept")
 
 
 async def _identity(settings: Settings, *, is_live: bool) -> AsyncIterator[Finding]:

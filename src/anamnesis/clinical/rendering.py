@@ -7,9 +7,10 @@ from typing import Final
 from anamnesis.clinical.sbar import HEADINGS, Sbar, Statement
 
 SOAP: Final = ("subjective", "objective", "assessment", "plan")
-#: An assessment line that states a reading or a score is objective in SOAP.
+#: An assessment line that states a reading or a score, or what a doctor has found, is objective in SOAP.
 _OBJECTIVE: Final = (
     "Temperature", "Pulse", "Breathing", "Oxygen", "Blood pressure", "Glucose", "Weight", "Height", "NEWS2", "Vital",
+    "Test result by the doctor", "Examination by the doctor",
 )  # fmt: skip
 _STYLE: Final = (
     "body{font:11pt/1.35 serif;margin:1.5cm;max-width:18cm}h2{font-size:12pt;margin:.6em 0 .2em}"

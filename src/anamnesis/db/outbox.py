@@ -14,7 +14,7 @@ from anamnesis.kernel.jobs import Job, JobKind, NewJob
 CHANNEL: Final = "anamnesis"
 LEASE_S: Final = 15.0
 MAX_ATTEMPTS: Final = 10
-_LONGEST_PAUSE_S: Final = 300.0
+LONGEST_PAUSE_S: Final = 300.0
 
 _WAKE: Final = "SELECT pg_notify($1, 'jobs:')"
 
@@ -161,12 +161,19 @@ async def settle(connection: Connection, job: Job, *, has_more: bool = False) ->
     return state is not None
 
 
-async def retry(database: Database, job: Job, error_type: str, *, max_attempts: int = MAX_ATTEMPTS) -> str:
+async def retry(
+    database: Database,
+    job: Job,
+    error_type: str,
+    *,
+    max_attempts: int = MAX_ATTEMPTS,
+    longest_pause_s: float = LONGEST_PAUSE_S,
+) -> str:
     """Put a failed job back with growing pauses; after max_attempts it is dead.
 
     Answers the new state, or "lost" when somebody else has the job.
     """
-    pause = min(_LONGEST_PAUSE_S, 2.0 ** (job.attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+    pause = min(longest_pause_s, 2.0 ** (job.attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
     arguments = (job.id, job.fence, timedelta(seconds=pause), max_attempts, error_type)
     return str(await database.fetchval(_RETRY, *arguments) or "lost")
 

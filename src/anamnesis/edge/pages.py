@@ -17,12 +17,20 @@ from starlette.routing import Route
 
 from anamnesis.edge import presenting
 from anamnesis.edge.calling import Caller
-from anamnesis.edge.faults import fault_of
+from anamnesis.edge.faults import fault_of, retry_headers
 from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
 from anamnesis.kernel.consents import OUTSIDE_MODEL
-from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn
+from anamnesis.kernel.errors import (
+    AnamnesisError,
+    BadInput,
+    Conflict,
+    NotFound,
+    NotSignedIn,
+    TooManyRequests,
+    Unavailable,
+)
 from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
 
@@ -194,30 +202,40 @@ class Pages:
         return await self._show_chat(await self._caller(http), http.path_params["session_id"])
 
     async def send(self, http: HttpRequest) -> Response:
-        """Keep the patient's message and show the conversation; what could not be kept comes back in the box."""
+        """Keep the patient's message and show the conversation; what is refused comes back in the box."""
         caller, session_id = await self._caller(http), http.path_params["session_id"]
         if caller.request.claims is None:
             return self._sign_in_first()
         async with read_form(http, most_bytes=self._site.max_form_bytes, most_files=MAX_FORM_FILES) as form:
-            content = form.fields.get("content", "")
+            content, problem, images = form.fields.get("content", ""), "", []
             try:
                 images = await self._upload(caller, session_id, form.parts) if form.parts else []
+            except (Unavailable, TooManyRequests):
+                # Words never wait for a photo: they may tell of danger.
+                problem = "Your words were sent, your file was not: it cannot be kept now. Send it again in a minute."
             except BadInput as refused:
-                return await self._show_chat(
-                    caller, session_id, problem=f"Nothing was sent. {_in_words(refused)}", draft=content
-                )
+                return await self._not_sent(caller, session_id, content, refused, _in_words(refused))
         try:
             await caller.call(
                 "intake.sendMessage", sessionId=session_id, **_message_of(form.fields), **_shown_with(images)
             )
-        except BadInput:
-            return await self._show_chat(
-                caller,
-                session_id,
-                problem="Nothing was sent. Please write a message of up to 5000 characters.",
-                draft=content,
-            )
+        except BadInput as refused:
+            words = "Please write a message of up to 5000 characters."
+            return await self._not_sent(caller, session_id, content, refused, words)
+        except TooManyRequests as refused:
+            return await self._not_sent(caller, session_id, content, refused, str(refused))
+        if problem:
+            return await self._show_chat(caller, session_id, problem=problem)
         return RedirectResponse(f"/s/{session_id}#latest", 303)
+
+    async def _not_sent(
+        self, caller: Caller, session_id: str, draft: str, refused: BadInput | TooManyRequests, words: str
+    ) -> Response:
+        page = await self._show_chat(caller, session_id, problem=f"Nothing was sent. {words}", draft=draft)
+        if isinstance(refused, TooManyRequests) and not isinstance(page, RedirectResponse):
+            page.status_code = fault_of(refused).status
+            page.headers.update(retry_headers([refused]))
+        return page
 
     async def _upload(self, caller: Caller, session_id: str, parts: tuple[Part, ...]) -> list[str]:
         """Keep what came with a message; the ids of the photos, for the message to show them."""
@@ -378,7 +396,7 @@ class Pages:
         """Lower the urgency, with the doctor's reason."""
 
         async def act(caller: Caller, session_id: str, fields: Mapping[str, str]) -> None:
-            decision = {"to": fields.get("to", ""), "reason": fields.get("reason", "")}
+            decision = {name: fields.get(name, "") for name in ("to", "reason", "basis")}
             await caller.call("handover.lowerUrgency", sessionId=session_id, **decision)
 
         return await self._act_on_case(http, act)
@@ -408,7 +426,7 @@ class Pages:
         caller, session_id = await self._caller(http), http.path_params["session_id"]
         try:
             await act(caller, session_id, await _fields(http))
-        except BadInput as refused:
+        except (BadInput, Conflict) as refused:
             return await self._show_case(caller, session_id, problem=f"Nothing was changed. {refused}")
         return RedirectResponse(f"/doctor/case/{session_id}", 303)
 
@@ -498,7 +516,7 @@ class Pages:
             return self._sign_in_first()
         status = fault_of(error).status
         request = await self._site.request_of(http.scope)
-        return self._page(
+        page = self._page(
             "message.html",
             title="This did not work",
             lines=[str(error)],
@@ -506,6 +524,8 @@ class Pages:
             reference=request.request_id,
             status=status,
         )
+        page.headers.update(retry_headers([error]))
+        return page
 
 
 async def _fields(http: HttpRequest) -> dict[str, str]:
@@ -514,8 +534,10 @@ async def _fields(http: HttpRequest) -> dict[str, str]:
         return {name: clean(value) for name, value in form.items() if isinstance(value, str)}
 
 
-def _in_words(refused: BadInput) -> str:
+def _in_words(refused: BadInput | TooManyRequests) -> str:
     """What is wrong with a form's files, for somebody who sees no field names."""
+    if isinstance(refused, TooManyRequests):
+        return str(refused)
     return " ".join(dict.fromkeys(issue.message for issue in refused.issues)) or str(refused)
 
 

@@ -168,6 +168,7 @@ def inbox_row(case: Wire, now: datetime) -> dict[str, object]:
         "reason": case["reason"],
         "completeness": f"{case['completeness']} % asked",
         "gaps": case["gaps"],
+        "is_readable": case["isReadable"],
     }
 
 
@@ -190,6 +191,15 @@ def _danger(flags: Sequence[Wire]) -> dict[str, object]:
     return {**first, "evidence": whole, "also": [each["words"] for each in others]}
 
 
+_ADDED_AS: Final = {"test-result": "Test result", "exam-finding": "Examination", "image": "Picture"}
+
+
+def _added(note: Wire) -> dict[str, object]:
+    """What the doctor has added; pictures of another store, which were taken over, are not loaded."""
+    pictures = [_picture(url) for url in note["images"] if "/files/" in url]
+    return {**note, "label": _ADDED_AS.get(note["kind"], ""), "images": pictures}
+
+
 def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
     """What the case page shows around the conversation."""
     return {
@@ -206,8 +216,9 @@ def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
         "noted_by_model": case["notedByModel"],
         "footer": case["footer"],
         "can_review": found["session"]["status"] == "ready",
-        "notes": case["notes"],
+        "notes": [_added(each) for each in case["notes"]],
         "for_patient": case["forPatient"],
         "lowered": case["lowered"],
         "lower_to": LOWER[case["acuity"]],
+        "basis": case["basis"],
     }

@@ -18,6 +18,7 @@ from anamnesis.files.model import (
     Kind,
     NewFile,
     StoredFile,
+    TakenAway,
     agrees,
     blob_of,
     is_whole,
@@ -26,7 +27,7 @@ from anamnesis.files.model import (
 from anamnesis.files.policy import access_file
 from anamnesis.files.ports import Blobs, FileStore, Redraws
 from anamnesis.kernel.clock import Clock
-from anamnesis.kernel.errors import BadInput, Issue, NotFound, Unavailable
+from anamnesis.kernel.errors import BadInput, NotFound, Unavailable, refused
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.procedures import Part
 from anamnesis.kernel.text import clean
@@ -40,12 +41,6 @@ _NOT_TAKEN: Final = "This is neither a photo (JPEG, PNG, WebP) nor a PDF."
 _BROKEN: Final = "This file is damaged or not complete. Please take it again."
 _DISAGREES: Final = "This file is not what its name or type says. A photo or a PDF under its own name can be sent."
 _NOT_OURS: Final = "Refer to a file that you have uploaded to this session, by its id or its url."
-
-
-def refused(*issues: tuple[Path, str]) -> BadInput:
-    """What is wrong with which field of an input."""
-    found = tuple(Issue(text, path, (("code", "custom"), ("message", text), ("path", None))) for path, text in issues)
-    return BadInput("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in issues), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +57,53 @@ class Filing:
     async def keep(self, access: Access, session_id: UUID, uploader: Person, parts: Sequence[Part]) -> list[StoredFile]:
         """Keep all of these files of somebody who has access to the session, or none of them.
 
-        What the same person sends to the same session again is the file it was. Raises BadInput naming the field,
-        Unavailable.
+        What the same person sends to the same session again is the file it was, also while the first is on its way.
+        Raises BadInput naming the field, Unavailable.
         """
         assert access.link is not None
         if not parts:
             raise refused((("files",), "Send at least one file."))
-        if await self.store.count(session_id) + len(parts) > self.caps.files_of_session:
-            raise refused((("files",), f"A session holds at most {self.caps.files_of_session} files."))
-        begun: list[UUID] = []
+        begun: dict[bytes, UUID] = {}
         kept: list[UUID] = []
         try:
             for place, part in enumerate(parts):
                 kept.append(await self._keep_one(session_id, uploader, part, ("files", place), begun))
                 self._check_number(kept, await self.store.kinds(kept))
         except BaseException:
-            await asyncio.shield(self._discard(begun))
+            await asyncio.shield(self._discard([*begun.values()]))
             raise
         # Outside the block: when its answer is lost nobody knows whether they are to be seen already, and bytes of a
-        # file that is seen must never be taken back. What did stay pending is swept up later.
-        await self.store.finish(session_id, uploader, begun)
-        found = await self.store.ready(kept)
-        return [found[each] for each in kept]
+        # file that is seen must never be taken back. What did stay pending is swept up later; of what was erased
+        # meanwhile nothing is left that a sweep could find, so its bytes are taken back here.
+        try:
+            twins = await self.store.finish(session_id, uploader, [*begun.values()])
+        except TakenAway:
+            await asyncio.shield(self._discard([*begun.values()]))
+            raise
+        if twins:
+            await self._discard([*twins])
+        named = [twins.get(each, each) for each in kept]
+        found = await self.store.ready(named)
+        return [found[each] for each in named]
 
-    async def _keep_one(self, session_id: UUID, uploader: Person, part: Part, field: Path, begun: list[UUID]) -> UUID:
+    async def _keep_one(
+        self, session_id: UUID, uploader: Person, part: Part, field: Path, begun: dict[bytes, UUID]
+    ) -> UUID:
         """The id of a file whose bytes are kept, not yet to be seen; it is put among the begun before anything is."""
         if part.size > max(self.caps.image_bytes, self.caps.pdf_bytes):
             raise self._too_large(field, self.caps.pdf_bytes)
         content = await part.read()
         digest = hashlib.sha256(content).digest()
+        if digest in begun:
+            return begun[digest]
         twin = await self.store.twin(session_id, uploader.user_id, digest)
         if twin is not None:
             return twin.id
         file, blobs = await self._checked(content, part, digest, field)
-        begun.append(file.id)
-        await self.store.begin(session_id, uploader.user_id, file)
+        begun[digest] = file.id
+        most = self.caps.files_of_session
+        if not await self.store.begin(session_id, uploader.user_id, file, most=most):
+            raise refused((("files",), f"A session holds at most {most} files."))
         for key, bytes_ in blobs:
             await self.blobs.put(key, bytes_)
         return file.id

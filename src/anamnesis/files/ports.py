@@ -35,11 +35,19 @@ class FileStore(Protocol):
 
     async def link_of_session(self, session_id: UUID) -> CareLink | None: ...  # noqa: D102
     async def link_of_file(self, file_id: UUID) -> tuple[StoredFile | None, CareLink] | None: ...  # noqa: D102
-    async def count(self, session_id: UUID) -> int: ...  # noqa: D102
     async def kinds(self, file_ids: Sequence[UUID]) -> dict[UUID, str]: ...  # noqa: D102
     async def twin(self, session_id: UUID, uploader_id: UUID, digest: bytes) -> StoredFile | None: ...  # noqa: D102
-    async def begin(self, session_id: UUID, uploader_id: UUID, file: NewFile) -> None: ...  # noqa: D102
-    async def finish(self, session_id: UUID, uploader: Person, file_ids: Sequence[UUID]) -> None: ...  # noqa: D102
+    async def begin(self, session_id: UUID, uploader_id: UUID, file: NewFile, *, most: int) -> bool:
+        """Note a file before its first byte is kept; False when the session has so many, finished or not."""
+        ...
+
+    async def finish(self, session_id: UUID, uploader: Person, file_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+        """Let all these files be seen, or none. Raises Unavailable when one was swept up meanwhile.
+
+        Those that the same person has sent and finished meanwhile stay as they are: answers these with the others.
+        """
+        ...
+
     async def forget(self, file_ids: Sequence[UUID]) -> None: ...  # noqa: D102
     async def abandoned(self, older_than_s: float) -> list[UUID]: ...  # noqa: D102
     async def ready(self, file_ids: Sequence[UUID]) -> dict[UUID, StoredFile]: ...  # noqa: D102

@@ -10,8 +10,7 @@ from anamnesis.care.store import audit, link_of
 from anamnesis.db.encryption import FILES
 from anamnesis.db.postgres import Database
 from anamnesis.db.viewing import Purpose, at_work, viewing
-from anamnesis.files.model import NewFile, StoredFile
-from anamnesis.kernel.errors import Unavailable
+from anamnesis.files.model import NewFile, StoredFile, TakenAway
 from anamnesis.kernel.identity import Person
 
 _LINK: Final = """
@@ -34,6 +33,16 @@ _TWIN: Final = (
 _BEGIN: Final = """
 INSERT INTO files (id, session_id, uploader_id, file_name, file_type, file_size, digest, width, height)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
+
+#: Whoever begins or finishes files of a session waits here for others who do: else both would see the same room, and
+#: neither the other's twin.
+_IN_TURN: Final = "SELECT pg_advisory_xact_lock(hashtext('files'), hashtext($1::uuid::text))"
+
+_TWINS: Final = """
+SELECT DISTINCT ON (f.id) f.id, t.id AS twin
+FROM files f JOIN files t ON t.session_id = f.session_id AND t.uploader_id = f.uploader_id AND t.digest = f.digest
+WHERE f.id = ANY ($1::uuid[]) AND f.state = 'pending' AND t.session_id = $2 AND t.state = 'ready'
+ORDER BY f.id, t.created_at, t.id"""
 
 _FINISH: Final = """
 UPDATE files SET state = 'ready', ready_at = clock_timestamp()
@@ -66,11 +75,6 @@ class PostgresFileStore:
         row = await self.database.fetchrow(_ONE, file_id)
         return None if row is None else self._file(row), link_of(dict(link))
 
-    async def count(self, session_id: UUID) -> int:
-        """How many files a session has, finished or not."""
-        row = await self.database.lookup("SELECT files_in_session($1) AS count", session_id)
-        return 0 if row is None else int(row["count"])
-
     async def kinds(self, file_ids: Sequence[UUID]) -> dict[UUID, str]:
         """The media types of files, finished or not."""
         rows = await self.database.fetch("SELECT id, file_type FROM files WHERE id = ANY ($1::uuid[])", file_ids)
@@ -81,25 +85,37 @@ class PostgresFileStore:
         row = await self.database.fetchrow(_TWIN, session_id, uploader_id, digest)
         return None if row is None else self._file(row)
 
-    async def begin(self, session_id: UUID, uploader_id: UUID, file: NewFile) -> None:
-        """Note a file before its first byte is kept."""
-        await self.database.execute(
-            _BEGIN, file.id, session_id, uploader_id,
-            self.database.keyring.at(FILES, file.id, session_id).seal("file_name", file.name), file.media_type,
-            file.size, file.digest, file.width, file.height,
-        )  # fmt: skip
-
-    async def finish(self, session_id: UUID, uploader: Person, file_ids: Sequence[UUID]) -> None:
-        """Let all these files be seen, or none. Raises Unavailable when one was swept up meanwhile."""
-        if not file_ids:
-            return
+    async def begin(self, session_id: UUID, uploader_id: UUID, file: NewFile, *, most: int) -> bool:
+        """Note a file before its first byte is kept; False when the session has so many, finished or not."""
         async with self.database.transaction() as connection:
-            done = await connection.execute(_FINISH, file_ids)
-            if done != f"UPDATE {len(file_ids)}":
-                raise Unavailable("files")
+            await connection.execute(_IN_TURN, session_id)
+            if await connection.fetchval("SELECT files_in_session($1)", session_id) >= most:
+                return False
+            await connection.execute(
+                _BEGIN, file.id, session_id, uploader_id,
+                self.database.keyring.at(FILES, file.id, session_id).seal("file_name", file.name), file.media_type,
+                file.size, file.digest, file.width, file.height,
+            )  # fmt: skip
+            return True
+
+    async def finish(self, session_id: UUID, uploader: Person, file_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+        """Let all these files be seen, or none. Raises TakenAway when one is gone.
+
+        Those that the same person has sent and finished meanwhile stay as they are: answers these with the others.
+        """
+        if not file_ids:
+            return {}
+        async with self.database.transaction() as connection:
+            await connection.execute(_IN_TURN, session_id)
+            twins = {row["id"]: row["twin"] for row in await connection.fetch(_TWINS, file_ids, session_id)}
+            new = [each for each in file_ids if each not in twins]
+            done = await connection.execute(_FINISH, new)
+            if done != f"UPDATE {len(new)}":
+                raise TakenAway
             told = {"sessionId": str(session_id)}
-            for file_id in file_ids:
+            for file_id in new:
                 await audit(connection, uploader, "file_uploaded", "file", file_id, told)
+            return twins
 
     async def forget(self, file_ids: Sequence[UUID]) -> None:
         """Delete the rows of unfinished files."""

@@ -1,11 +1,12 @@
 """The note as a document: text or HTML, in the SBAR or the SOAP order, for its doctor alone."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
 
 from anamnesis.clinical.rendering import render_html, render_printable, render_text
-from anamnesis.clinical.sbar import Sbar, sbar_from_json
-from anamnesis.handover.api import Call, case_of
+from anamnesis.clinical.sbar import Sbar, Statement, sbar_from_json
+from anamnesis.handover.api import Call, added_lines, case_of
 from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.procedures import Allow, Procedures, Rest
 from anamnesis.schema import ONE_OF, Input, Output, Uuid
@@ -39,12 +40,15 @@ class Document(Output):
     rest=Rest("GET", "/doctor/cases/{sessionId}/document"),
 )
 async def get_document(call: Call, body: WantedDocument) -> Document:
-    """A written note as a document. NOT_FOUND while the interview is not complete."""
+    """A written note with what its doctor has added, as a document. NOT_FOUND while the interview is not complete."""
     row = await case_of(call, body.session_id)
     note = row["worded"] or row["clinical_handover"]
     if not note:
         raise NotFound("There is no note yet: it is written when the interview is complete.")
-    content = _rendered(sbar_from_json(note), body.format, is_soap=body.order == "soap")
+    added = added_lines(await call.services.store.notes(body.session_id))
+    written = sbar_from_json(note)
+    whole = replace(written, assessment=(*written.assessment, *map(Statement, added)))
+    content = _rendered(whole, body.format, is_soap=body.order == "soap")
     return Document(session_id=row["id"], media_type=_MEDIA[body.format], content=content)
 
 

@@ -9,7 +9,7 @@ import io
 import resource
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -77,6 +77,8 @@ def _plain(photo: "Pillow.Image", colours: Any) -> "Pillow.Image":
     from PIL import Image  # noqa: PLC0415 - loaded long since
 
     profile = photo.info.get("icc_profile")
+    if photo.mode.startswith("I"):
+        photo = _of_eight_bits(photo)
     if photo.has_transparency_data:
         seen = photo.convert("RGBA")
         flat = Image.new("RGB", seen.size, "white")
@@ -87,6 +89,17 @@ def _plain(photo: "Pillow.Image", colours: Any) -> "Pillow.Image":
         flat = photo.convert("RGB")
     flat.info = {}
     return flat
+
+
+def _of_eight_bits(photo: "Pillow.Image") -> "Pillow.Image":
+    """A grey picture of up to sixteen bits, as X-rays are, by the bits it makes use of: most of them use twelve.
+
+    Converted as it stands, all that is brighter than 255 of 65,535 would be white, which is nearly everything.
+    """
+    whole = photo.convert("I")
+    _, brightest = cast("tuple[int, int]", whole.getextrema())
+    scale = 1 / (1 << max(0, brightest.bit_length() - 8))
+    return whole.point(lambda value: value * scale + 0).convert("L")
 
 
 def _in_srgb(photo: "Pillow.Image", profile: bytes, colours: Any) -> "Pillow.Image":

@@ -108,7 +108,9 @@ VARIABLES: Final = (
     Variable(
         "WEBHOOK_TARGETS", "addresses that are told of events by ids: the only hosts anything is sent to", "nobody"
     ),
-    Variable("WEBHOOK_SECRET", "signs what is told, whsec_…, when WEBHOOK_TARGETS is set"),
+    Variable(
+        "WEBHOOK_SECRET", "signs what is told, whsec_…, when WEBHOOK_TARGETS is set; a new one first, then the old"
+    ),
     Variable(
         "ENCRYPTION_KEYS",
         "ID:KEY,… of 32 bytes in base64: the first encrypts what people write, all decrypt; `anamnesis keys new`",
@@ -233,10 +235,14 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """Who is told of events. This list is the whole of where the service may be made to send anything."""
+    """Who is told of events. This list is the whole of where the service may be made to send anything.
+
+    Events are signed with secret, and with the earlier ones too until every receiver knows the new one.
+    """
 
     targets: tuple[str, ...] = field(default=(), repr=False)
     secret: Secret | None = None
+    earlier: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,9 +377,11 @@ def _files(reader: Reader) -> Files:
 
 
 def _webhooks(reader: Reader) -> Webhooks:
+    secrets = reader.take("WEBHOOK_SECRET", reading.several(reading.signing_secret), ())
     webhooks = Webhooks(
         targets=reader.take("WEBHOOK_TARGETS", reading.several(reading.receiver_url), ()),
-        secret=reader.take("WEBHOOK_SECRET", reading.signing_secret, None),
+        secret=secrets[0] if secrets else None,
+        earlier=secrets[1:],
     )
     if webhooks.targets:
         reader.require("WEBHOOK_SECRET", "WEBHOOK_TARGETS is set.")
@@ -407,7 +415,7 @@ def _identity(reader: Reader) -> Identity:
         jwt_key=reader.take("CLERK_JWT_KEY", reading.public_key, None),
         issuer=issuer,
         jwks_url=reader.take("CLERK_JWKS_URL", reading.web_url, jwks_url),
-        webhook_secret=reader.take("CLERK_WEBHOOK_SECRET", reading.secret_like(("whsec_",), "Clerk's webhook"), None),
+        webhook_secret=reader.take("CLERK_WEBHOOK_SECRET", reading.verifying_secret, None),
         superuser_ids=frozenset(reader.take("SUPERUSER_IDS", reading.several(reading.text), ())),
     )
 

@@ -28,6 +28,7 @@ _HOST: Final = re.compile(
 )
 _RSA_BITS: Final = 2048
 #: Bytes, as Standard Webhooks has it.
+_SHORTEST_VERIFYING: Final = 16
 _SHORTEST_SECRET: Final = 24
 _LONGEST_SECRET: Final = 64
 #: How an encryption key is called; it stands in every envelope.
@@ -269,15 +270,26 @@ def receiver_url(value: str) -> str:
     return value
 
 
+def verifying_secret(value: str) -> Secret:
+    """What Clerk signs its webhook with; one that was cut off in copying would have every event refused, unseen."""
+    if not value.startswith("whsec_") or len(_key_in(value)) < _SHORTEST_VERIFYING:
+        raise Refused("must be whsec_ and a key in base64. Copy the whole of it from Clerk's webhook page.")
+    return Secret(value)
+
+
 def signing_secret(value: str) -> Secret:
     """A secret of Standard Webhooks: whsec_ and 24 to 64 bytes in base64."""
-    try:
-        key = base64.b64decode(text(value).removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
+    key = _key_in(value)
     if not value.startswith("whsec_") or not _SHORTEST_SECRET <= len(key) <= _LONGEST_SECRET:
         raise Refused("must be whsec_ and 24 to 64 random bytes in base64.")
     return Secret(value)
+
+
+def _key_in(value: str) -> bytes:
+    try:
+        return base64.b64decode(text(value).removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return b""
 
 
 def encryption_key(value: str) -> tuple[str, Secret]:

@@ -1,12 +1,13 @@
 """Telling other systems: leave an event, deliver it to every target until each has taken it."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid5
 
 from anamnesis.kernel.jobs import Job
-from anamnesis.webhooks.model import EventKind, NotDelivered, Target
+from anamnesis.webhooks.model import Event, EventKind, NotDelivered, Target
 from anamnesis.webhooks.ports import HookStore, Sender
 
 _EVENTS: Final = UUID("b0c9a6de-3f0e-5b62-8c43-5d5b2f4a9e11")
@@ -32,12 +33,17 @@ class Hooks:
         if found is None:
             return
         event, taken = found
-        is_missing = False
-        for target in self.targets:
-            if target.name in taken:
-                continue
-            attempt = await self.sender.send(event, target)
-            await self.store.note(event.id, target.name, attempt)
-            is_missing |= not attempt.is_delivered
-        if is_missing:
+        missing = [target for target in self.targets if target.name not in taken]
+        # All at once: nobody's event waits until a slow one is given up.
+        told = await asyncio.gather(*(self._tell(event, target) for target in missing), return_exceptions=True)
+        for failed in told:
+            if isinstance(failed, BaseException):
+                raise failed
+        if not all(told):
             raise NotDelivered
+
+    async def _tell(self, event: Event, target: Target) -> bool:
+        """Whether the target has taken it now. Raises Unavailable."""
+        attempt = await self.sender.send(event, target)
+        await self.store.note(event.id, target.name, attempt)
+        return attempt.is_delivered

@@ -18,6 +18,7 @@ class HookStore(Protocol):
         ...
 
     async def note(self, event_id: UUID, target: str, attempt: Attempt) -> None: ...  # noqa: D102
+    async def forget_old(self) -> None: ...  # noqa: D102
 
 
 class Sender(Protocol):

@@ -6,9 +6,12 @@ followed, no proxy of the environment is used, nothing of the answer but its sta
 
 import asyncio
 import socket
+import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -24,13 +27,25 @@ class NotAllowed(Exception):
     """The target's name leads to where nothing may be sent."""
 
 
+@cache
+def public_authorities() -> ssl.SSLContext:
+    """Whom the wide world trusts, whatever the environment says; read once, for it takes the time of many messages."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 @dataclass(frozen=True, slots=True)
 class SignedSender:
-    """Sends as Standard Webhooks describes it: id, time and signature in headers, over the very bytes of the body."""
+    """Sends as Standard Webhooks describes it: id, time and signature in headers, over the very bytes of the body.
+
+    While secrets change there is a signature by each of them, and a receiver believes any it knows.
+    An https target must show a certificate for its name, of one of the authorities.
+    """
 
     secret: str = field(repr=False)
+    earlier: tuple[str, ...] = field(default=(), repr=False)
     within_s: float = 10.0
     is_https_only: bool = True
+    authorities: Callable[[], ssl.SSLContext] = public_authorities
 
     async def send(self, event: Event, target: Target) -> Attempt:
         """Tell the target once. Whatever goes wrong is told by its kind, never by what was answered."""
@@ -59,7 +74,7 @@ class SignedSender:
         url = urlunsplit((parts.scheme, f"{shown}:{port}", parts.path or "/", parts.query, ""))
         body = event.body()
         async with (
-            httpx2.AsyncClient(timeout=self.within_s, trust_env=False) as client,
+            httpx2.AsyncClient(timeout=self.within_s, trust_env=False, verify=self.authorities()) as client,
             client.stream(
                 "POST",
                 url,
@@ -73,10 +88,11 @@ class SignedSender:
 
     def _signature(self, event: Event, body: str) -> dict[str, str]:
         now = datetime.now(UTC)
+        signed = [Webhook(secret).sign(str(event.id), now, body) for secret in (self.secret, *self.earlier)]
         return {
             "webhook-id": str(event.id),
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(self.secret).sign(str(event.id), now, body),
+            "webhook-signature": " ".join(signed),
             "content-type": "application/json",
             "user-agent": "Anamnesis",
             "accept-encoding": "identity",

@@ -37,10 +37,11 @@ ORDER BY coalesce(d.tried_at, e.occurred_at) DESC, d.id DESC LIMIT $3"""
 #: Those that some target has not taken and nobody is trying to tell any more, the oldest first.
 _GIVEN_UP: Final = """
 SELECT e.id FROM webhook_events e
-WHERE EXISTS (SELECT FROM jobs j WHERE j.kind = 'deliver_webhook' AND j.subject = e.id AND j.state = 'dead')
-  AND NOT EXISTS (SELECT FROM jobs j WHERE j.kind = 'deliver_webhook' AND j.subject = e.id
-                  AND j.state IN ('queued', 'running', 'done') AND j.created_at >= e.replayed_at)
+WHERE e.id IN (SELECT subject FROM jobs WHERE kind = 'deliver_webhook' AND state = 'dead')
 ORDER BY e.occurred_at, e.id"""
+
+#: Told again, it is not given up any more, and does not count among what an operator has to look at.
+_TAKE_UP: Final = "DELETE FROM jobs WHERE kind = 'deliver_webhook' AND subject = $1 AND state = 'dead'"
 
 _REPLAY: Final = "UPDATE webhook_events SET replayed_at = clock_timestamp() WHERE id = $1 RETURNING id"
 
@@ -88,6 +89,7 @@ class PostgresHookStore:
         async with self.database.transaction() as connection:
             if await connection.fetchval(_REPLAY, event_id) is None:
                 return False
+            await connection.execute(_TAKE_UP, event_id)
             await outbox.enqueue(connection, NewJob(JobKind.DELIVER_WEBHOOK, event_id))
             return True
 

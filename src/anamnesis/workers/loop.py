@@ -46,6 +46,7 @@ class Worker:
     concurrency: int = 4
     lease_s: float = outbox.LEASE_S
     max_attempts: int = outbox.MAX_ATTEMPTS
+    longest_pause_s: float = outbox.LONGEST_PAUSE_S
     longest_s: float = 60.0
     poll_s: float = 1.0
     drain_s: float = 8.0
@@ -169,7 +170,9 @@ class Worker:
 
     async def _again(self, job: Job, error_type: str) -> str:
         try:
-            state = await outbox.retry(self.database, job, error_type, max_attempts=self.max_attempts)
+            state = await outbox.retry(
+                self.database, job, error_type, max_attempts=self.max_attempts, longest_pause_s=self.longest_pause_s
+            )
         except Unavailable:
             return "lost"  # the lease runs out by itself
         return {"queued": "retry"}.get(state, state)
