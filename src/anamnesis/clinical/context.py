@@ -605,7 +605,11 @@ class Scene:
             return self._is_deed(owner)
         is_plural = any(self._read.words[at].endswith("s") for at in range(owner.first, owner.last + 1))
         persons = small.PERSONS - {"they", "their"} if is_plural else small.PERSONS
-        if not is_plural and self._is_whom_it_tells_of(owner, mention):
+        is_one = not any(
+            word.endswith("s") and word not in small.VERBS_IN_S
+            for word in self._read.words[owner.first : owner.last + 1]
+        )
+        if is_one and self._is_whom_it_tells_of(owner, mention):
             persons -= small.OF_ONE
         return any(
             self._is_kin(place) or self._read.words[place] in persons or self._is_person(place)

@@ -17,6 +17,8 @@ OF_ANYBODY: Final = frozenset({"him", "her", "his"})
 PERSONS: Final = (FIRST_PERSON | THIRD_PERSON | {"baby"}) - {"it"}
 #: One person, or one animal.
 OF_ONE: Final = frozenset({"he", "she", "his", "her", "him"})
+#: What ends in s after one animal: "cow is", "dog has".
+VERBS_IN_S: Final = frozenset({"is", "was", "has", "keeps", "gets", "seems", "refuses", "this", "his"})
 #: After these a sentence may turn to somebody else.
 TURNING: Final = frozenset({"but", "however", "although", "though", "whereas"})
 #: A thing or an illness that was named before.
