@@ -233,6 +233,8 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("Our cow is sick, she fell and she is convulsing.", "seizure", Assertion.SOMEONE_ELSE),
         ("A stray dog, in August, and now he is convulsing.", "seizure", Assertion.AFFIRMED),
         ("The cow trod on his foot, he is convulsing.", "seizure", Assertion.AFFIRMED),
+        ("Our goat is fine, but he is convulsing.", "seizure", Assertion.AFFIRMED),
+        ("Cats everywhere and she is convulsing.", "seizure", Assertion.AFFIRMED),
         ("A hippo overturned us. It opened his thigh.", "deep_wound", Assertion.AFFIRMED),
         ("Do you people treat goats? Mine is foaming at the mouth.", "seizure", Assertion.SOMEONE_ELSE),
         ("A boy from school drowned in April. Mine swims well.", "drowning", Assertion.SOMEONE_ELSE),

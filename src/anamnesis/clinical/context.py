@@ -510,7 +510,8 @@ class Scene:
     def _is_subject(self, owner: Match) -> bool:
         """Whether an animal opens its sentence, and goes on with no pause."""
         start = self._sentence_bounds[self._sentence[owner.first]][0]
-        return owner.first <= start + _OPENS and not self._read.breaks[owner.last + 1]
+        after = owner.last + 1
+        return owner.first <= start + _OPENS and after < len(self._read) and not self._read.breaks[after]
 
     def _animals(self, sentence: int) -> list[Match]:
         return [each for each in self._by_sentence[sentence]["animal"] if not self._is_food(each)]
@@ -595,7 +596,7 @@ class Scene:
             return False
         words, (first, last) = self._read.words, self._sentence_bounds[self._sentence[place]]
         is_young = words[place] in {"kid", "kids"} and not {"goat", "goats"}.isdisjoint(words[first : last + 1])
-        return not is_young
+        return self._has_deed or not is_young
 
     def _has_person_between(self, owner: Match, mention: Match) -> bool:
         """Whether a clause between an animal's and the mention's, or this one, speaks of a person."""
@@ -604,7 +605,12 @@ class Scene:
             return self._is_deed(owner)
         is_plural = any(self._read.words[at].endswith("s") for at in range(owner.first, owner.last + 1))
         persons = small.PERSONS - {"they", "their"} if is_plural else small.PERSONS
-        persons -= small.OF_ONE if self._is_whom_it_tells_of(owner, mention) else frozenset()
+        is_one = not any(
+            word.endswith("s") and word not in small.VERBS_IN_S
+            for word in self._read.words[owner.first : owner.last + 1]
+        )
+        if is_one and self._is_whom_it_tells_of(owner, mention):
+            persons -= small.OF_ONE
         return any(
             self._is_kin(place) or self._read.words[place] in persons or self._is_person(place)
             for place in range(owner.last + 1, mention.last + 1)
@@ -619,7 +625,8 @@ class Scene:
 
         Not in "a stray dog, in August, since yesterday he fears water".
         """
-        if self._has_deed or not self._is_subject(owner):
+        between = self._read.words[owner.last + 1 : mention.first]
+        if self._has_deed or not self._is_subject(owner) or not small.TURNING.isdisjoint(between):
             return False
         return not any(self._is_kin(place) for place in range(mention.last + 1)) and small.FIRST_PERSON.isdisjoint(
             self._read.words[owner.last + 1 : mention.first]

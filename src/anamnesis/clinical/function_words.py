@@ -17,6 +17,10 @@ OF_ANYBODY: Final = frozenset({"him", "her", "his"})
 PERSONS: Final = (FIRST_PERSON | THIRD_PERSON | {"baby"}) - {"it"}
 #: One person, or one animal.
 OF_ONE: Final = frozenset({"he", "she", "his", "her", "him"})
+#: What ends in s after one animal: "cow is", "dog has".
+VERBS_IN_S: Final = frozenset({"is", "was", "has", "keeps", "gets", "seems", "refuses", "this", "his"})
+#: After these a sentence may turn to somebody else.
+TURNING: Final = frozenset({"but", "however", "although", "though", "whereas"})
 #: A thing or an illness that was named before.
 THINGS: Final = frozenset({"it", "them", "this", "that"})
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
@@ -185,8 +189,9 @@ MADE_OF: Final = frozenset(
 OBJECT_OF: Final = frozenset(
     {
         "ate", "eat", "eats", "eating", "eaten", "cooked", "bought", "with", "by", "from", "at",
-        "handled", "carrying", "chased", "chasing", "chases", "herding", "herds", "riding", "rides", "plucking", "holding", "hit", "slaughtered", "to", "like", "away", "sprayed", "spraying", "washed",
-        "washing", "milking", "milked", "feeding", "fed", "sold", "selling", "dipping", "dipped",
+        "handled", "carrying", "chased", "chasing", "chases", "herding", "herds",
+        "riding", "rides", "plucking", "holding", "hit", "slaughtered", "to", "like", "away", "sprayed", "spraying",
+        "washed", "washing", "milking", "milked", "feeding", "fed", "sold", "selling", "dipping", "dipped",
         "on", "into", "off", "onto", "over", "behind", "under", "near",
     }
 )  # fmt: skip
