@@ -247,3 +247,10 @@ def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept,
     found = [each for each in read_findings(said, CONTENT.lexicon) if each.concept == concept]
     assert found
     assert {each.assertion for each in found} == {assertion}
+
+
+def test_an_animal_that_only_lies_there_is_not_who_cannot_breathe():
+    found = read_findings("Our dog sleeps by the bed. He cannot breathe and his lips are blue.", CONTENT.lexicon)
+    assert {each.assertion for each in found if each.concept in ("cyanosis", "severe_breathless")} == {
+        Assertion.AFFIRMED
+    }

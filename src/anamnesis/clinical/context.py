@@ -534,7 +534,11 @@ class Scene:
         beside = sentence + 1 if sentence == 0 else sentence - 1
         if sentence == 0 and (self._by_sentence[0]["animal"] or not any(map(self._is_subject, self._animals(beside)))):
             return False
-        return bool(self._animals(beside)) and self._names_nobody(first, last)
+        return bool(self._animals(beside)) and self._is_ailing(beside) and self._names_nobody(first, last)
+
+    def _is_ailing(self, sentence: int) -> bool:
+        """Whether a sentence tells of an animal that it is ill, or asks for one: not "Our dog sleeps by the bed"."""
+        return bool(self._by_sentence[sentence]["ailing"]) or self._ends_in_question(self._sentence_bounds[sentence][1])
 
     def _names_nobody(self, first: int, last: int) -> bool:
         """Whether no person is in these tokens; "mine" at their head is an animal, as in "You treat goats? Mine …"."""
