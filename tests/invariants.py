@@ -34,6 +34,7 @@ PROMISED = {
     "I25": "A call that is given up closes its socket within a second, and a late answer is dropped",
     "I26": "Who is no party neither reads nor writes, and cannot tell what is forbidden from what does not exist",
     "I27": "A patient never receives what is for doctors only",
+    "I28": "What is taken from somebody takes effect with the next request, and within five seconds on open streams",
     "I29": "Access is decided before anything that depends on the data",
     "I30": "The database alone denies: nobody sees or writes health data of others, whatever WHERE is forgotten",
     "I31": "After the hand-over nothing of the transcript changes, and no state goes back",

@@ -203,6 +203,12 @@ def test_lines_below_the_level_are_not_written(page):
     assert [line["level"] for line in page.lines()] == ["warning", "error"]
 
 
+def test_where_the_audit_trail_ends_is_written_at_every_level(page):
+    journal.configure(development=False, level="error", stream=page)
+    log.info("audit.head", audit_seq=4, audit_hash="ab")
+    assert page.line()["audit_seq"] == 4
+
+
 def test_a_level_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="DEBUG"):
         journal.configure(development=False, level="chatty")

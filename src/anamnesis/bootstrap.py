@@ -4,9 +4,10 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -72,12 +73,14 @@ from anamnesis.intake import actions as intake_actions
 from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.api import Intake
 from anamnesis.intake.api import procedures as intake_procedures
+from anamnesis.intake.ports import Photos
 from anamnesis.intake.prompting import Briefing
 from anamnesis.intake.sessions import procedures as session_procedures
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.journal import procedure_logger
 from anamnesis.kernel.calls import ModelCall
 from anamnesis.kernel.clock import SystemClock
+from anamnesis.kernel.consents import in_force
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.jobs import Job, JobKind
 from anamnesis.kernel.procedures import Allow, Bound, Registry, Request
@@ -102,7 +105,8 @@ from anamnesis.webhooks.actions import Hooks
 from anamnesis.webhooks.model import EventKind, Target
 from anamnesis.webhooks.sending import SignedSender
 from anamnesis.webhooks.store import PostgresHookStore
-from anamnesis.workers.loop import Run, Worker, upkeep
+from anamnesis.workers.loop import Run, Worker
+from anamnesis.workers.upkeep import keep_tidy, tidy
 
 if TYPE_CHECKING:
     from anamnesis.llm.relay import Price, Relay
@@ -163,7 +167,7 @@ class App:
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     filing: Filing
-    glimpses: Glimpses | None
+    photos: Photos | None
     rights: Rights
     hooks: Hooks
     message_store: PostgresMessageStore
@@ -215,7 +219,11 @@ class App:
         allowed = [self.settings.public_origin]
         guarded = OriginGuard(inner, allowed=allowed, allow_own_loopback=not self.settings.is_production)
         proxies = TrustedProxies(self.settings.trusted_proxies)
-        return GoodManners(Measuring(LastResort(guarded), self.measures), is_https=proxies.is_https)
+        is_always_https = self.settings.public_origin.startswith("https://")
+        return GoodManners(
+            Measuring(LastResort(guarded), self.measures),
+            is_https=lambda scope: is_always_https or proxies.is_https(scope),
+        )
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The instruments, with what waits as it is now; without a database what was last known stands."""
@@ -274,29 +282,26 @@ class App:
         return [{**row, "waiting": f"{row['waiting_s']:.0f} s"} for row in rows]
 
     async def forget_spent(self) -> None:
-        """Drop what is too old to be counted, sent again or looked at; remind of what waits."""
+        """Remind of what waits; drop what is too old to be counted, sent again or looked at.
 
-        async def reminding() -> None:
-            with viewing(at_work(Purpose.JOBS)):
-                await remind(store=self.message_store)
+        Each part is bounded, and none waits for another's or fails with it; what fails is in the log.
+        """
+        await tidy(self._upkeep())
 
-        await upkeep(
-            {
-                "limits": self.care_store.forget_spent,
-                "reminders": reminding,
-                "account_events": self.care_store.forget_events,
-                "jobs": lambda: purge_finished_jobs(self.database),
-                "webhooks": self.hooks.store.forget_old,
-                "erasure": self.rights.sweep,
-                "files": self.filing.sweep,
-            }
-        )
+    def _upkeep(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
+        return {
+            "reminders": self._remind,
+            "limits": self.care_store.forget_spent,
+            "account_events": self.care_store.forget_events,
+            "jobs": partial(purge_finished_jobs, self.database),
+            "files": self.filing.sweep,
+            "retention": self.rights.sweep,
+            "webhooks": self.hooks.store.forget_old,
+        }
 
-    async def _keep_forgetting(self) -> None:
-        """Once a minute, here and in every other process: each pass is bounded, and none waits for another's."""
-        while True:
-            await asyncio.sleep(60)
-            await self.forget_spent()
+    async def _remind(self) -> None:
+        with viewing(at_work(Purpose.JOBS)):
+            await remind(store=self.message_store)
 
     @asynccontextmanager
     async def running(self, *, works: bool = True) -> AsyncIterator[None]:
@@ -306,7 +311,7 @@ class App:
             self._tasks.append(asyncio.create_task(self.keys.warm(), name="keys"))
         workers = [each for each in (self.worker, self.writer, self.teller) if works and each is not None]
         working = [asyncio.create_task(each.run(), name="worker") for each in workers]
-        self._tasks.append(asyncio.create_task(self._keep_forgetting(), name="forgetting"))
+        self._tasks.append(asyncio.create_task(keep_tidy(self._upkeep(), every_s=60), name="upkeep"))
         self._tasks.append(asyncio.create_task(Sealer(self.database).run(), name="sealing"))
         try:
             yield
@@ -340,7 +345,8 @@ def build(
     database = Database(app_dsn, pool, keyring=keyring_of(settings.encryption_keys))
     bus = Bus(direct_dsn, listens=profile is Profile.SERVER)
     content, clock = load_content(), SystemClock()
-    care_store, intake_store = PostgresCareStore(database), PostgresIntakeStore(database)
+    words = in_force(_readers(settings.ai))
+    care_store, intake_store = PostgresCareStore(database, words), PostgresIntakeStore(database, words)
     handover_store, origin = PostgresHandoverStore(database), settings.public_origin
     collectors = CollectorRegistry()
     measures = Measures(collectors, procedures=_NAMES)
@@ -355,7 +361,6 @@ def build(
     relay = None if model is not None else _relay(settings, book, measures)
     chosen = model or relay
     filing = _filing(settings, database, clock)
-    glimpses = _glimpses(filing) if relay is not None and settings.shows_photos else None
     interviewer = Interviewer(
         content,
         chosen or ScriptedModel(),
@@ -364,12 +369,12 @@ def build(
         briefing=None if relay is None else _briefing(needs_consent=not settings.consent_recorded_elsewhere),
         observer=measures,
         listener=bus if settings.ai.is_streaming else None,
-        photos=glimpses,
+        photos=_glimpses(filing) if relay is not None and settings.shows_photos else None,
     )
 
     def hear(text: str) -> Heard:
         screened = intake_actions.listen(text, interviewer)
-        return Heard(screened.record.acuity, bool(screened.new_flags), screened.emergency_text)
+        return Heard(screened.record.acuity, screened.is_danger, screened.emergency_text)
 
     registry = Registry(database.keep_line)
     registry.add(care_procedures, Care(care_store, clock, origin))
@@ -418,7 +423,6 @@ def build(
             frozenset({*settings.identity.superuser_ids, *superusers}),
             _rates(settings.limits),
             settings.limits.per_minute(settings.limits.uploads),
-            settings.limits.per_minute(settings.limits.openings),
         ),
         care_store=care_store,
         keys=keys,
@@ -429,7 +433,7 @@ def build(
         book=book,
         intake_store=intake_store,
         filing=filing,
-        glimpses=glimpses,
+        photos=interviewer.photos,
         rights=rights,
         hooks=hooks,
         message_store=message_store,
@@ -480,7 +484,8 @@ def _at_work(run: Run) -> Run:
     """A job speaks for nobody but the service; what it reads and writes is in the audit trail as such."""
 
     async def working(job: Job) -> None:
-        trail = job_trail(job.kind.value, job.subject, job.request_id)
+        about = "webhook_event" if job.kind is JobKind.DELIVER_WEBHOOK else "intake_session"
+        trail = job_trail(job.kind.value, job.subject, job.request_id, about=about)
         with viewing(at_work(Purpose.JOBS)), following(trail):
             await run(job)
 
@@ -595,6 +600,15 @@ def vendor_of(provider: Provider, ai: Ai) -> Vendor:
         model=ai.model_of(provider),
         base_url=ai.openai_base_url,
         is_outside_forbidden=ai.is_outside_forbidden,
+    )
+
+
+def _readers(ai: Ai) -> tuple[str, ...]:
+    """Who would read along, as exactly as an operator can change it: company, address, country, and whose machines."""
+    where = "inside" if ai.is_outside_forbidden else "outside"
+    return tuple(
+        f"{where} {provider.value} {ai.base_url_of(provider) or ''} {ai.country_of(provider) or ''}"
+        for provider in ai.outside
     )
 
 

@@ -222,8 +222,12 @@ def _timestamp() -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((now - whole) * 1000):03d}Z"
 
 
+#: Written at every level: what the audit trail is compared with must not go with a quieter log.
+_ALWAYS: Final = frozenset({"audit.head"})
+
+
 def _is_wanted(_: object, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if _LEVELS[level] < _house.level:
+    if _LEVELS[level] < _house.level and event.get("event") not in _ALWAYS:
         raise structlog.DropEvent
     return event
 

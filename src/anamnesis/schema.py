@@ -91,14 +91,19 @@ def issues_of(error: ValidationError) -> tuple[Issue, ...]:
     found: list[Issue] = []
     for each in error.errors(include_url=False, include_input=False):
         inner = each.get("ctx", {}).get("issues") if each["type"] == _REFUSED else None
-        issues = inner or (Issue(each["msg"], (), (("code", "custom"), ("message", each["msg"]), _PATH)),)
+        issues = inner or (issue(each["msg"]),)
         found += [issue.under(*each["loc"]) for issue in issues]
     return tuple(found)
 
 
 def custom(message: str) -> PydanticCustomError:
     """A rule over several fields that does not hold: raise it from a model validator of mode "after"."""
-    return _error(Issue(message, (), (("code", "custom"), ("message", message), _PATH)))
+    return _error(issue(message))
+
+
+def issue(message: str, *path: str | int) -> Issue:
+    """A rule of our own that does not hold, at this field: for a handler's BadInput where no validator can know it."""
+    return Issue(message, path, (("code", "custom"), ("message", message), _PATH))
 
 
 def wrong_type(expected: str, value: object) -> Issue:

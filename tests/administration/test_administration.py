@@ -49,9 +49,17 @@ async def test_accounts_are_found_by_role_and_words_and_counted(app, operator):
     assert [each["clerkId"] for each in (await operator.call("admin.getUsers", search="%"))["users"]] == ["100%sure"]
     page = await operator.call("admin.getUsers", role="patient", limit=1, offset=1)
     assert (len(page["users"]), page["total"]) == (1, 4)
+    beyond = await operator.call("admin.getUsers", role="patient", limit=1, offset=100)
+    assert (beyond["users"], beyond["total"]) == ([], page["total"])
     assert (await operator.call("admin.getUsers", role="clinic_admin"))["users"] == []
+    await operator.call("admin.updateUserStatus", userId=await user_id(app, "other"), isActive=False)
+    closed = await operator.call("admin.getUsers", isActive=False)
+    assert ([each["clerkId"] for each in closed["users"]], closed["total"]) == (["other"], 1)
+    opened = await operator.call("admin.getUsers", isActive=True)
+    assert opened["total"] == len(opened["users"]) == (await operator.call("admin.getUsers"))["total"] - 1
 
 
+@pytest.mark.proves("I28")
 async def test_a_closed_account_may_do_nothing_until_it_is_opened_again(app, operator):
     patient = await user_id(app, "patient")
     closed = await operator.call("admin.updateUserStatus", userId=patient, isActive=False, reason="asked for it")
@@ -117,4 +125,14 @@ async def test_what_was_done_can_be_narrowed(app, operator):
     own = (await operator.call("admin.getAuditLogs", userId=patient, limit=1))["logs"]
     assert [str(each["userId"]) for each in own] == [patient]
     assert (await operator.call("admin.getAuditLogs", action="nothing_of_ours"))["logs"] == []
+    about = next(each for each in everything["logs"] if each["action"] == "connection_created")["resourceId"]
+    of_one = (await operator.call("admin.getAuditLogs", resourceId=about))["logs"]
+    assert of_one
+    assert {each["resourceId"] for each in of_one} == {about}
+    assert (await operator.call("admin.getAuditLogs", resourceId=UNKNOWN))["logs"] == []
+    found = await operator.call("admin.getAuditLogs", search="NNECTION_CRE")
+    assert ({each["action"] for each in found["logs"]}, found["total"]) == ({"connection_created"}, 1)
+    by_name = (await operator.call("admin.getAuditLogs", search="patient@example"))["logs"]
+    assert {str(each["userId"]) for each in by_name} == {patient}
+    assert (await operator.call("admin.getAuditLogs", search="%"))["logs"] == []
     assert (await operator.call("admin.getAuditLogs", endDate="2020-01-01T00:00:00Z"))["logs"] == []

@@ -122,6 +122,8 @@ async def test_many_sealers_and_writers_at_once_make_one_whole_chain(clinic, own
         "INSERT INTO audit_unsealed VALUES (1)", "DELETE FROM audit_unsealed", "TRUNCATE audit_unsealed",
         "ALTER TABLE audit_logs DISABLE TRIGGER ALL", "DROP TRIGGER audit_lines_wait ON audit_logs",
         "DROP FUNCTION seal_audit(integer)",
+        "INSERT INTO audit_logs (action, resource_type, created_at) VALUES ('a', 'x', '2020-01-01')",
+        "INSERT INTO audit_logs (id, action, resource_type) OVERRIDING SYSTEM VALUE VALUES (900, 'a', 'x')",
     ],
 )  # fmt: skip
 async def test_the_application_may_add_lines_and_nothing_else(database, owner, statement):
@@ -143,6 +145,27 @@ async def test_a_table_of_the_callers_own_is_not_taken_for_the_head(clinic, owne
     await forger.close()
     found = await verify(owner)
     assert (found.seq, found.broken) == (2, None)
+
+
+async def test_nothing_of_the_callers_own_runs_with_the_owners_rights(clinic, owner):
+    await written(owner, 3)
+    forger = await asyncpg.connect(clinic.app_dsn)
+    await forger.execute("""
+        CREATE FUNCTION pg_temp.as_the_owner() RETURNS uuid LANGUAGE plpgsql AS $$
+        BEGIN DELETE FROM public.audit_logs; RETURN NULL; END $$;
+        CREATE TEMP VIEW legal_holds AS SELECT pg_temp.as_the_owner() AS patient_id, NULL::timestamptz AS lifted_at;
+        CREATE TEMP VIEW audit_logs AS SELECT 'x' AS action, pg_temp.as_the_owner() AS resource_id;
+        GRANT SELECT ON legal_holds, audit_logs TO PUBLIC""")
+    await owner.execute("INSERT INTO users (clerk_id, updated_at) VALUES ('long-gone', now() - interval '2 years')")
+    await owner.execute(
+        "INSERT INTO patients (user_id, updated_at) SELECT id, updated_at FROM users WHERE clerk_id = 'long-gone'"
+    )
+    before = await owner.fetch("SELECT id, action FROM audit_logs ORDER BY id")
+    for asked in ("SELECT public.purge_expired(365, 10)", "SELECT * FROM public.seal_audit(10)"):
+        await forger.fetch(asked)
+    await forger.close()
+    assert (await owner.fetch("SELECT id, action FROM audit_logs ORDER BY id"))[: len(before)] == before
+    assert (await verify(owner)).broken is None
 
 
 def test_lines_with_other_fields_never_have_the_same_bytes():

@@ -64,6 +64,19 @@ async def test_verify_compares_with_the_heads_a_log_tells_of(clinic, trail, tmp_
     assert said.startswith("TAMPERED place 3")
 
 
+async def test_a_log_without_any_head_is_no_comparison(clinic, trail, tmp_path):
+    log = tmp_path / "log"
+    log.write_text('{"event":"x"}\n')
+    status, _, complained = command(clinic.owner_dsn, "verify", "--heads", str(log))
+    assert status == 2
+    assert "no audit.head" in complained
+
+
+def test_of_two_heads_of_one_place_the_first_is_believed():
+    told = [{"event": "audit.head", "audit_seq": 4, "audit_hash": each} for each in ("true", "of a chain made anew")]
+    assert heads_in(io.StringIO("\n".join(map(json.dumps, told)))) == {4: "true"}
+
+
 def test_a_log_is_read_for_its_heads_alone():
     told = '[]\n{"event": "audit.head", "audit_seq": 4, "audit_hash": "ab"}\n{"event": "audit.head"}\n5\n'
     assert heads_in(io.StringIO(told)) == {4: "ab"}

@@ -51,10 +51,13 @@ class InMemoryCareStore:
         self.reads += 1
         wait_s = 0 if spend is None else await self.spend(spend)
         found = self.people.get(subject)
-        return found and (replace(found[0], wait_s=wait_s), found[1])
+        calls = 0 if spend is None else spend.calls
+        return found and (replace(found[0], wait_s=wait_s, calls_a_minute=calls), found[1])
 
     async def add_person(self, claims: Claims):
+        is_new = claims.subject not in self.people
         self.people.setdefault(claims.subject, (Person(UserId(uuid4()), claims.subject, Role.PATIENT), True))
+        return is_new
 
     async def ensure_patient(self, user_id):
         for subject, (person, is_active) in self.people.items():

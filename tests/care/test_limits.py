@@ -3,6 +3,7 @@
 import asyncio
 import json
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 
@@ -56,6 +57,18 @@ async def test_a_minute_later_it_begins_anew(app, owner):
     assert await owner.fetchval("SELECT count(*) FROM rate_windows") == 0
 
 
+async def test_a_clock_set_back_keeps_nobody_out_for_longer_than_a_minute(app, owner):
+    assert await calls(app, "patient", 6) == 5
+    await owner.execute("UPDATE rate_windows SET ends_at = ends_at + interval '1 day'")
+    assert await calls(app, "patient", 6) == 5
+    assert await owner.fetchval("SELECT max(ends_at) < now() + interval '2 minutes' FROM rate_windows")
+
+
+async def test_somebody_new_has_no_more_calls_than_others(app):
+    done = await asyncio.gather(*(caller(app, "new").call("user.getMe") for _ in range(30)), return_exceptions=True)
+    assert sum(not isinstance(each, TooManyRequests) for each in done) <= 6  # whoever makes the account comes besides
+
+
 async def test_a_refusal_tells_when_to_come_back_in_both_protocols(app):
     await calls(app, "patient", 5)
     for path, status in (("/api/trpc/user.getMe", 429), ("/api/v1/me/account", 429)):
@@ -65,6 +78,36 @@ async def test_a_refusal_tells_when_to_come_back_in_both_protocols(app):
         assert headers["ratelimit-remaining"] == "0"
         assert 0 < int(headers["retry-after"]) <= 60
         assert headers["retry-after"] in text
+
+
+async def test_a_refused_message_and_a_refused_page_tell_it_too(clinic, owner):
+    async with closing(an_app(clinic.app_dsn, settings=ROOMY)) as roomy:
+        _, session_id = await a_session(roomy)
+    async with closing(an_app(clinic.app_dsn, settings=FEW)) as app:
+        await owner.execute("TRUNCATE rate_windows")
+        message = {"content": "it itches a bit"}
+        for _ in range(6):
+            path = f"/api/v1/intake-sessions/{session_id}/messages"
+            told = await http(app.asgi(), "POST", path, who="patient", body=message)
+            shown = await http(app.asgi(), "GET", "/sessions", who="patient")
+        for status, headers, _ in (told, shown):
+            assert (status, headers.get("ratelimit-limit")) == (429, "5")
+            assert headers["ratelimit-reset"] == headers["retry-after"]
+
+
+async def test_words_that_were_refused_in_a_page_come_back_in_the_box(clinic, owner):
+    async with closing(an_app(clinic.app_dsn, settings=ROOMY)) as roomy:
+        _, session_id = await a_session(roomy)
+    async with closing(an_app(clinic.app_dsn, settings=FEW)) as app:
+        await owner.execute("TRUNCATE rate_windows")
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        for _ in range(6):
+            words = f"content=it+itches+a+bit&clientMessageId={uuid4()}".encode()
+            sent = {"who": "patient", "body": words, "headers": form}
+            status, headers, page = await http(app.asgi(), "POST", f"/s/{session_id}", **sent)
+        assert (status, headers["ratelimit-limit"]) == (429, "5")
+        assert "it itches a bit</textarea>" in page
+        assert "Too many requests. Please try again in" in page
 
 
 async def test_the_calls_of_a_batch_count_one_by_one(app):
@@ -104,7 +147,15 @@ async def test_danger_is_heard_above_every_limit(clinic, owner):
             "intake.sendMessage", sessionId=session_id, content="now I have crushing chest pain and I am sweating"
         )
         assert answer["aiMessage"]["isEmergency"]
+        # What only the readings tell is a danger as much as what words do.
+        answer = await caller(app, "patient").call("intake.sendMessage", sessionId=session_id, content="spo2 75")
+        assert answer["aiMessage"]["text"]
+        assert await calls(app, "patient", 8, "message.send", connectionId=connection_id, content="bp 60/30") == 8
+        await owner.execute("TRUNCATE rate_windows")
         assert await calls(app, "patient", 8, "message.send", connectionId=connection_id, content="hello") == 5
         await caller(app, "patient").call("message.send", connectionId=connection_id, content="I want to kill myself")
+        await caller(app, "patient").call("message.send", connectionId=connection_id, content="oxygen 84 now")
+        told = await caller(app, "patient").call("intake.sendMessage", sessionId=session_id, content="bp 82/50")
+        assert told["userMessage"] is not None
         with pytest.raises(TooManyRequests):
             await caller(app, "patient").call("message.send", connectionId=connection_id, content="hello")

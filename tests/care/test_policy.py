@@ -49,6 +49,13 @@ def test_the_two_people_of_a_connection(status, verified, writing, patient_gets,
     assert outcome(access_connection, doctor, link, writing=writing) == doctor_gets
 
 
+@pytest.mark.parametrize("ended", ENDED)
+def test_a_patient_who_writes_where_nobody_reads_any_more_is_told_what_to_do_if_it_is_urgent(ended):
+    patient, doctor = a_patient(), a_doctor()
+    with pytest.raises(NotPermitted, match="nearest hospital or call 999"):
+        access_connection(patient, a_link(patient, doctor, ended), writing=True)
+
+
 @pytest.mark.parametrize("stranger", [a_patient(), a_doctor(), a_person(), *(a_person(role) for role in Role)])
 @pytest.mark.parametrize(("status", "writing"), list(product(ConnectionStatus, (True, False))))
 @pytest.mark.proves("I29")

@@ -11,6 +11,7 @@ import pytest
 
 from anamnesis.cli.check import Outcome, check
 from anamnesis.settings import VARIABLES
+from build import ENCRYPTION_KEYS, a_session, an_app, closing, tell
 from files.bucket import BUCKET, KEY_ID, REGION, SECRET, a_bucket
 
 QUIET = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -42,6 +43,20 @@ async def test_it_says_under_which_key_words_are_written_and_when_there_is_none(
     production = {**PRODUCTION, "DATABASE_URL": clinic.app_dsn}
     assert ("ENCRYPTION_KEYS", Outcome.WARNING) in await outcomes(production)
     assert key not in await words({**production, "ENCRYPTION_KEYS": f"k1:{key}"})
+
+
+async def test_it_names_a_key_that_words_stand_under_and_that_is_not_set(clinic):
+    database = {"DATABASE_URL": clinic.app_dsn, "DATABASE_DIRECT_URL": clinic.owner_dsn}
+    async with closing(an_app(clinic.app_dsn)) as app:
+        _, session_id = await a_session(app)
+        await tell(app, session_id, "It is about me")
+    other = base64.b64encode(bytes(range(1, 33))).decode()
+    for keys in ({}, {"ENCRYPTION_KEYS": f"other:{other}"}):
+        told = [finding for finding in await check({**database, **keys}) if "lacks first," in finding.words]
+        assert {(each.part, each.outcome) for each in told} == {
+            ("database", Outcome.WARNING), ("database (direct)", Outcome.WARNING),
+        }  # fmt: skip
+    assert "lacks" not in await words({**database, "ENCRYPTION_KEYS": f"other:{other},{ENCRYPTION_KEYS}"})
 
 
 async def words(environment):
@@ -112,6 +127,11 @@ async def test_a_durable_migrated_database_is_good_as_owner_and_as_app(server):
     for dsn in (server.owner_dsn, server.app_dsn):
         found = await outcomes({**PRODUCTION, "DATABASE_URL": dsn})
         assert {outcome for part, outcome in found if part == "database"} == {Outcome.OK}
+
+
+async def test_a_login_that_owns_the_tables_is_told_of(clinic):
+    said = {dsn: await words({**PRODUCTION, "DATABASE_URL": dsn}) for dsn in (clinic.owner_dsn, clinic.app_dsn)}
+    assert ["owns the tables" in each for each in said.values()] == [True, False]
 
 
 async def test_what_is_missing_in_a_database_is_named(clinic, owner):

@@ -21,7 +21,7 @@ CONFIG = {
     "include": ["*.ts"],
 }  # fmt: skip
 HEAD = """
-import { createTRPCClient, httpBatchLink } from "@trpc/client";
+import { createTRPCClient, httpBatchLink, TRPCClientError } from "@trpc/client";
 import superjson from "superjson";
 import type { AppRouter } from "./anamnesis.js";
 declare const process: { argv: string[] };
@@ -40,13 +40,34 @@ const delivered: Date | null = sent.message.deliveredAt;
 const advice: string | undefined = sent.emergencyAdvice;
 const listed = await client.notification.getMyNotifications.query();
 const page = await client.message.getConversation.query({ connectionId, limit: 5 });
-let refused = "";
-try { await client.message.send.mutate({ connectionId, content: "" }); } catch (error) { refused = String(error); }
+let refused = "", field: string | undefined;
+try { await client.message.send.mutate({ connectionId, content: "" }); } catch (error) {
+  refused = String(error);
+  if (error instanceof TRPCClientError) {
+    const told = error as TRPCClientError<AppRouter>;
+    field = told.data?.zodError?.fieldErrors["content"]?.[0];
+  }
+}
+// Only compiled: this Node has no EventSource to listen with.
+export function listens() {
+  client.message.onConversation.subscribe({ connectionId, lastEventId: "0" }, {
+    onData: (event) => {
+      const kind: "message" | "delivered" | "read" = event.data.kind;
+      const at: Date | undefined = event.data.message?.createdAt;
+      return [event.id, kind, at, event.data.message?.sender.firstName];
+    },
+  });
+  client.intake.onSession.subscribe({ sessionId, growing: true }, {
+    onData: (event) => "isGrowing" in event ? event.text : [event.id, event.data.role, event.data.timestamp.getTime()],
+  });
+  client.intake.onInbox.subscribe(undefined, { onData: (event) => event.data.changed });
+  client.notification.onNew.subscribe({}, { onData: (event) => event.data.title });
+}
 console.log(JSON.stringify({
   since: since instanceof Date, sent: sent.message.createdAt instanceof Date, read, delivered, advice: advice ?? null,
   session: found.session.id, texts: page.messages.map((message) => message.content),
   listed: listed.notifications.length,
-  refused: refused.includes("too_small"),
+  refused: refused.includes("too_small"), field: field ?? null,
 }));
 """
 WRONG = {
@@ -59,6 +80,8 @@ WRONG = {
     "a field nobody answers": "console.log((await client.user.me.query()).password);",
     "a file, which only a form brings": "await client.file.upload.mutate({ sessionId, files: [] });",
     "what has not been built": "await client.support.getStats.query();",
+    "a field no event has": "client.notification.onNew.subscribe({}, { onData: (event) => event.data.shout });",
+    "a growing reply as one with an id": "client.intake.onSession.subscribe({ sessionId }, { onData: (e) => e.id });",
 }
 
 
@@ -109,7 +132,7 @@ async def test_a_right_program_compiles_and_runs_against_a_live_server(app, fold
     assert failed == b""
     assert json.loads(said) == {
         "since": True, "sent": True, "read": None, "delivered": None, "advice": None, "session": session_id,
-        "texts": ["hello"], "listed": 0, "refused": True,
+        "texts": ["hello"], "listed": 0, "refused": True, "field": "String must contain at least 1 character(s)",
     }  # fmt: skip
 
 

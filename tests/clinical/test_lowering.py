@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anamnesis.clinical.lowering import REASON, lowered, told_colour
+from anamnesis.clinical.lowering import REASON, basis, lowered, told_colour
 from anamnesis.clinical.record import record_from_json, record_to_json
 from anamnesis.clinical.screening import latch
 from anamnesis.clinical.terms import Acuity, Age, Colour
@@ -84,3 +84,19 @@ def test_after_a_lowering_no_message_lowers_it_further(texts):
         following = told(record, text, first=10 + number)
         assert following.acuity >= record.acuity
         record = following
+
+
+def test_the_basis_of_a_decision_changes_with_danger_readings_and_the_person_alone():
+    seen = told(new_record(), "I am 40 years old", DANGER)
+    assert basis(told(seen, "thank you doctor", first=5)) == basis(seen)
+    assert basis(record_from_json(json.loads(json.dumps(record_to_json(seen))))) == basis(seen)
+    later = [told(seen, words, first=5) for words in ("I swallowed rat poison", "spo2 97", "I am 12 weeks pregnant")]
+    assert len({basis(each) for each in (seen, *later)}) == 4
+
+
+def test_after_the_decision_a_new_reading_counts_beside_what_was_told():
+    record = told(new_record(), "I am 40 years old", "I have a headache", "bp 190/125")
+    assert record.acuity is Acuity.EMERGENCY
+    record = lowered(record, Acuity.ROUTINE)
+    assert told(record, "thank you", first=5).acuity is Acuity.ROUTINE
+    assert told(record, "the machine now shows bp 205/130 and my head aches", first=5).acuity is Acuity.EMERGENCY

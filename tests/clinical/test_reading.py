@@ -185,6 +185,7 @@ def a_lexicon(**changes):
             "deeds",
             "contacts",
             "lasting",
+            "lifelong",
             "states",
             "of_person",
         ),
@@ -211,3 +212,36 @@ def test_a_phrase_may_have_choices_classes_gaps_numbers_and_either_order():
 def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
     with pytest.raises(ValueError, match="sore"):
         a_lexicon(concepts={"sore": [phrase]})
+
+
+@pytest.mark.parametrize(
+    ("said", "concept", "assertion"),
+    [
+        ("Weakness on one side I don't have. What I have is a corn.", "arm_weakness", Assertion.DENIED),
+        ("Sore throat. Voice gone odd, no. Dribbling, no.", "no_voice", Assertion.DENIED),
+        ("Neither my lips nor my tongue swelled.", "mouth_swelling", Assertion.DENIED),
+        ("Six years ago, after my caesarean, they found a clot in my lung.", "clot_risk", Assertion.PAST),
+        ("As a kid my sickle cell used to hit the legs.", "sickle", Assertion.AFFIRMED),
+        ("None of us can wake her.", "unresponsive", Assertion.AFFIRMED),
+        ("Should I come if baby hasn't kicked? Nothing since last night.", "baby_moves_less", Assertion.AFFIRMED),
+        ("What helps a dog knocked down by a boda?", "high_risk_trauma", Assertion.SOMEONE_ELSE),
+        ("The ox is burnt down one side.", "burn_any", Assertion.SOMEONE_ELSE),
+        ("Sprayed the cows for ticks, now I am dribbling.", "pesticide_exposure", Assertion.AFFIRMED),
+        ("What would a heart attack feel like if one ever came?", "heartattack", Assertion.HYPOTHETICAL),
+        ("If a person swallows 30 panadol, what then? I did it an hour ago.", "overdose", Assertion.AFFIRMED),
+        ("If a person swallows 30 panadol, what then? I did a course on it.", "overdose", Assertion.HYPOTHETICAL),
+        ("Our cow is sick, she fell and she is convulsing.", "seizure", Assertion.SOMEONE_ELSE),
+        ("A stray dog, in August, and now he is convulsing.", "seizure", Assertion.AFFIRMED),
+        ("The cow trod on his foot, he is convulsing.", "seizure", Assertion.AFFIRMED),
+        ("A hippo overturned us. It opened his thigh.", "deep_wound", Assertion.AFFIRMED),
+        ("Do you people treat goats? Mine is foaming at the mouth.", "seizure", Assertion.SOMEONE_ELSE),
+        ("A boy from school drowned in April. Mine swims well.", "drowning", Assertion.SOMEONE_ELSE),
+        ("Cramps had me bent over but ibuprofen took them away.", "severe_belly_pain", Assertion.RESOLVED),
+        ("Cramps had me bent over but ibuprofen did nothing.", "severe_belly_pain", Assertion.AFFIRMED),
+        ("Stroke took my mother in the same year.", "arm_weakness", Assertion.SOMEONE_ELSE),
+    ],
+)
+def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):
+    found = [each for each in read_findings(said, CONTENT.lexicon) if each.concept == concept]
+    assert found
+    assert {each.assertion for each in found} == {assertion}

@@ -138,3 +138,38 @@ def test_flags_of_one_danger_stand_in_one_line_with_all_their_words():
     assert all(flag.rule_id in lines[0].text for flag in dangers[0])
     assert {each for flag in dangers[0] for each in flag.evidence} == set(lines[0].evidence)
     assert record_from_json(record_to_json(record)).flags == record.flags
+
+
+def assessed(*messages):
+    return [each.text for each in draft_sbar(record_of(*messages), rules_version="v", is_draft=True).assessment]
+
+
+def test_what_other_lists_count_stands_beside_the_score():
+    note = assessed(
+        "about me", "Tom, 40, male", "fever since Monday", "bp 95/50 rr 31 pulse 120 temp 39.2 spo2 96% on air, alert"
+    )
+    assert "Breathing air, as told" in note
+    assert "Consciousness A of ACVPU, as told" in note
+    assert any(each.startswith("NEWS2 9 ") for each in note)
+    assert "For information: qSOFA 2, 3 of 3 known; Ugandan sepsis index 4, 5 of 5 known" in note
+    on_oxygen = assessed("about me", "Tom, 40, male", "fever", "spo2 92% on oxygen")
+    assert "On oxygen, as told" in on_oxygen
+    assert not any(each.startswith("For information") for each in on_oxygen)
+
+
+def test_the_charts_of_pregnancy_stand_in_the_note():
+    note = assessed("about me", "Ann, 25, female", "I am 30 weeks pregnant and my head aches", "bp 150/104 pulse 140")
+    assert "MEOWS, 3 of 7 known: red diastolic pressure, pulse; yellow systolic pressure" in note
+    assert "Shock index 0.93 (CRADLE: 0.9 amber, 1.7 red)" in note
+    mother = assessed("about me", "Ann, 25, female", "I gave birth last week and I bleed", "temp 37.1")
+    assert "MEOWS, 1 of 7 known: red none; yellow none" in mother
+
+
+def test_that_no_sign_was_measured_is_said_beside_a_weight():
+    told = ("about me", "Tom, 40, male", "a cough since Monday, I weigh 70 kg")
+    record = replace(record_of(*told), pending="vitals")
+    inbound = Inbound("m9", "none", 9)
+    record = plan_turn(screen(record, inbound, CONTENT).record, inbound, CONTENT).record
+    note = [each.text for each in draft_sbar(record, rules_version="v", is_draft=True).assessment]
+    assert "Weight 70 kg, told by the patient, plausible" in note
+    assert "Vital signs: none reported" in note

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anamnesis.care.store import UNREADABLE
 from anamnesis.cli.keys import own_keys
 from anamnesis.db.binaries import find_programs
 from anamnesis.db.embedded import DATABASE, OWNER
@@ -32,6 +33,7 @@ from build import (
     KEYS,
     WHOLE_INTAKE,
     WORKING,
+    a_doctor,
     a_session,
     an_app,
     caller,
@@ -264,6 +266,47 @@ async def test_without_its_key_the_service_says_which_is_missing_and_keeps_every
     assert "under first, which is not set. They were left as they are." in told.stderr
     async with app_of(clinic.app_dsn, OLD) as app:
         assert await seen_by(app, "doctor", connection_id, session_id) == before
+
+
+@pytest.mark.parametrize("envelope", ["enc1:gone:AAAA", "enc1:first:AAAA"], ids=["its key is gone", "it was changed"])
+async def test_a_case_that_cannot_be_read_hides_no_other_and_stands_where_its_urgency_puts_it(clinic, owner, envelope):
+    async with app_of(clinic.app_dsn, OLD) as app:
+        doctor_id = str((await a_doctor(app))["id"])
+        opened = {}
+        for who, told in (("lost", "I have crushing chest pain"), ("read", "I have had a cough since Monday")):
+            connection = await caller(app, who).call("connection.create", doctorId=doctor_id)
+            session = await caller(app, who).call("intake.create", connectionId=str(connection["id"]))
+            opened[who] = str(session["id"])
+            await tell(app, opened[who], "It is about me", told, who=who)
+        another = str((await a_doctor(app, "another"))["id"])
+        connection = await caller(app, "lost").call("connection.create", doctorId=another)
+        other = await caller(app, "lost").call("intake.create", connectionId=str(connection["id"]))
+        await owner.execute(
+            "UPDATE intake_sessions SET record = to_jsonb($2::text), medical_data = to_jsonb($2::text), name = $2"
+            " WHERE id = $1",
+            UUID(opened["lost"]), envelope,
+        )  # fmt: skip
+        cases = (await caller(app, "doctor").call("handover.getInbox"))["cases"]
+        told = [(str(case["sessionId"]), case["colour"], case["isReadable"]) for case in cases]
+        assert told == [(opened["lost"], "red", False), (opened["read"], cases[1]["colour"], True)]
+        assert "cannot be read" in cases[0]["reason"]
+        assert cases[1]["chiefComplaint"]
+        listed = (await caller(app, "doctor").call("intake.getDoctorIntakeSessions"))["sessions"]
+        names = {str(each["id"]): each["name"] for each in listed}
+        assert names[opened["lost"]] == UNREADABLE != names[opened["read"]]
+        decisions = {str(each["id"]): each["medicalData"]["vitalsData"]["triageDecision"] for each in listed}
+        assert decisions[opened["lost"]] == "emergency"
+        mine = (await caller(app, "lost").call("intake.getMyIntakeSessions"))["sessions"]
+        assert {str(each["id"]) for each in mine} == {opened["lost"], str(other["id"])}
+        grouped = (await caller(app, "lost").call("intake.getAllSessionsWithAppointments"))["groupedSessions"]
+        assert len(grouped) == 2
+        status, _, page = await http(app.asgi(), "GET", "/doctor", who="doctor")
+        assert status == 200
+        assert page.count("This case cannot be read at the moment") == 1
+        assert page.count("No complaint told yet") == 0
+        assert (await http(app.asgi(), "GET", "/", who="lost"))[0] < 400
+        with pytest.raises(Unreadable):
+            await caller(app, "doctor").call("intake.getSession", sessionId=opened["lost"])
 
 
 async def test_an_operator_copies_holds_and_erases_what_is_sealed_and_no_envelope_is_left(clinic, owner):

@@ -102,8 +102,12 @@ async def test_the_applications_role_owns_nothing_and_passes_no_wall(owner):
         "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = 'anamnesis_app'"
     )
     assert not any(role.values())
-    mighty = await owner.fetch("SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace")
+    mighty = await owner.fetch(
+        "SELECT proname, proconfig FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+    )
     assert {row["proname"] for row in mighty} == set(WITH_THE_OWNERS_RIGHTS)
+    # What does not name pg_temp searches it first, where the application may put tables and functions of its own.
+    assert {tuple(row["proconfig"]) for row in mighty} == {("search_path=public, pg_temp",)}
     assert not await owner.fetchval(
         "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'anamnesis_app'"
     )

@@ -123,6 +123,16 @@ async def test_what_cannot_be_swept_from_a_folder_is_unavailable(tmp_path):
         await blobs.sweep(-60)
 
 
+async def test_a_draft_that_is_gone_when_it_is_looked_at_stops_no_sweep(tmp_path):
+    blobs, unfinished = DiskBlobs(tmp_path), tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "a").symlink_to(tmp_path / "renamed meanwhile")
+    (unfinished / "b").write_bytes(b"left")
+    os.utime(unfinished / "b", (0, 0))
+    await blobs.sweep(60)
+    assert [each.name for each in unfinished.iterdir()] == ["a"]
+
+
 async def test_a_disk_that_is_full_is_unavailable_and_leaves_no_draft(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")

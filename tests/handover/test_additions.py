@@ -77,6 +77,21 @@ async def test_the_note_that_is_shown_is_of_the_case_that_was_added_to(app, owne
     assert CANARY in shown["sbar"]["assessment"]
 
 
+async def test_what_is_sent_again_after_another_case_was_begun_is_the_same_addition(app):
+    connection_id, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE)
+    key = str(uuid4())
+    first = await add(app, connection_id, clientMessageId=key)
+    other = await caller(app, "patient").call("intake.createNewSession", connectionId=connection_id)
+    await tell(app, str(other["id"]), "It is about me")
+    again = await add(app, connection_id, clientMessageId=key)
+    assert again == first
+    with pytest.raises(Conflict):
+        await add(app, connection_id, "other words", clientMessageId=key)
+    listed = (await caller(app, "doctor").call("intake.getMessages", connectionId=connection_id))["messages"]
+    assert [line["contextLayer"] for line in listed].count("doctor-enhancement") == 1
+
+
 @pytest.mark.proves("I27")
 @pytest.mark.regression("P2")
 async def test_no_response_page_or_notification_carries_it_to_the_patient(app):

@@ -6,6 +6,10 @@ from hypothesis import strategies as st
 
 from anamnesis.edge.client_address import TrustedProxies
 from anamnesis.edge.headers import CONTENT_SECURITY_POLICY, GoodManners, request_id_of
+from anamnesis.edge.pages import pages_app
+from anamnesis.edge.routes import route_of
+from anamnesis.settings import Limits, Settings
+from build import ORIGIN, an_app, closing, http
 from identity.issuing import answered, scope
 
 
@@ -63,6 +67,12 @@ async def test_nothing_but_an_asset_may_be_stored(said):
     assert (await headers_of(app, scope(path="/staticky")))[b"cache-control"] == b"no-store"
 
 
+async def test_an_asset_that_is_not_there_is_not_remembered():
+    # While one process of two is new, a page of the new asks the old for what it has not got yet.
+    missing = GoodManners(saying(status=404))
+    assert (await headers_of(missing, scope(path="/static/a1b2/chat.js")))[b"cache-control"] == b"no-store"
+
+
 async def test_a_stream_keeps_its_no_transform():
     app = GoodManners(saying((b"cache-control", b"no-cache, no-transform")))
     assert (await headers_of(app))[b"cache-control"] == b"no-store, no-transform"
@@ -76,6 +86,51 @@ async def test_strict_transport_is_asked_for_over_tls_only():
     assert name not in await headers_of(app, scope(x_forwarded_proto="https"))
     behind = {**scope(x_forwarded_proto="https"), "client": ("10.1.2.3", 1)}
     assert name in await headers_of(app, behind)
+
+
+def everything_asked_for(app):
+    """Every road, page, procedure and REST route with each of its methods, and what leads nowhere."""
+    for bound in app.registry:
+        rest = route_of(bound.procedure)
+        yield rest.method, "/api/v1" + FIELD.sub(EVIL, rest.path)
+        for method in ("GET", "POST"):
+            yield method, f"/api/trpc/{bound.procedure.name}"
+    for route in pages_app(app.site()).routes:
+        for method in route.methods:
+            yield method, FIELD.sub(EVIL, route.path)
+    for beginning in ("/api/auth/webhook", "/openapi.json", "/docs", "/api/health", "/livez", "/readyz", "/metrics"):
+        yield "GET", beginning
+    for path in ("/files/x", f"/{EVIL}", f"//{EVIL}", f"/api/trpc/{EVIL}", f"/api/v1/{EVIL}", f"/static/{EVIL}/x"):
+        for method in ("GET", "POST", "OPTIONS", "HEAD", "TRACE"):
+            yield method, path
+
+
+EVIL, FIELD = "evil.example", re.compile(r"{\w+}")
+
+
+@pytest.mark.parametrize("app_url", [ORIGIN, "https://clinic.example"])  # signed in, and as nobody
+async def test_every_route_of_the_service_carries_the_table_and_gives_nothing_back(clinic, app_url):
+    settings_ = Settings(app_url=app_url, limits=Limits(factor=10_000))
+    # Whether a proxy in front of us is trusted or not: what is reached by https alone says so.
+    always = ["x-request-id", *(["strict-transport-security"] if app_url.startswith("https") else [])]
+    wrong, asked = [], 0
+    async with closing(an_app(clinic.app_dsn, settings=settings_)) as app:
+        asgi = app.asgi()
+        for method, path in everything_asked_for(app):
+            asked += 1
+            given = {"origin": f"https://{EVIL}", "access-control-request-method": "POST", "x-forwarded-host": EVIL}
+            status, headers, body = await http(asgi, method, path, who="patient", headers=given)
+            wanted = {name.decode(): value.decode() for name, value in EXPECTED.items()}
+            # A stream adds that it must not be held back.
+            missing = [name for name, value in wanted.items() if not headers.get(name, "").startswith(value)]
+            missing += [each for each in always if each not in headers]
+            told = {name: value for name, value in headers.items() if not value.startswith(f"/s/{EVIL}#")}  # our page
+            named = [name for name, value in told.items() if name.startswith("access-control-") or EVIL in value]
+            echoes = f"<{EVIL}" in body or (EVIL in body and "html" in headers.get("content-type", ""))
+            if missing or named or echoes:
+                wrong.append(f"{method} {path}: {status} lacks {missing}, tells {named} {echoes}")
+    assert not wrong, "\n".join(wrong)
+    assert asked > 300
 
 
 @pytest.mark.parametrize(

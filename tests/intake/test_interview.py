@@ -14,7 +14,7 @@ from anamnesis.content import load_content
 from anamnesis.evaluation.interviews import figures, judge
 from anamnesis.evaluation.patients import interview as conduct
 from anamnesis.evaluation.patients import read_cases
-from anamnesis.intake.interview import Inbound, new_record, opening, plan_turn, screen
+from anamnesis.intake.interview import Inbound, _ask, new_record, opening, plan_turn, screen
 
 CONTENT = load_content()
 
@@ -114,6 +114,51 @@ def test_words_beside_the_question_are_kept_and_said_to_be(said, lead):
     assert plan.question_id == "speaker"
     assert replies[-1].startswith(lead)
     assert said in str(plan.record)  # as an answer's evidence, or beside them
+
+
+UP_TO_VITALS = WHOLE[: WHOLE.index("bp 120/80 temp 37.2")]
+
+
+def test_an_implausible_reading_among_others_is_asked_for_again_and_the_others_stay():
+    plan, replies = interview(*UP_TO_VITALS, "bp 130/85, temp 385")
+    assert plan.question_id == "vitals"
+    assert "temp 385" in replies[-1]
+    assert (plan.record.vitals.systolic_mmhg, plan.record.vitals.temperature_celsius) == (130, None)
+    again, _ = interview(*UP_TO_VITALS, "bp 130/85, temp 385", "38.5")
+    assert again.question_id != "vitals"
+    assert (again.record.vitals.systolic_mmhg, again.record.vitals.temperature_celsius) == (130, 38.5)
+    left, _ = interview(*UP_TO_VITALS, "bp 130/85, temp 385", "temp 385")
+    assert left.question_id != "vitals"
+    assert left.record.vitals.systolic_mmhg == 130
+
+
+@pytest.mark.parametrize("answer", ["38,5", "38.5", "its 38.5", "101.3"])
+def test_a_bare_number_answers_the_question_for_the_temperature(answer):
+    plan, _ = interview(*UP_TO_VITALS, answer)
+    assert plan.record.vitals.temperature_celsius == 38.5
+    assert plan.question_id != "vitals"
+
+
+def test_a_weight_told_in_passing_is_kept_and_the_other_signs_are_still_asked_for():
+    told = (*UP_TO_VITALS[:2], "I have had a bad headache since Monday, I weigh 64 kg", *UP_TO_VITALS[3:])
+    plan, _ = interview(*told)
+    assert plan.question_id == "vitals"
+    assert plan.record.vitals.weight_kg == 64
+    after, _ = interview(*told, "I have none")
+    assert after.question_id != "vitals"
+    assert after.record.vitals.weight_kg == 64
+
+
+def test_the_latest_reading_counts_and_raises_the_urgency():
+    plan, _ = interview(*UP_TO_VITALS, "my oxygen was 97 yesterday, now it is 86")
+    assert plan.record.vitals.spo2_percent == 86
+    assert plan.record.acuity is Acuity.EMERGENCY
+
+
+def test_a_reading_and_a_sign_told_apart_are_an_emergency_together():
+    plan, _ = interview(*UP_TO_VITALS, "upper 178, lower 122")
+    assert plan.record.acuity is Acuity.EMERGENCY
+    assert any(flag.rule_id == "pressure_with_symptoms" for flag in plan.record.flags)
 
 
 def test_an_implausible_reading_is_asked_for_again():
@@ -529,3 +574,60 @@ def test_many_dangers_leave_the_first_screen_readable():
     told = {evidence for each in note.situation for evidence in each.evidence}
     assert all(flag.rule_id in " ".join(each.text for each in note.situation) for flag in heard.flags)
     assert all(evidence in told for flag in heard.flags for evidence in flag.evidence)
+
+
+def test_a_lead_that_may_not_be_said_takes_no_other_with_it():
+    texts = {**CONTENT.interview.locales["en"].texts}
+    record = screen(new_record(), Inbound("m0", "my sugar is 18 today", 0), CONTENT).record
+    assert record.advice_due
+    leads = ["You have malaria.", texts["advice.urgent_today"]]
+    question = CONTENT.interview.agenda.question("chief_complaint")
+    plan = _ask(record, question, CONTENT, leads)
+    assert plan.reply.startswith(texts["advice.urgent_today"])
+    assert "malaria" not in plan.reply
+
+
+ASSAULTED = ("It is about me", "Jane, 34, female", "I was raped last night")
+
+
+def test_the_question_whether_somebody_is_safe_is_asked_alone():
+    plan, replies = interview(*ASSAULTED)
+    assert plan.record.acuity is Acuity.URGENT
+    assert replies[-1] == CONTENT.interview.text("advice.violence", "en")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["no", "No.", "not really", "hapana", "I don't know", "I am not safe", "he is outside", "sometimes", "I'm scared"],
+)
+def test_who_is_not_safe_is_an_emergency_and_is_told_where_to_go(answer):
+    plan, _ = interview(*ASSAULTED)
+    screened = screen(plan.record, Inbound("m9", answer, 9), CONTENT)
+    assert screened.record.acuity is Acuity.EMERGENCY
+    assert screened.emergency_text == CONTENT.interview.text("advice.emergency_now", "en")
+    assert any(each.quote == answer for flag in screened.new_flags for each in flag.evidence)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["yes", "yes I am safe", "Yes, at my sister's", "no, I am safe", "I am not in danger", "ndiyo", "I'm ok now"],
+)
+def test_who_is_safe_goes_on_with_the_questions_and_has_answered_none_of_them(answer):
+    plan, replies = interview(*ASSAULTED, answer)
+    assert plan.record.acuity is Acuity.URGENT
+    assert not plan.record.is_covered("pregnancy")
+    assert "?" in replies[-1]
+
+
+def test_a_no_to_safety_after_words_of_self_harm_is_self_harm():
+    plan, _ = interview(*ASSAULTED[:2], "my life is not worth it, I want to end it tonight")
+    record = replace(plan.record, pending="safety")
+    screened = screen(record, Inbound("m9", "no", 9), CONTENT)
+    assert screened.record.acuity is Acuity.EMERGENCY
+    assert screened.emergency_text == CONTENT.interview.text("advice.emergency_now", "en")
+    assert "violence_now" not in {flag.rule_id for flag in screened.record.flags}
+
+
+def test_a_no_to_another_question_is_no_danger():
+    plan, _ = interview(*WHOLE[:3], "No")
+    assert plan.record.acuity is not Acuity.EMERGENCY

@@ -73,6 +73,29 @@ async def test_danger_told_after_ready_enters_the_hand_over(app):
     assert "Red flag" in handover["situation"]
 
 
+#: Readings that no rule of words knows: vital signs alone raise the urgency.
+READINGS = "spo2 75"
+
+
+@pytest.mark.proves("I11")
+async def test_an_emergency_of_vital_signs_alone_tells_the_doctor(app, owner):
+    _, session_id = await a_session(app)
+    answer = await tell(app, session_id, "It is about me", "Jane, 34, female", "I have a headache", READINGS)
+    assert answer["aiMessage"]["isEmergency"]
+    assert JobKind.ALERT_CLINICIAN in await work(app)
+    assert await broken(owner) == []
+
+
+async def test_vital_signs_told_after_ready_enter_the_hand_over_and_tell_the_doctor(app):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE)
+    await work(app)
+    answer = await tell(app, session_id, READINGS)
+    assert answer["aiMessage"]["isEmergency"]
+    assert JobKind.ALERT_CLINICIAN in await work(app)
+    assert "75" in str((await seen_by(app, "doctor", session_id))["session"]["clinicalHandover"])
+
+
 async def test_advice_is_given_once_after_ready(app):
     _, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE)
@@ -80,6 +103,46 @@ async def test_advice_is_given_once_after_ready(app):
     second = await tell(app, session_id, "ok")
     assert app.content.texts["advice.urgent_today"] not in second["aiMessage"]["text"]
     assert app.content.texts["advice.urgent_today"] in first["aiMessage"]["text"]
+
+
+async def alarms(app):
+    await work(app)
+    with viewing(WORKING):
+        return await app.database.fetchval("SELECT count(*) FROM notifications WHERE type = 'intake_emergency'")
+
+
+async def test_an_emergency_of_a_reading_alone_alarms_the_doctor_too(app):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, "It is about me", "Jane, 34, female", "my knee itches since Monday")
+    answer = await tell(app, session_id, "spo2 86")
+    assert app.content.texts["advice.emergency_now"] in answer["aiMessage"]["text"]
+    assert await alarms(app) == 1
+
+
+async def test_an_emergency_of_a_reading_after_ready_enters_the_hand_over(app):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE, "spo2 86")
+    assessment = (await seen_by(app, "doctor", session_id))["session"]["clinicalHandover"]["assessment"]
+    assert "Oxygen saturation 86" in assessment
+    assert await alarms(app) == 1
+
+
+async def test_a_no_to_the_question_of_safety_is_an_emergency_and_no_answer(app):
+    _, session_id = await a_session(app)
+    asked = await tell(app, session_id, "It is about me", "Jane, 34, female", "I was raped last night")
+    assert asked["aiMessage"]["text"] == app.content.texts["advice.violence"]
+    assert await alarms(app) == 0
+    answer = await tell(app, session_id, "no")
+    assert answer["aiMessage"]["text"].startswith(app.content.texts["advice.emergency_now"])
+    assert await alarms(app) == 1
+
+
+async def test_a_no_to_the_question_of_safety_counts_after_the_advice_of_an_emergency_and_after_ready(app):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE, "I was raped last night")
+    answer = await tell(app, session_id, "no")
+    assert app.content.texts["advice.emergency_now"] in answer["aiMessage"]["text"]
+    assert await alarms(app) == 1
 
 
 @pytest.mark.parametrize("text", ["What is your name?\x00", "word " * 1000], ids=["nul", "endless"])

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from anamnesis.db.viewing import viewer_of, viewing
 from anamnesis.kernel.errors import Conflict, NotFound, NotPermitted
 from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
 
@@ -32,6 +33,15 @@ async def test_a_whole_intake_ends_in_a_hand_over_the_doctor_reads_and_reviews(a
     view = await caller(app, "patient").call("intake.getSession", sessionId=session_id)
     assert view["session"]["status"] == "reviewed"
     assert [message["role"] for message in view["messages"][-2:]] == ["user", "model"]
+
+
+async def test_an_interview_begun_since_hides_no_note(app):
+    connection_id, session_id = await a_session(app)
+    await tell(app, session_id, *WHOLE_INTAKE)
+    doctor = caller(app, "doctor")
+    before = (await doctor.call("intake.getSBAR", connectionId=connection_id))["sbar"]
+    await caller(app, "patient").call("intake.createNewSession", connectionId=connection_id)
+    assert (await doctor.call("intake.getSBAR", connectionId=connection_id))["sbar"] == before is not None
 
 
 async def test_every_statement_of_the_stored_note_quotes_a_message_of_this_session(app):
@@ -113,6 +123,14 @@ async def test_a_doctors_note_is_never_the_patients_to_see(app):
     assert "CANARY-NOTE-7" not in repr(seen)
     case = await caller(app, "doctor").call("handover.getCase", sessionId=session_id)
     assert [each["text"] for each in case["notes"]] == ["CANARY-NOTE-7"]
+
+
+async def test_a_note_to_a_connection_that_ends_meanwhile_is_forbidden_and_not_kept(app):
+    connection_id, session_id = await a_session(app)
+    (doctor, _) = await app.care_store.find_person("doctor")  # let in while the connection stood
+    await caller(app, "patient").call("connection.disconnect", connectionId=connection_id)
+    with viewing(viewer_of(doctor)), pytest.raises(NotPermitted):
+        await app.intake_store.add_note(UUID(session_id), doctor, "too late", None)
 
 
 @pytest.mark.proves("I27")

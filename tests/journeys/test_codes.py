@@ -150,6 +150,7 @@ async def test_other_words_under_one_id_are_a_conflict_on_the_wire(app):
         assert await ask(app, "patient", name, {"content": "yes", **key}) == "CONFLICT"
 
 
+@pytest.mark.proves("I28")
 async def test_on_an_ended_connection_writing_is_forbidden_and_only_the_patient_reads(app):
     connection_id, session_id = await a_session(app)
     await tell(app, session_id, *WHOLE_INTAKE)
@@ -172,3 +173,31 @@ async def test_on_an_ended_connection_writing_is_forbidden_and_only_the_patient_
         ("doctor", "message.getConversation", connection, "FORBIDDEN"),
     ]:
         assert await ask(app, who, name, given) == code, (who, name)
+
+
+async def test_what_is_refused_for_a_field_names_the_field_to_programs_over_both_transports(app):
+    """What no schema can know: what stands in the database decides it, and the answer has the same form."""
+    connection_id, session_id = await a_session(app)
+    me = str((await caller(app, "operator").call("user.getMe"))["id"])
+    for who, name, given, field in [
+        ("operator", "admin.updateUserStatus", {"userId": me, "isActive": False}, "isActive"),
+        ("operator", "admin.updateUserRole", {"userId": me, "role": "patient"}, "role"),
+        ("patient", "intake.updateSessionName", {"sessionId": session_id, "name": "  "}, "name"),
+        ("doctor", "handover.lowerUrgency", {"sessionId": session_id, "to": "routine", "reason": "seen her"}, "to"),
+        ("patient", "notification.getMyNotifications", {"cursor": "nonsense"}, "cursor"),
+        ("patient", "message.getConversation", {"connectionId": connection_id, "cursor": "nonsense"}, "cursor"),
+    ]:
+        procedure = app.registry.find(name).procedure
+        is_query = procedure.kind is not Kind.MUTATION
+        asked = {"query": f"input={quote(json.dumps({'json': given}))}"} if is_query else {"body": {"json": given}}
+        method = "GET" if is_query else "POST"
+        status, _, text = await http(app.asgi(), method, f"/api/trpc/{name}", who=who, **asked)
+        assert status == 400, name
+        (reason,) = json.loads(text)["error"]["json"]["data"]["zodError"]["fieldErrors"][field]
+        rest = procedure.rest
+        path = f"/api/v1{rest.path}".format(**given)
+        inner = {key: value for key, value in given.items() if f"{{{key}}}" not in rest.path}
+        asked = {"query": "&".join(f"{key}={value}" for key, value in inner.items())} if is_query else {"body": inner}
+        status, _, text = await http(app.asgi(), rest.method, path, who=who, **asked)
+        assert status == 400, (name, path, text)
+        assert json.loads(text)["errors"] == [{"field": field, "message": reason}]

@@ -1,11 +1,12 @@
 """A clinician's decision, from the procedure to the database, and the note as a document."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 
 from anamnesis.db.encryption import LOWERINGS
-from anamnesis.kernel.errors import BadInput, NotFound, NotPermitted
+from anamnesis.kernel.errors import BadInput, Conflict, NotFound, NotPermitted
 from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, stored, tell
 
 DANGER = "crushing chest pain and I am sweating"
@@ -49,6 +50,44 @@ async def test_later_danger_raises_it_again(app):
     await tell(app, session_id, "thank you")
     assert (await inbox_of(app))["colour"] == "green"
     await tell(app, session_id, DANGER)
+    assert (await inbox_of(app))["colour"] == "red"
+
+
+async def test_danger_told_after_the_case_was_looked_at_is_not_settled_unseen(app):
+    session_id = await an_emergency(app)
+    doctor = caller(app, "doctor")
+    seen = await doctor.call("handover.getCase", sessionId=session_id)
+    await tell(app, session_id, "I have swallowed rat poison")
+    decision = {"sessionId": session_id, "to": "routine", "reason": "Spoke to her, muscle pain"}
+    with pytest.raises(Conflict, match="Something new was told"):
+        await doctor.call("handover.lowerUrgency", **decision, basis=seen["basis"])
+    assert (await inbox_of(app))["colour"] == "red"
+    again = await doctor.call("handover.getCase", sessionId=session_id)
+    assert (await doctor.call("handover.lowerUrgency", **decision, basis=again["basis"]))["colour"] == "green"
+
+
+async def test_an_answer_that_tells_no_danger_keeps_the_decision_good(app):
+    session_id = await an_emergency(app)
+    seen = await caller(app, "doctor").call("handover.getCase", sessionId=session_id)
+    await tell(app, session_id, "thank you")
+    await caller(app, "doctor").call(
+        "handover.lowerUrgency", sessionId=session_id, to="urgent", reason="Spoke to her", basis=seen["basis"]
+    )
+    assert (await inbox_of(app))["colour"] == "yellow"
+
+
+async def test_the_page_says_that_something_new_was_told_and_shows_it(app):
+    session_id = await an_emergency(app)
+    path = f"/doctor/case/{session_id}"
+    _, _, page = await http(app.asgi(), "GET", path, who="doctor")
+    basis = page.split('name="basis" value="')[1].split('"')[0]
+    await tell(app, session_id, "I have swallowed rat poison")
+    form = urlencode({"to": "routine", "reason": "Spoke to her", "basis": basis}).encode()
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    status, _, page = await http(app.asgi(), "POST", f"{path}/urgency", who="doctor", body=form, headers=kind)
+    assert status == 200
+    assert "Something new was told" in page
+    assert "rat poison" in page
     assert (await inbox_of(app))["colour"] == "red"
 
 

@@ -2,11 +2,14 @@ import asyncio
 import itertools
 import json
 import os
+import random
 import signal
+import string
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
@@ -17,7 +20,7 @@ from anamnesis.db.encryption import CHAT, NOTES, SESSIONS
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import reading
 from anamnesis.legacy.target import writing
-from build import ENCRYPTION_KEYS, KEYRING, an_app, caller, closing, stored, tell
+from build import ENCRYPTION_KEYS, KEYRING, an_app, caller, closing, http, stored, tell
 from legacy import replaced
 from legacy.replaced import BARE, CONNECTION, DATA, OPEN, READY, THOUGHT, WORD, key
 
@@ -166,6 +169,62 @@ async def test_columns_of_another_kind_than_they_should_be_stop_nothing(source, 
     assert {row for _, row in reports(tallies)} >= {OPEN, key(200)}
 
 
+@pytest.mark.parametrize("depth", [100, 900, 5000])
+async def test_what_is_nested_too_deep_to_be_read_stops_nothing_and_is_served_as_the_text_it_was(
+    source, source_dsn, clinic, owner, depth
+):
+    deep = '{"a":' * depth + f'"{WORD}"' + "}" * depth
+    for table, column in (("notifications", "data"), ("audit_logs", "metadata"), ("platform_config", "value")):
+        await source.execute(f"UPDATE {table} SET {column} = $1::jsonb", deep)
+    await source.execute("UPDATE intake_sessions SET medical_data = $2, doctor_thought = $2 WHERE id = $1",
+                         OPEN, f'{{"chiefComplaint": "sore throat", "oddField": {deep}}}')  # fmt: skip
+    done = command(source_dsn, clinic)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert WORD not in done.stdout
+    assert "NOT" not in done.stdout
+    assert "nested too deep" in done.stdout
+    async with closing(an_app(clinic.app_dsn)) as app:
+        for path in (f"/api/v1/intake-sessions/{OPEN}", "/api/v1/doctor/intake-sessions"):
+            status, _, body = await http(app.asgi(), "GET", path, who="doctor")
+            assert status == 200
+            assert WORD in body
+        assert (await see(app, OPEN))["session"]["medicalData"]["chiefComplaint"] == "sore throat"
+    assert command(source_dsn, clinic).returncode == 1
+
+
+async def test_a_key_too_long_for_an_index_and_a_row_our_database_refuses_stop_nothing(
+    source, source_dsn, clinic, owner
+):
+    long = "".join(random.Random(1).choices(string.ascii_letters, k=2600))
+    await source.execute("CREATE TABLE a_keys (k text, v text, PRIMARY KEY (k, v))")
+    await source.execute("INSERT INTO a_keys VALUES ($1, $2), ('fine', 'y')", long[:1300], '"' * 1300)
+    await source.execute("ALTER TABLE doctors DROP CONSTRAINT doctors_slug_key")
+    await source.execute("UPDATE doctors SET slug = $1", long * 9)
+    await owner.execute("CREATE TABLE legacy_platform_config (key text PRIMARY KEY CHECK (key = ''), row jsonb,"
+                        " names text[], copied_at timestamptz DEFAULT now())")  # fmt: skip
+    tallies = await take_over(source_dsn, clinic)
+    assert all(tally.is_whole for tally in tallies.values())
+    assert (tallies["a_keys"].same, tallies["platform_config"].left_out) == (2, 1)
+    assert reports(tallies)["platform_config", key(500)] == "refused by the database (CheckViolationError)"
+    assert "refused by the database" in reports(tallies)["doctors", replaced.DOCTOR]
+    assert (await kept(owner, "legacy_doctors"))[replaced.DOCTOR]["slug"] == long * 9
+    assert (await take_over(source_dsn, clinic))["a_keys"].written == 0
+
+
+async def test_what_the_source_hides_from_the_login_is_not_taken_for_nothing(source, source_dsn, clinic):
+    await source.execute("ALTER TABLE chat_messages ENABLE ROW LEVEL SECURITY")
+    await source.execute("CREATE ROLE a_reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO a_reader")
+    try:
+        done = command(source_dsn.replace(f"//{OWNER}@", "//a_reader@"), clinic)
+        assert done.returncode == 1
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith("chat_messages  "))
+        assert line.endswith("NOT READ")
+        assert "chat_messages -: the table could not be read: the login must be allowed" in done.stdout
+        assert command(source_dsn, clinic).returncode == 0
+    finally:
+        await source.execute("DROP OWNED BY a_reader; DROP ROLE a_reader")
+
+
 async def test_an_orphan_is_taken_in_once_its_parent_is_there(source, source_dsn, clinic, owner):
     await replaced.spoil(source)
     await take_over(source_dsn, clinic)
@@ -196,7 +255,9 @@ async def test_new_and_changed_rows_follow_and_what_was_changed_here_stays(sourc
     tallies = await take_over(source_dsn, clinic)
     names = dict(await owner.fetch("SELECT clerk_id, first_name FROM users"))
     assert names == {"patient": "Ours", "doctor": "Theirs"}
-    assert list(tallies["users"].reports) == [(key(1), "is different here or was changed on both sides; ours was kept")]
+    assert list(tallies["users"].reports) == [
+        (key(1), "is different here or was changed on both sides; ours was kept, the other was put aside")
+    ]
     assert await owner.fetchval("SELECT bool_and(is_read) FROM direct_messages")
     assert await owner.fetchval("SELECT status::text FROM intake_sessions WHERE id = $1", OPEN) == "reviewed"
     assert await owner.fetchval("SELECT seq FROM chat_messages WHERE id = $1", late) == 2
@@ -208,6 +269,38 @@ async def test_somebody_who_came_to_us_first_keeps_the_account_and_gets_the_hist
         await take_over(source_dsn, clinic)
         assert (await caller(app, "patient").call("user.getMe"))["id"] == me["id"] != key(1)
         assert len((await see(app, OPEN))["messages"]) == 3
+
+
+async def test_what_stands_here_otherwise_hides_nothing_that_the_source_had(source, source_dsn, clinic, owner):
+    """Of somebody who came first, of a row that both sides changed, and of words that were changed there afterwards."""
+    await source.execute("UPDATE patients SET phone = '0700123', emergency_contact = 'Aunt May'")
+    async with closing(an_app(clinic.app_dsn)) as app:
+        await caller(app, "patient").call("patient.createProfile")
+        await take_over(source_dsn, clinic)
+        assert (await kept(owner, "legacy_patients"))[replaced.PATIENT]["emergency_contact"] == "Aunt May"
+        assert (await kept(owner, "legacy_users"))[replaced.PATIENT_USER]["first_name"] == "Jane"
+        await owner.execute("UPDATE doctors SET bio = 'ours'")
+        await source.execute("UPDATE doctors SET bio = 'theirs'")
+        await source.execute("ALTER TABLE chat_messages DISABLE TRIGGER USER")
+        await source.execute("UPDATE chat_messages SET content = 'other words' WHERE role = 'user' AND session_id = $1",
+                             OPEN)  # fmt: skip
+        for _ in range(2):
+            await take_over(source_dsn, clinic)
+            assert (await kept(owner, "legacy_doctors"))[replaced.DOCTOR]["bio"] == "theirs"
+            assert {"other words"} == {row["content"] for row in (await kept(owner, "legacy_chat_messages")).values()}
+            assert (await kept(owner, "legacy_patients"))[replaced.PATIENT]["phone"] == "0700123"
+        before = await everything(owner)
+        await take_over(source_dsn, clinic)
+        assert await everything(owner) == before
+
+
+async def test_what_was_deleted_here_does_not_come_back_beside(source, source_dsn, clinic, owner):
+    await source.execute("UPDATE notifications SET type = 'message', message = $1", WORD)
+    await take_over(source_dsn, clinic)
+    assert len(await kept(owner, "legacy_notifications")) == 1
+    await owner.execute("DELETE FROM notifications")
+    await take_over(source_dsn, clinic)
+    assert await kept(owner, "legacy_notifications") == {}
 
 
 async def test_a_killed_run_is_completed_by_the_next(source, source_dsn, clinic, owner):
@@ -255,7 +348,15 @@ async def test_the_command_prints_figures_and_no_content(source, source_dsn, cli
 async def test_the_command_refuses_what_is_not_the_replaced_system(clinic, source_dsn):
     assert command(source_dsn, clinic).returncode == 2
     assert command(clinic.owner_dsn, clinic).returncode == 2
-    assert command("postgresql://nobody@127.0.0.1:1/none", clinic).returncode == 2
+    for url in ("postgresql://nobody:secret@127.0.0.1:1/none", "nonsense", "", "postgresql://x:secret@[::1"):
+        done = command(url, clinic)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("URL: the replaced system's database could not be opened (")
+        assert "secret" not in done.stderr
+    ours = SimpleNamespace(owner_dsn="postgresql://nobody:secret@127.0.0.1:1/none")
+    await replaced.seed(source := await asyncpg.connect(source_dsn))
+    await source.close()
+    assert command(source_dsn, ours).stderr.startswith("DATABASE_URL: the database to copy into could not be opened (")
 
 
 # Compatibility with records of the replaced system
@@ -311,7 +412,8 @@ async def test_a_stored_thought_is_told_the_same_by_every_procedure_that_tells_t
 async def test_no_data_are_lost(app, owner):
     (row,) = await stored(owner, SESSIONS, "id = $1", OPEN)
     assert (row["medical_data"], row["doctor_thought"], row["name"]) == (DATA, THOUGHT, "Sore throat")
-    assert [*(await kept(owner, "legacy_audit_logs")).values()] == [{"ip_address": "192.0.2.1"}]
+    (audited,) = (await kept(owner, "legacy_audit_logs")).values()
+    assert (audited["ip_address"], audited["metadata"]) == ("192.0.2.1", {"a": 1})
 
 
 async def test_all_historical_messages_are_there_in_order_and_the_doctors_are_the_doctors(app, owner):

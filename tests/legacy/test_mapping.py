@@ -77,6 +77,17 @@ def test_a_notice_that_quotes_says_only_that_there_is_something_and_its_words_ar
     assert (mapped.values["message"], mapped.leftovers) == ("my head hurts", {})
 
 
+def test_an_audit_line_keeps_ids_and_known_words_and_what_people_wrote_is_kept_aside():
+    told = {"connectionId": KEY, "allowsMultipleSessions": True, "messageType": "test-result", "reason": None}
+    row = {"id": KEY, "user_id": KEY, "action": "a", "resource_type": "intake", "resource_id": KEY}
+    mapped = map_row("audit_logs", {**row, "metadata": told}, WORLD)
+    assert (mapped.values["metadata"], mapped.leftovers) == (told, {})
+    written = {**told, "newName": "HIV test", "previousValue": {"firstName": "Jane"}, "age": 34}
+    mapped = map_row("audit_logs", {**row, "metadata": written}, WORLD)
+    assert mapped.values["metadata"] == told
+    assert mapped.leftovers == {"user_id": KEY, "resource_id": KEY, "metadata": written}
+
+
 def test_what_is_of_the_wrong_kind_is_kept_aside_and_never_lets_anybody_in():
     mapped = map_row("users", {"id": KEY, "clerk_id": "c", "is_active": "yes", "primary_role": "king"}, WORLD)
     assert mapped.values["is_active"] is False

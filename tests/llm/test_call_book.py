@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from in_memory import InMemoryCallBook
@@ -10,6 +10,7 @@ from in_memory import InMemoryCallBook
 from anamnesis.db.model_calls import PostgresCallBook
 from anamnesis.db.postgres import Database
 from anamnesis.kernel.calls import Admission, ModelCall, Sign
+from build import a_session, an_app, closing
 
 GOOD = ModelCall("gemini", "g-1", "v-1", None, 1, "answered", guard="passed", latency_ms=5)
 BAD = replace(GOOD, outcome="timed_out", sign=Sign.BAD)
@@ -94,6 +95,31 @@ async def test_a_session_that_asked_often_enough_within_a_minute_waits(database,
         await book.record(replace(GOOD, session_id=session))
     assert await book.admit("gemini", session) is Admission.OVER_BUDGET
     assert await book.admit("gemini", uuid4()) is Admission.OPEN
+
+
+async def two_of_one_patient(clinic):
+    """Two interviews of one patient, with different doctors."""
+    async with closing(an_app(clinic.app_dsn)) as app:
+        return [UUID((await a_session(app, doctor=doctor))[1]) for doctor in ("doctor", "another")]
+
+
+async def test_all_interviews_of_a_patient_share_the_minute(clinic, database):
+    first, second = await two_of_one_patient(clinic)
+    book = PostgresCallBook(database, per_minute=2)
+    for _ in range(2):
+        await book.record(replace(GOOD, session_id=first))
+    assert await book.admit("gemini", second) is Admission.OVER_BUDGET
+    assert await book.admit("gemini", None) is Admission.OPEN
+
+
+async def test_calls_that_are_on_their_way_count_over_all_processes(clinic, database):
+    sessions, books = await two_of_one_patient(clinic), []
+    async with closing(an_app(clinic.app_dsn)) as second:
+        books = [PostgresCallBook(each, per_minute=5) for each in (database, second.database)]
+        asking = [book.admit("gemini", session) for book in books for session in sessions for _ in range(6)]
+        admitted = await asyncio.gather(*asking)
+    assert admitted.count(Admission.OPEN) == 5
+    assert admitted.count(Admission.OVER_BUDGET) == 19
 
 
 @pytest.mark.parametrize("reason", ["rests", "over its minute", "over its cap", "over the day's cap"])

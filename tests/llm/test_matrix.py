@@ -377,7 +377,7 @@ async def test_over_a_cap_the_next_question_comes_at_once_and_no_call_leaves(cli
             _, of_another = await a_session(app, patient="another", doctor="third")
             sessions = {str(again["id"]): "patient", elsewhere: "patient", of_another: "another"}
             for session, who in sessions.items():
-                if cap == "day" or (cap == "patient" and who == "patient"):
+                if cap == "day" or (cap in ("patient", "minute") and who == "patient"):
                     await at_once_by_our_own_words(app, owner, session, "It is about me", who)
                 else:
                     made = len(server.calls)
@@ -621,10 +621,8 @@ async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken
         async with a_clinic(clinic, settings) as app:
             server.will(good())
             _, session_id = await a_session(app)
-            patient, consent = (
-                caller(app, "patient"),
-                {"purpose": "outside_model", "version": IN_FORCE["outside_model"]},
-            )
+            patient = caller(app, "patient")
+            consent = {"purpose": "outside_model", "version": await version_in_force(app)}
             await tell(app, session_id, "It is about me")
             await patient.call("intake.regenerateResponse", sessionId=session_id)
             assert server.calls == []
@@ -658,6 +656,35 @@ def test_the_words_of_the_chat_are_those_of_the_version_in_force():
     assert re.search(r'/consent" class="notice"><p>(.*?)</p>', page)[1] == WORDS[IN_FORCE["outside_model"]]
 
 
+async def version_in_force(app) -> str:
+    (words,) = (await caller(app, "patient").call("user.getConsents"))["inForce"]
+    return words["version"]
+
+
+async def test_who_agreed_to_one_company_or_country_did_not_agree_to_another(clinic):
+    async with FaultServer() as first, FaultServer() as second:
+        first.will(good()), second.will(good())
+        settings = replace(settings_for(GEMINI, first.url), consent_recorded_elsewhere=False)
+        elsewhere = replace(settings, ai=replace(settings.ai, countries=((GEMINI, "Brazil"),)))
+        another = replace(settings_for(GEMINI, second.url), consent_recorded_elsewhere=False)
+        async with a_clinic(clinic, settings) as app:
+            _, session_id = await a_session(app)
+            version = await version_in_force(app)
+            await caller(app, "patient").call("user.giveConsent", purpose="outside_model", version=version)
+            await tell(app, session_id, "It is about me")
+            assert len(first.calls) == 1
+        for changed in (elsewhere, another):
+            async with a_clinic(clinic, changed) as app:
+                assert await version_in_force(app) != version
+                assert (await caller(app, "patient").call("user.getConsents"))["consents"] == []
+                await tell(app, session_id, "Jane, 34, female")
+                assert "Yes, it may" in (await http(app.asgi(), "GET", f"/s/{session_id}", who="patient"))[2]
+        assert (len(first.calls), len(second.calls)) == (1, 0)
+        async with a_clinic(clinic, settings) as app:
+            await tell(app, session_id, "I have had a bad headache since Monday")
+        assert len(first.calls) == 2
+
+
 STANDING = (
     "INSERT INTO consents (user_id, purpose, version, given_at, withdrawn_at) SELECT id, $1, $2, $3, $4 FROM users"
 )
@@ -667,11 +694,12 @@ STANDING = (
 async def test_only_a_consent_to_the_words_in_force_given_after_the_last_withdrawal_lets_anything_out(
     clinic, owner, row
 ):
-    version, now = IN_FORCE["outside_model"], datetime.now(UTC)
+    now = datetime.now(UTC)
     async with FaultServer() as server:
         server.will(good())
         settings = replace(settings_for(GEMINI, server.url), consent_recorded_elsewhere=False)
         async with a_clinic(clinic, settings) as app:
+            version = await version_in_force(app)
             _, session_id = await a_session(app)
             given = {"older words": "2026-11-26", "unknown words": "my own"}.get(row, version)
             await owner.execute(STANDING, "outside_model", given, now - timedelta(days=2), None)
@@ -700,7 +728,7 @@ async def test_the_chat_asks_for_consent_where_a_model_would_be_asked_and_takes_
         _, session_id = await a_session(app)
         page, road = f"/s/{session_id}", app.asgi()
         asked = (await http(road, "GET", page, who="patient"))[2]
-        version = IN_FORCE["outside_model"]
+        version = await version_in_force(app)
         assert f'name="version" value="{version}"' in asked
         for answer, shown in (
             ("answer=yes", "Yes, it may"),  # from a page that did not say which words it showed

@@ -21,7 +21,6 @@ from anamnesis import journal
 from anamnesis.db.encryption import CHAT, SESSIONS
 from anamnesis.db.viewing import viewing
 from anamnesis.files.actions import MOST_GLIMPSE_BYTES, MOST_GLIMPSES
-from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.kernel.errors import BadInput, Unavailable
 from anamnesis.kernel.procedures import Part
 from anamnesis.llm.recording import Replay
@@ -35,7 +34,6 @@ pytestmark = pytest.mark.long
 
 KEY = Secret("k-Q8fj20dj")
 START = ("It is about me", "Jane, 34, female", "I have had a rash since Monday")
-CONSENT = {"purpose": "outside_model", "version": IN_FORCE["outside_model"]}
 
 
 def settings_for(vendor, url, folder, *, photos=None, elsewhere=False, then=None, then_url=None, **ai):
@@ -50,6 +48,12 @@ def settings_for(vendor, url, folder, *, photos=None, elsewhere=False, then=None
     return Settings(ai=given, files=files, consent_recorded_elsewhere=elsewhere, limits=limits)
 
 
+async def agree(app, who="patient"):
+    asked = await caller(app, who).call("user.getConsents")
+    (words,) = asked["inForce"]
+    await caller(app, who).call("user.giveConsent", **words)
+
+
 @asynccontextmanager
 async def a_clinic(clinic, settings, *, agrees=True):
     """An application and a patient's session; with agrees the patient has consented."""
@@ -57,7 +61,7 @@ async def a_clinic(clinic, settings, *, agrees=True):
         try:
             _, session_id = await a_session(app)
             if agrees:
-                await caller(app, "patient").call("user.giveConsent", **CONSENT)
+                await agree(app)
             yield app, session_id
         finally:
             await app.relay.aclose()
@@ -191,13 +195,14 @@ async def test_a_document_and_a_doctors_picture_never_go_along(clinic, owner, se
                 await send(app, session_id, START[0], [wrong])
         await tell(app, session_id, *START[:2])
         assert [call.photos for call in server.calls] == [[], []]
-        # Not even where a message's row names them.
-        assert (
-            await app.glimpses.of(
-                [str(document["files"][0]["id"]), "https://elsewhere.example/x.jpg"], UUID(session_id), 5
-            )
-            == ()
-        )
+        # Not even where a message's row names it.
+        document_id = str(document["files"][0]["id"])
+        object.__setattr__(app.photos, "blobs", None)
+        with viewing(WORKING):
+            named = [document_id, "https://elsewhere.example/x.jpg", str(uuid4())]
+            assert await app.photos.of(named, UUID(session_id), 5) == ()
+            with pytest.raises(AttributeError):  # a photo would be read
+                await app.photos.of(await kept(app, session_id, image()), UUID(session_id), 5)
 
 
 async def test_a_photo_of_another_session_never_goes_along(clinic, tmp_path, server):
@@ -206,7 +211,7 @@ async def test_a_photo_of_another_session_never_goes_along(clinic, tmp_path, ser
         _, other = await a_session(app, patient="another", doctor="other")
         (theirs,) = await kept(app, other, image(), who="another")
         with viewing(WORKING):
-            seen = await app.glimpses.of([theirs, mine], UUID(session_id), 10)
+            seen = await app.photos.of([theirs, mine], UUID(session_id), 10)
         assert len(seen) == 1
 
 
@@ -224,12 +229,17 @@ async def test_no_photo_goes_out_but_with_a_consent_to_the_words_in_force_where_
     settings = settings_for(OPENAI, server.url, tmp_path, photos=photos, elsewhere=elsewhere)
     async with a_clinic(clinic, settings, agrees=row in ("taken back", "off")) as (app, session_id):
         if row == "older words":
+            (words,) = (await caller(app, "patient").call("user.getConsents"))["inForce"]
+            earlier = words["version"].replace(
+                "2026-11-26.2", "2026-11-26"
+            )  # the same readers, asked about words alone
+            assert earlier != words["version"]
             await owner.execute(
                 "INSERT INTO consents (user_id, purpose, version, given_at) SELECT id, $1, $2, now() FROM users",
-                "outside_model", "2026-11-26",
+                "outside_model", earlier,
             )  # fmt: skip
         if row == "taken back":
-            await caller(app, "patient").call("user.withdrawConsent", **CONSENT)
+            await caller(app, "patient").call("user.withdrawConsent", purpose="outside_model")
         ids = await kept(app, session_id, image())
         answer = await send(app, session_id, START[0], ids)
         assert answer["aiMessage"]["text"]
@@ -277,7 +287,7 @@ async def test_without_the_photo_the_turn_goes_on_in_time_and_nobody_is_told_of_
         ids = await kept(app, session_id, image())
         await tell(app, session_id, START[0])
         journal.configure(development=True)
-        glimpses = app.glimpses
+        glimpses = app.photos
         object.__setattr__(glimpses, "blobs", Broken(glimpses.blobs, how))
         started = time.monotonic()
         answer = await send(app, session_id, START[1], ids)
@@ -293,7 +303,7 @@ async def test_without_the_photo_the_turn_goes_on_in_time_and_nobody_is_told_of_
 async def test_while_a_photo_is_drawn_no_connection_is_held(clinic, server, tmp_path):
     async with a_clinic(clinic, settings_for(GEMINI, server.url, tmp_path)) as (app, session_id):
         ids = await kept(app, session_id, image())
-        held, glimpses = [], app.glimpses
+        held, glimpses = [], app.photos
 
         class Watching:
             async def redraw(self, content, kind):
@@ -314,7 +324,7 @@ async def test_where_nobody_is_asked_no_photo_is_drawn(clinic, server, tmp_path)
         ids = await kept(app, session_id, image())
         await tell(app, session_id, START[0])
         await app.relay.written()
-        glimpses, drawn = app.glimpses, []
+        glimpses, drawn = app.photos, []
 
         class Counting:
             async def redraw(self, content, kind):
@@ -375,7 +385,7 @@ async def test_the_next_provider_and_the_mending_see_the_photo_too(clinic, tmp_p
         settings = settings_for(OPENAI, server.url, tmp_path)
         async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
             _, session_id = await a_session(app, patient="another", doctor="other")
-            await caller(app, "another").call("user.giveConsent", **CONSENT)
+            await agree(app, "another")
             ids = await kept(app, session_id, image(), who="another")
             await send(app, session_id, START[0], ids, who="another")
             assert [len(call.photos) for call in server.calls] == [1, 1]
@@ -415,7 +425,7 @@ async def test_urgency_and_record_are_the_same_with_and_without_eyes_whatever_th
             settings = settings_for(GEMINI, server.url, tmp_path, timeout_s=3.0)
             async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
                 _, session_id = await a_session(app, patient=who, doctor=f"d{who}")
-                await caller(app, who).call("user.giveConsent", **CONSENT)
+                await agree(app, who)
                 await tell(app, session_id, *START[:2], who=who)
                 ids = await kept(app, session_id, image(), who=who) if images else None
                 server.will(fault)
@@ -482,7 +492,7 @@ async def test_neither_log_nor_ledger_nor_recording_holds_a_photo_and_the_record
     async with closing(an_app(clinic.app_dsn, settings=settings_for(OPENAI, "http://127.0.0.1:1", tmp_path))) as app:
         app.relay.providers = [replace(each, model=Replay.of(folder)) for each in app.relay.providers]
         _, again = await a_session(app, patient="nakato", doctor="colleague")
-        await caller(app, "nakato").call("user.giveConsent", **CONSENT)
+        await agree(app, "nakato")
         await send(app, again, START[0], await kept(app, again, image(), who="nakato"), who="nakato")
         await tell(app, again, *START[1:], who="nakato")
         lines = await stored(owner, CHAT, "session_id = $1::uuid ORDER BY seq", again)

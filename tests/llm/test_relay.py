@@ -380,6 +380,20 @@ async def test_without_a_price_the_cost_is_unknown():
     assert book.calls[0].cost_microusd is None
 
 
+@pytest.mark.parametrize("told", [Usage(), Usage(input_tokens=900), Usage(0, 10**12)])
+async def test_an_answer_whose_tokens_are_not_told_is_counted_by_its_letters(told):
+    book = InMemoryCallBook()
+    model = Scripted([replace(GOOD, usage=told)])
+    relay = Relay([Provider("openai", model, "m-1", Price(0.3, 2.5))], book)
+    await relay.complete(PROMPT, deadline_s=1)
+    await relay.written()
+    (call,) = book.calls
+    asked = len(PROMPT.instructions) + len(PROMPT.user_text)
+    assert call.input_tokens == (900 if told.input_tokens == 900 else pytest.approx(asked / 3, abs=1))
+    assert call.output_tokens == pytest.approx(len(GOOD.text) / 3, abs=1)
+    assert call.cost_microusd > 0
+
+
 HOSTILE = [
     replace(GOOD, model="x\x00y"), replace(GOOD, model="I have a headache, says Jane"), replace(GOOD, model="m" * 9999),
     replace(GOOD, usage=Usage(10**30, -5)),
@@ -395,7 +409,7 @@ async def test_what_a_provider_tells_of_itself_is_not_trusted_either(clinic, own
     await relay.written()
     row = await owner.fetchrow("SELECT model, input_tokens, output_tokens, facts_dropped FROM model_calls")
     assert row["model"] in ("gemini-1", "m-1")
-    assert (row["input_tokens"], row["output_tokens"]) in ((900, 60), (None, None))
+    assert all(0 <= row[name] <= 100_000 for name in ("input_tokens", "output_tokens"))
     assert row["facts_dropped"] <= 1000
     await database.close()
 

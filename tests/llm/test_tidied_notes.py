@@ -39,7 +39,6 @@ from anamnesis.content.prompts import load_writer
 from anamnesis.db import outbox
 from anamnesis.db.encryption import Keyring
 from anamnesis.db.resealing import reseal, resealing
-from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.kernel.jobs import JobKind, NewJob
 from build import KEYS, WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
 from checker import broken
@@ -286,9 +285,9 @@ async def test_without_the_patients_consent_nothing_goes_out(clinic, owner):
         server.will(proposes())
         await run_job(app)
         assert server.calls == []
-        await caller(app, "patient").call(
-            "user.giveConsent", purpose="outside_model", version=IN_FORCE["outside_model"]
-        )
+        patient = caller(app, "patient")
+        (words,) = (await patient.call("user.getConsents"))["inForce"]
+        await patient.call("user.giveConsent", **words)
         await again(app, owner, session_id)
         await run_job(app)
         assert len(server.calls) == 1

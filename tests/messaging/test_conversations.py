@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.settings import Files, Limits, Settings
-from build import WHOLE_INTAKE, a_session, an_app, caller, closing, http, tell
+from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
 
 
 @pytest.fixture
@@ -74,6 +74,44 @@ async def test_a_conversation_is_live_with_its_readings_and_resumes_without_a_ga
     await stream.aclose()
 
 
+@pytest.mark.parametrize("how", ["delivered", "read"])
+async def test_who_comes_back_learns_how_far_the_own_messages_came_meanwhile(app, connection_id, how):
+    await say(app, connection_id, "hello")
+    await seen_by(app, connection_id, "doctor")
+    if how == "read":
+        await caller(app, "doctor").call("message.markAsRead", connectionId=connection_id)
+    stream = await caller(app, "patient").call("message.onConversation", connectionId=connection_id, lastEventId="1")
+    event = await asyncio.wait_for(anext(stream), 3)
+    await stream.aclose()
+    assert (event.id, event.value.kind, event.value.message) == ("1", how, None)
+    assert event.value.delivered_at is not None
+    assert (event.value.read_at is not None) == (how == "read")
+
+
+async def test_a_place_beyond_the_last_message_hides_nothing_that_comes(app, connection_id):
+    await say(app, connection_id, "old")
+    stream = await caller(app, "doctor").call("message.onConversation", connectionId=connection_id, lastEventId="900")
+    coming = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.2)
+    await say(app, connection_id, "new")
+    assert (await asyncio.wait_for(coming, 3)).value.message.content == "new"
+    await stream.aclose()
+
+
+async def test_what_was_not_handed_over_is_not_delivered_and_a_place_confirms_what_was(app, connection_id):
+    for words in ("1", "2", "3"):
+        await say(app, connection_id, words)
+    doctor = caller(app, "doctor")
+    cut = await doctor.call("message.onConversation", connectionId=connection_id, lastEventId="0")
+    assert [(await anext(cut)).id, (await anext(cut)).id] == ["1", "2"]
+    await cut.aclose()  # the line breaks before the third
+    assert await seen_by(app, connection_id, "patient") == [(False, False)] * 3
+    again = await doctor.call("message.onConversation", connectionId=connection_id, lastEventId="2")
+    assert (await anext(again)).id == "3"
+    assert await seen_by(app, connection_id, "patient") == [(True, False), (True, False), (False, False)]
+    await again.aclose()
+
+
 async def test_without_a_place_only_what_comes_is_told(app, connection_id):
     await say(app, connection_id, "old")
     stream = await caller(app, "doctor").call("message.onConversation", connectionId=connection_id)
@@ -119,12 +157,27 @@ async def test_other_words_and_a_doctors_words_raise_nothing(app, connection_id,
 
 async def test_the_doctors_inbox_is_woken_by_a_message(app, connection_id):
     stream = await caller(app, "doctor").call("intake.onInbox")
-    assert (await anext(stream)).value == {"changed": False}
+    assert (await anext(stream)).value.changed is False
     coming = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0.1)
     await say(app, connection_id, "hello")
-    assert (await asyncio.wait_for(coming, 5)).value == {"changed": True}
+    assert (await asyncio.wait_for(coming, 5)).value.changed is True
     await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("statement", "refusal"),
+    [
+        ("UPDATE users SET is_active = false WHERE clerk_id = 'doctor'", NotPermitted),
+        ("UPDATE doctors SET verification_status = 'rejected'", NotFound),
+    ],
+)
+async def test_the_inbox_falls_silent_when_its_doctor_may_see_nobody(app, connection_id, owner, statement, refusal):
+    stream = await caller(app, "doctor").call("intake.onInbox")
+    assert (await anext(stream)).value.changed is False
+    await owner.execute(statement)
+    with pytest.raises(refusal):
+        await asyncio.wait_for(anext(stream), 5)
 
 
 async def test_an_unread_emergency_leads_the_inbox_even_of_a_reviewed_case_until_it_is_read(app, connection_id):
@@ -197,10 +250,11 @@ async def test_a_stream_delivers_and_its_sender_is_told(app, connection_id):
     await say(app, connection_id, "hello")
     assert (await asyncio.wait_for(told, 5)).value.kind == "message"
     assert (await asyncio.wait_for(coming, 5)).value.message.content == "hello"
+    listening_on = asyncio.ensure_future(anext(receiver))
     event = (await asyncio.wait_for(anext(sender), 5)).value
     assert (event.kind, event.delivered_at is not None) == ("delivered", True)
     await sender.aclose()
-    await receiver.aclose()
+    listening_on.cancel()
 
 
 async def test_the_page_says_how_far_ones_own_message_has_come(app, connection_id):
@@ -270,6 +324,23 @@ async def test_a_store_of_files_that_is_down_keeps_nobody_from_being_reminded(cl
     assert len(await owner.fetch(REMINDERS)) == 1
     told = [(line["event"], line["error_type"]) for line in lines if line["event"].startswith("upkeep")]
     assert told == [("upkeep.files", "Unavailable")]
+
+
+async def test_however_many_wait_everybody_is_reminded(app, owner):
+    doctor = await a_doctor(app)
+    await owner.execute(
+        "WITH u AS (INSERT INTO users (clerk_id) SELECT 'p' || n FROM generate_series(1, 450) n RETURNING id),"
+        " p AS (INSERT INTO patients (user_id) SELECT id FROM u RETURNING id),"
+        " c AS (INSERT INTO connections (patient_id, doctor_id) SELECT id, $1 FROM p RETURNING id)"
+        " INSERT INTO direct_messages (connection_id, seq, sender_id, content, created_at)"
+        " SELECT c.id, 1, (SELECT user_id FROM doctors), 'x', clock_timestamp() - interval '5 hours' FROM c",
+        doctor["id"],
+    )
+    for _ in range(3):
+        await app.forget_spent()
+    assert len({row["user_id"] for row in await owner.fetch(REMINDERS)}) == 450
+    await app.forget_spent()
+    assert len(await owner.fetch(REMINDERS)) == 450
 
 
 async def test_reading_clears_the_reminder(app, connection_id, owner):

@@ -157,7 +157,7 @@ async def end(scene, status=ConnectionStatus.DISCONNECTED):
 async def test_a_connection_that_ends_between_the_decision_and_the_message_takes_none(real):
     draft = real.draft("too late")
     await end(real)
-    with pytest.raises(NotPermitted):
+    with pytest.raises(NotPermitted, match="nearest hospital"):
         await real.store.send(draft)
     assert await real.all_pages(50) == []
 

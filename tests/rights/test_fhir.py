@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anamnesis.clinical.record import ClinicalRecord, Declined, NoneReported, NotAsked, Reported
+from anamnesis.clinical.sbar import HEADINGS
 from anamnesis.clinical.terms import Evidence, Person, VitalSigns
 from anamnesis.rights.fhir import document_of
 from anamnesis.rights.model import Interview, PatientFile
@@ -154,6 +156,30 @@ def test_nobody_with_nothing_is_a_document_too():
     nobody = a_file(ClinicalRecord())
     empty = PatientFile(nobody.patient, nobody.account, (), (), (), (), (), (), (), ())
     judged(document_of(empty, AT))
+
+
+FOREIGN = "\x00\x0b\x1f\x7f\x85\xa0\u2003\u2028\u202f\u3000\ufffe"
+
+
+@pytest.mark.parametrize("odd", [f"a{each}b" for each in FOREIGN] + [*FOREIGN, " ", "\n\t", ""])
+def test_a_character_that_no_document_can_hold_is_a_space_in_it_and_a_blank_text_is_none(odd):
+    """A phone's keyboard writes spaces that do not break a line; other characters come with a take-over."""
+    words = f"I take{odd}aspirin"
+    record = ClinicalRecord(
+        answers={"medicines": Reported(words, said(words)), "social_history": Reported(words, said(words))}
+    )
+    file = a_file(record, phone=odd, emergency_contact=odd, emergency_phone=odd, gender=odd)
+    (interview,) = file.interviews
+    told = {**interview.messages[0], "content": words}
+    account = {"first_name": odd, "last_name": odd, "email": odd}
+    note = {heading: [{"text": words, "evidence": [{"message_id": MESSAGE, "quote": words}]}] for heading in HEADINGS}
+    row = {**interview.row, "clinical_handover": note}
+    file = replace(file, account=account, interviews=(replace(interview, messages=(told,), row=row),))
+    text = json.dumps(document_of(file, AT), ensure_ascii=False)
+    kinds = judged(json.loads(text))
+    assert not set(text) & set(FOREIGN)
+    assert len(kinds["MedicationStatement"]) == 1
+    assert ("name" in kinds["Patient"][0]) == bool(odd.strip(FOREIGN).strip())
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30).filter(str.strip)

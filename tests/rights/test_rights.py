@@ -13,19 +13,23 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
+from pydantic.alias_generators import to_camel
 
 from anamnesis.db.aside import aside
+from anamnesis.db.chain import lines
 from anamnesis.db.embedded import OWNER
-from anamnesis.db.encryption import SEALED, Keyring
+from anamnesis.db.encryption import CHAT, DIRECT, FILES, LOWERINGS, NOTES, SEALED, SESSIONS, Keyring
 from anamnesis.db.sealing import Sealer
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.consents import IN_FORCE
-from anamnesis.kernel.errors import Conflict, NotFound
+from anamnesis.kernel.errors import Conflict, NotFound, Unavailable
 from anamnesis.kernel.procedures import Part
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import reading
 from anamnesis.legacy.target import writing
+from anamnesis.rights.actions import delete_bytes
 from anamnesis.rights.fhir import document_of
 from anamnesis.rights.store import operating
 from anamnesis.rights.views import as_json
@@ -156,6 +160,45 @@ async def test_an_erased_patient_is_in_no_row_of_any_table_and_in_no_file(app, o
     assert await owner.fetchval("SELECT count(*) FROM erased_files") == 0
     assert await owner.fetchval("SELECT count(*) FROM audit_logs") == audited + 2
     assert await owner.fetchval("SELECT count(*) FROM doctors") == 2
+
+
+async def test_no_sample_of_the_planner_holds_what_was_erased(app, owner, clinic, folder_of_files):
+    """PostgreSQL keeps values of columns to plan with, until it looks at a table again; of an empty one for good."""
+    patient_id, *_ = await a_life(app)
+    connection_id, session_id = await a_session(app, patient="neighbour", doctor="another")
+    await caller(app, "neighbour").call("patient.updateProfile", phone="0700")
+    await caller(app, "neighbour").call("message.send", connectionId=connection_id, content="hello")
+    await tell(app, session_id, "It is about me", who="neighbour")
+    await owner.execute("ANALYZE")
+    sampled = (
+        "SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'public'"
+        " AND concat(histogram_bounds::text, most_common_vals::text, most_common_elems::text) ~ $1 ORDER BY 1"
+    )
+    assert {"chat_messages", "users"} <= {row[0] for row in await owner.fetch(sampled, CANARY)}
+    erase = ("erase", "--patient", str(patient_id), "--confirm", str(patient_id))
+    assert command(clinic, folder_of_files, *erase).returncode == 0
+    empty = {"clinician_notes", "files", "lowerings"}  # there is nobody else in them
+    assert {row[0] for row in await owner.fetch(sampled, CANARY)} <= empty
+    assert await owner.fetch(sampled, "patient@example.test") == []
+
+
+async def test_bytes_that_arrive_after_their_patient_was_erased_do_not_stay(
+    app, owner, records, folder_of_files, monkeypatch
+):
+    patient_id, _, session_id = await a_life(app)
+    kind, put = type(app.filing.blobs), type(app.filing.blobs).put
+
+    async def late(blobs, key, content):
+        if await owner.fetchval("SELECT count(*) FROM patients"):
+            await records.erase(patient_id)
+            while await delete_bytes(app.rights.store, app.rights.blobs):
+                pass
+        await put(blobs, key, content)
+
+    monkeypatch.setattr(kind, "put", late)
+    with pytest.raises(Unavailable):
+        await caller(app, "patient").call("file.upload", sessionId=session_id, files=[part(image("PNG"), "late.png")])
+    assert blobs_in(folder_of_files) == []
 
 
 async def test_the_sealed_trail_is_whole_after_an_erasure_and_holds_no_word(app, owner, clinic, folder_of_files):
@@ -309,14 +352,22 @@ async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_bac
         f"UPDATE chat_messages SET grounding_metadata = '{{\"seen\": \"{replaced.WORD}\"}}', active_agent = 'Odd'"
     )
     await source.execute(
+        "UPDATE audit_logs SET action = 'intake_session_name_updated', metadata = $1",
+        json.dumps({"connectionId": replaced.CONNECTION, "newName": replaced.WORD}),
+    )
+    await source.execute(
+        "INSERT INTO audit_logs (user_id, action, resource_type, resource_id, metadata)"
+        " VALUES ($1, 'user_updated', 'user', $2, $3)",
+        UUID(replaced.DOCTOR_USER), replaced.PATIENT_USER, json.dumps({"newValue": {"lastName": replaced.WORD}}),
+    )  # fmt: skip
+    await source.execute(
         "INSERT INTO appointments VALUES (gen_random_uuid(), $1, now(), $2)", UUID(replaced.CONNECTION), replaced.WORD
     )
     await take_over(source_dsn, clinic, keyring)
     held = await found_in(owner, SEALED if keyring.first else replaced.WORD)
     assert {"legacy_appointments", "legacy_chat_messages", "intake_sessions"} <= set(held)
     await records.erase(UUID(replaced.PATIENT))
-    audited = {"audit_logs"}
-    assert set(await found_in(owner, replaced.WORD)) <= audited
+    assert await found_in(owner, replaced.WORD) == []
     for name in await found_in(owner, SEALED):  # what names nobody stays, and this patient is not in it
         (table,) = await owner.fetch("SELECT relname AS name FROM pg_class WHERE oid = $1::regclass", name)
         assert table["name"].startswith("legacy_")
@@ -327,10 +378,32 @@ async def test_what_was_copied_beside_our_tables_is_erased_and_does_not_come_bac
         "audit_logs", "erased_ids", "imported_rows",
     }  # fmt: skip
     tallies = await take_over(source_dsn, clinic, keyring)
-    assert set(await found_in(owner, replaced.WORD)) <= audited
+    assert await found_in(owner, replaced.WORD) == []
     assert await owner.fetchval("SELECT count(*) FROM patients WHERE id = $1", UUID(replaced.PATIENT)) == 0
     assert all(tally.is_whole for tally in tallies.values())
     assert tallies["chat_messages"].left_out == tallies["chat_messages"].in_source
+    await source.close()
+
+
+@pytest.mark.parametrize("keyring", [Keyring(), KEYRING], ids=["in the clear", "sealed"])
+async def test_of_somebody_who_came_before_the_take_over_what_was_copied_beside_is_erased_too(
+    source_dsn, clinic, owner, records, keyring
+):
+    """The same two people are connected here already, under ids the replaced system never knew."""
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    await source.execute("UPDATE patients SET phone = $1", CANARY)
+    async with closing(an_app(clinic.app_dsn, is_sealed=bool(keyring.first))) as app:
+        await a_session(app)
+    await take_over(source_dsn, clinic, keyring)
+    assert await owner.fetchval("SELECT count(*) FROM legacy_appointments") == 1
+    assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 4
+    await records.erase(await owner.fetchval("SELECT id FROM patients"))
+    assert await owner.fetchval("SELECT count(*) FROM legacy_appointments") == 0
+    assert set(await found_in(owner, CANARY, replaced.WORD)) == set()
+    await take_over(source_dsn, clinic, keyring)
+    assert await owner.fetchval("SELECT count(*) FROM legacy_appointments") == 0
+    assert set(await found_in(owner, CANARY, replaced.WORD)) == set()
     await source.close()
 
 
@@ -405,7 +478,7 @@ async def test_an_owner_who_is_no_superuser_copies_holds_lets_expire_and_erases_
 
 
 async def test_what_nobody_has_touched_for_the_set_time_expires_with_its_files(app, owner, folder_of_files):
-    await a_life(app)
+    patient_id, *_ = await a_life(app)
     await age(owner)
     _, _, young = await a_life(app, "neighbour", "another")
     assert blobs_in(folder_of_files)
@@ -415,8 +488,11 @@ async def test_what_nobody_has_touched_for_the_set_time_expires_with_its_files(a
     assert await owner.fetchval("SELECT count(*) FROM direct_messages") == 2
     assert await owner.fetchval("SELECT count(*) FROM users WHERE clerk_id = 'patient'") == 0
     assert len(blobs_in(folder_of_files)) == 3
-    purged = await owner.fetch("SELECT action FROM audit_logs WHERE action LIKE '%purged' ORDER BY id")
-    assert [row["action"] for row in purged] == ["intake_session_purged", "patient_purged"]
+    purged = await owner.fetch("SELECT * FROM audit_logs WHERE action LIKE '%purged' ORDER BY id")
+    assert [row["action"] for row in purged] == ["intake_session_purged", "direct_messages_purged", "patient_purged"]
+    assert {(row["actor_role"], row["purpose"], *row["patient_ids"]) for row in purged} == {
+        ("system", "retention", patient_id)
+    }
     assert (await caller(app, "neighbour").call("intake.getSession", sessionId=young))["session"]["id"]
 
 
@@ -447,6 +523,34 @@ async def test_hold_and_erasure_at_once_leave_a_held_patient_or_none(app, owner,
     assert isinstance(refused[0], Conflict | NotFound)
     there = await owner.fetchval("SELECT count(*) FROM patients WHERE id = $1", patient_id)
     assert there == await owner.fetchval("SELECT count(*) FROM legal_holds")
+
+
+async def test_a_hold_that_is_being_set_while_the_past_expires_keeps_everything(app, owner, clinic):
+    patient_id, *_ = await a_life(app)
+    await age(owner)
+    async with operating(clinic.owner_dsn, Keyring()) as records, records.connection.transaction():
+        await records.hold(patient_id, "court")
+        await app.rights.sweep()
+    assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 1
+    assert await owner.fetchval("SELECT count(*) FROM direct_messages") == 2
+    await app.rights.sweep()
+    assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 1
+    assert await owner.fetchval("SELECT count(*) FROM legal_holds WHERE lifted_at IS NULL") == 1
+
+
+async def test_a_taken_over_notice_that_expires_takes_its_own_words_along(app, owner, source_dsn, clinic):
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    await source.execute("UPDATE notifications SET type = 'message', message = $1, data = $2, created_at = now()",
+                         f"it hurts {CANARY}", json.dumps({"preview": f"it hurts {CANARY}"}))  # fmt: skip
+    await take_over(source_dsn, clinic, Keyring())
+    await app.rights.sweep()
+    assert await found_in(owner, CANARY) == ["legacy_notifications"]
+    await owner.execute(AGED.format(table="notifications", column="created_at"))
+    await app.rights.sweep()
+    assert await owner.fetchval("SELECT count(*) FROM notifications") == 0
+    assert await found_in(owner, CANARY) == []
+    await source.close()
 
 
 # -- the copy ----------------------------------------------------------------------------------------------------
@@ -513,11 +617,91 @@ async def test_what_a_model_said_for_the_doctor_is_in_the_copy_not_in_the_patien
     assert await owner.fetchval("SELECT count(*) FROM model_reasonings") == 0
 
 
+@pytest.mark.parametrize("keyring", [Keyring(), KEYRING], ids=["in the clear", "sealed"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["who came here first", "who was taken over"])
+async def test_the_copy_has_of_what_was_kept_beside_our_tables_exactly_what_erasure_takes(
+    source_dsn, clinic, owner, keyring, is_first
+):
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    await replaced.spoil(source)
+    deep = '{"a":' * 5000 + "1" + "}" * 5000
+    await source.execute("CREATE TABLE records (id uuid PRIMARY KEY, patient_id uuid, body jsonb)")
+    await source.execute("INSERT INTO records VALUES (gen_random_uuid(), $1, $2)", UUID(replaced.PATIENT), deep)
+    await source.execute("CREATE TABLE replies (id uuid, record_id uuid, words text)")
+    await source.execute("INSERT INTO replies SELECT gen_random_uuid(), id, $1 FROM records", CANARY)
+    async with closing(an_app(clinic.app_dsn, is_sealed=bool(keyring.first))) as app:
+        if is_first:
+            await a_session(app)
+        await take_over(source_dsn, clinic, keyring)
+    (patient_id,) = [row["id"] for row in await owner.fetch("SELECT id FROM patients")]
+
+    async def kept():
+        names = await owner.fetch("SELECT tablename FROM pg_tables WHERE tablename LIKE 'legacy%'")
+        return {name: await owner.fetchval(f'SELECT count(*) FROM "{name[0].replace(chr(34), chr(34) * 2)}"')
+                for name in map(tuple, names)}  # fmt: skip
+
+    async with operating(clinic.owner_dsn, keyring) as records:
+        file = await records.whole(patient_id)
+        before = await kept()
+        await records.erase(patient_id)
+        after = await kept()
+    gone = {name.removeprefix("legacy_"): before[name,] - after[name,] for (name,) in before}
+    assert {name: len(rows) for name, rows in file.taken_over.items()} == {name: n for name, n in gone.items() if n}
+    assert {"appointments", "records", "replies"} <= set(file.taken_over)
+    written = msgspec.json.encode(as_json(file, datetime.now(UTC)))
+    assert f"bring {replaced.WORD}".encode() in written
+    assert CANARY.encode() in written
+    assert b"takenOver" not in msgspec.json.encode(as_json(file, datetime.now(UTC), for_patient=True))
+    await source.close()
+
+
+async def test_every_column_that_is_sealed_is_in_the_copy(app, records):
+    patient_id, *_ = await a_life(app)
+    file = await records.whole(patient_id)
+    whole = as_json(file, datetime.now(UTC))
+    (interview,) = whole["interviews"]
+    for table, row in (
+        (CHAT, interview["messages"][0]), (NOTES, interview["clinicianNotes"][0]), (SESSIONS, interview),
+        (DIRECT, whole["directMessages"][0]), (FILES, interview["files"][0]), (LOWERINGS, interview["lowerings"][0]),
+    ):  # fmt: skip
+        # A reply that is still growing is no message yet.
+        assert {to_camel(column) for column in table.columns} - {"replySoFar"} <= set(row), table.name
+
+
+@pytest.mark.parametrize("place", ["there", "no/such", "file/in"])
+async def test_a_copy_that_cannot_be_written_is_refused_by_its_field_and_nothing_is_read(
+    clinic, owner, folder_of_files, tmp_path, place
+):
+    async with closing(an_app(clinic.app_dsn)) as app:
+        await a_session(app)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "file").write_text("x")
+    patient_id = await owner.fetchval("SELECT id FROM patients")
+    done = command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(tmp_path / place))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("--to: ")
+    assert "Nothing was written." in done.stderr
+    assert await owner.fetchval("SELECT count(*) FROM audit_logs WHERE action = 'data_export'") == 0
+
+
 async def test_that_a_copy_was_made_is_audited_without_content(app, owner, records):
     patient_id, *_ = await a_life(app)
     await records.whole(patient_id)
     row = await owner.fetchrow("SELECT action, resource_id, metadata FROM audit_logs ORDER BY id DESC LIMIT 1")
     assert tuple(row) == ("data_export", str(patient_id), None)
+
+
+async def test_what_an_operator_did_with_a_patients_records_is_among_the_lines_about_the_patient(app, owner, records):
+    patient_id, *_ = await a_life(app)
+    await records.whole(patient_id)
+    await records.hold(patient_id, "case at court")
+    await records.lift(patient_id, "closed")
+    await records.erase(patient_id)
+    about = [line async for line in lines(owner, since=None, until=None, patient_id=patient_id)]
+    assert [(line["action"], line["actor_role"]) for line in about[-4:]] == [
+        (done, "operator") for done in ("data_export", "legal_hold_set", "legal_hold_lifted", "patient_erased")
+    ]
 
 
 async def test_consent_that_was_withdrawn_ends_with_the_next_message(app, owner):

@@ -1,7 +1,9 @@
 """A seeded walk through two clinics whose every word is marked; nothing of the one may reach the other.
 
 Anybody tries anything about anybody's records, in any transport. After each step the answer, the stream or page, and
-the lines written to the log are searched; from time to time the notifications are, too.
+the lines written to the log are searched; from time to time the notifications are, too. A patient's words are marked
+for the patient, so they are missed by the other patient of the same doctor as well. What somebody of one clinic tries
+on a record of the other must leave every row of it as it was.
 """
 
 import io
@@ -31,6 +33,27 @@ _SPEECH = (
     "I have {} and chest pain, sweating", "No, but I am allergic to {}", "Yes, this is right", "I take {} 5 mg",
 )  # fmt: skip
 _FORGET_AFTER = 1000
+#: Every row of a clinic, as one number: of its connections and of who is connected.
+_ROWS = """
+WITH c AS (SELECT * FROM connections WHERE id = ANY ($1::uuid[])),
+     s AS (SELECT * FROM intake_sessions WHERE connection_id IN (SELECT id FROM c)),
+     u AS (SELECT user_id AS id FROM patients WHERE id IN (SELECT patient_id FROM c)
+           UNION SELECT user_id FROM doctors WHERE id IN (SELECT doctor_id FROM c))
+SELECT md5(string_agg(row, '|' ORDER BY row)) FROM (
+    SELECT c::text AS row FROM c UNION ALL SELECT s::text FROM s
+    UNION ALL SELECT m::text FROM chat_messages m WHERE session_id IN (SELECT id FROM s)
+    UNION ALL SELECT n::text FROM clinician_notes n WHERE session_id IN (SELECT id FROM s)
+    UNION ALL SELECT f::text FROM files f WHERE session_id IN (SELECT id FROM s)
+    UNION ALL SELECT d::text FROM direct_messages d WHERE connection_id IN (SELECT id FROM c)
+    UNION ALL SELECT b::text FROM notifications b WHERE user_id IN (SELECT id FROM u)
+    UNION ALL SELECT k::text FROM consents k WHERE user_id IN (SELECT id FROM u)
+    UNION ALL SELECT p::text FROM patients p WHERE user_id IN (SELECT id FROM u)
+    UNION ALL SELECT a::text FROM users a WHERE id IN (SELECT id FROM u)) rows"""
+
+
+def mark_of(who):
+    """What a person's own words are marked with: the clinic's mark, and the number of the patient behind it."""
+    return MARKS[PEOPLE[who]] + {"patient": "1", "second patient": "2"}.get(who.partition(" ")[2], "")
 
 
 @dataclass
@@ -45,6 +68,7 @@ class Walk:
     notifications: list[str] = field(default_factory=list)
     doctors: dict[str, Records] = field(default_factory=dict)
     steps: int = 0
+    compared: int = 0
     crossings: list[str] = field(default_factory=list)
 
     async def step(self):
@@ -71,6 +95,9 @@ class Walk:
         foreign = MARKS["beta" if PEOPLE[who] == "alpha" else "alpha"]
         if foreign in text:
             self.crossings.append(f"{self.steps} {who} {what}: shows the other clinic's words")
+        others = [mark_of(each) for each in PEOPLE if "patient" in each and each != who]
+        if "patient" in who and any(mark in text for mark in others):
+            self.crossings.append(f"{self.steps} {who} {what}: shows another patient's words")
         if NOTE in text and "patient" in who:
             self.crossings.append(f"{self.steps} {who} {what}: shows a doctor's note")
 
@@ -80,33 +107,53 @@ class Walk:
         if is_stream and self.random.random() < 0.5:
             name, is_stream = "intake.sendMessage", False
         transport = self.random.choice(("trpc", "rest") if is_stream else TRANSPORTS)
-        fields = self._fields(who, name)
-        answer = await self.world.ask(who, transport, name, fields=fields)
+        tenant = self._tenant_for(who, name)
+        fields = self._fields(who, name, tenant)
+        async with self._untouched(who, name, tenant):
+            answer = await self.world.ask(who, transport, name, fields=fields)
         self._remember(who, name, answer)
         return f"{name} {transport}", answer
 
-    def _fields(self, who, name):
+    def _tenant_for(self, who, name):
+        own = PEOPLE[who]
+        if name == "connection.create":
+            return own  # a patient of one clinic may well go to the other; what is theirs then is no leak
+        return own if self.random.random() < 0.6 else self.random.choice(list(MARKS))
+
+    @asynccontextmanager
+    async def _untouched(self, who, what, tenant):
+        """What somebody tries on the other clinic's record changes no row there."""
+        if tenant == PEOPLE[who]:
+            yield
+            return
+        before = await self._rows(tenant)
+        yield
+        self.compared += 1
+        if await self._rows(tenant) != before:
+            self.crossings.append(f"{self.steps} {who} {what}: changed the other clinic's rows")
+
+    async def _rows(self, tenant):
+        return await self.world.owner.fetchval(_ROWS, self.connections[tenant])
+
+    def _fields(self, who, name, tenant):
         fields = dict(FURTHER.get(name, {}))
         about = ROWS[name].about
-        own = PEOPLE[who]
-        tenant = own if self.random.random() < 0.6 else self.random.choice(list(MARKS))
-        if name == "connection.create":
-            tenant = own  # a patient of one clinic may well go to the other; what is theirs then is no leak
+        mark = mark_of(who)
         if about:
             fields[FIELDS[about]] = self._record(tenant, about)
         if "content" in fields:
             is_note = "doctor" in who and name != "message.send"
-            fields["content"] = self._speech(own) + (f" {NOTE}" if is_note else "")
+            fields["content"] = self._speech(who) + (f" {NOTE}" if is_note else "")
             if self.random.random() < 0.5:
                 fields["clientMessageId"] = str(uuid4())
         if name in ("intake.updateSessionName", "patient.updateProfile"):
-            fields = {**fields, **({"name": MARKS[own]} if "name" in fields else {"phone": MARKS[own]})}
+            fields = {**fields, **({"name": mark} if "name" in fields else {"phone": mark})}
         if name == "user.updateProfile":
-            fields["firstName"] = MARKS[own] if "patient" in who else "Ann"
+            fields["firstName"] = mark if "patient" in who else "Ann"
         return fields
 
-    def _speech(self, tenant):
-        return self.random.choice(_SPEECH).replace("{}", MARKS[tenant])
+    def _speech(self, who):
+        return self.random.choice(_SPEECH).replace("{}", mark_of(who))
 
     def _record(self, tenant, about):
         if about == "session":
@@ -143,7 +190,8 @@ class Walk:
         )  # fmt: skip
         self.world.records["here"] = records
         note = f" {NOTE}" if page[1].endswith("/note") and "doctor" in who else ""
-        answer = await self.world.page(who, page, "here", content=self._speech(own) + note)
+        async with self._untouched(who, " ".join(page), tenant):
+            answer = await self.world.page(who, page, "here", content=self._speech(who) + note)
         return " ".join(page), answer
 
     async def _search_notifications(self):
@@ -180,7 +228,8 @@ async def _open(walk, app, tenant):
     walk.connections[tenant], walk.sessions[tenant] = [], []
     for who in ("patient", "second patient"):
         patient = caller(app, subject(f"{tenant} {who}"))
-        await patient.call("user.updateProfile", firstName=MARKS[tenant], lastName=MARKS[tenant])
+        mark = mark_of(f"{tenant} {who}")
+        await patient.call("user.updateProfile", firstName=mark, lastName=mark)
         connection = await patient.call("connection.create", doctorId=str(profile["id"]))
         session = await patient.call("intake.create", connectionId=str(connection["id"]))
         walk.connections[tenant].append(str(connection["id"]))

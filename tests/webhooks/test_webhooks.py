@@ -93,6 +93,17 @@ async def test_while_secrets_change_a_receiver_believes_us_with_either(clinic, r
     assert Webhook(known).verify(body, headers)["type"] == "message.created"
 
 
+async def test_telling_others_is_in_the_audit_trail_as_what_it_is(app, owner, receiver):
+    _, session_id = await a_session(app)
+    await tell(app, session_id, DANGER)
+    await work(app)
+    lines = await owner.fetch("SELECT action, resource_type, resource_id FROM audit_logs WHERE action LIKE 'job.%'")
+    told = {(line["action"], line["resource_type"], line["resource_id"]) for line in lines}
+    event_id = str(await owner.fetchval("SELECT id FROM webhook_events"))
+    assert ("job.alert_clinician", "intake_session", session_id) in told
+    assert ("job.deliver_webhook", "webhook_event", event_id) in told
+
+
 async def test_the_event_stands_with_its_cause_or_not_at_all(app, owner, receiver):
     connection_id, _ = await a_session(app)
     key = str(uuid4())

@@ -75,6 +75,7 @@ class FindUsers(Input):
 
     role: Maybe[Annotated[_ROLES, ONE_OF]] = UNDEFINED
     search: Maybe[Annotated[str, text(0, 200)]] = UNDEFINED
+    is_active: Maybe[Boolean] = UNDEFINED
     limit: Annotated[int, number(at_least=1, at_most=100)] = 20
     offset: Annotated[int, number(at_least=0, at_most=MOST_LEFT_OUT)] = 0
 
@@ -100,8 +101,10 @@ class FindLogs(Input):
     user_id: Maybe[Uuid] = UNDEFINED
     action: Maybe[Annotated[str, text(0, 100)]] = UNDEFINED
     resource_type: Maybe[Annotated[str, text(0, 100)]] = UNDEFINED
+    resource_id: Maybe[Uuid] = UNDEFINED
     start_date: Maybe[IsoDatetime] = UNDEFINED
     end_date: Maybe[IsoDatetime] = UNDEFINED
+    search: Maybe[Annotated[str, text(0, 200)]] = UNDEFINED
     limit: Annotated[int, number(at_least=1, at_most=100)] = 50
     offset: Annotated[int, number(at_least=0, at_most=MOST_LEFT_OUT)] = 0
 
@@ -119,8 +122,9 @@ async def get_users(call: Call, body: FindUsers | None) -> Users:
     wanted = body or FindUsers()
     limit, offset = int(wanted.limit), int(wanted.offset)
     rows, total = await call.services.store.users(
-        role=wanted.role or None, search=wanted.search or None, limit=limit, offset=offset
-    )
+        role=wanted.role or None, search=wanted.search or None,
+        is_active=None if wanted.is_active is UNDEFINED else wanted.is_active, limit=limit, offset=offset,
+    )  # fmt: skip
     return Users(users=[_user(row) for row in rows], total=total, limit=limit, offset=offset)
 
 
@@ -163,8 +167,9 @@ async def audit_logs(call: Call, body: FindLogs | None) -> AuditLines:
     """What was done, newest first."""
     wanted = body or FindLogs()
     limit, offset = int(wanted.limit), int(wanted.offset)
-    names = ("user_id", "action", "resource_type", "start_date", "end_date")
+    names = ("user_id", "action", "resource_type", "start_date", "end_date", "search")
     narrowed = {name: getattr(wanted, name) or None for name in names}
+    narrowed["resource_id"] = str(wanted.resource_id) if wanted.resource_id else None
     rows, total = await call.services.store.logs(narrowed, limit=limit, offset=offset)
     return AuditLines(logs=[_line(row) for row in rows], total=total, limit=limit, offset=offset)
 

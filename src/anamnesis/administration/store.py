@@ -7,18 +7,24 @@ from uuid import UUID
 
 from anamnesis.care.store import audit
 from anamnesis.db.postgres import Connection, Database
-from anamnesis.kernel.errors import BadInput, NotFound
+from anamnesis.kernel.errors import NotFound, refused
 from anamnesis.kernel.identity import Person
 
 Row = Mapping[str, Any]
 
 _USERS: Final = """
 SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
-       created_at, updated_at, count(*) OVER () AS total
+       created_at, updated_at
 FROM users
+"""
+_WHO: Final = """
 WHERE ($1::text IS NULL OR primary_role::text = $1)
   AND ($2::text IS NULL OR email ILIKE $2 OR first_name ILIKE $2 OR last_name ILIKE $2)
-ORDER BY created_at DESC, id LIMIT $3 OFFSET $4"""
+  AND ($3::boolean IS NULL OR is_active = $3)
+"""
+_USERS_PAGE: Final = _USERS + _WHO + "ORDER BY created_at DESC, id LIMIT $4 OFFSET $5"
+# Counted apart: a page beyond the last one has no row to tell how many there are.
+_USERS_COUNT: Final = "SELECT count(*) FROM users " + _WHO  # noqa: S608 - words of ours
 
 _ONE: Final = """
 SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
@@ -33,9 +39,12 @@ FROM audit_logs a LEFT JOIN users u ON u.id = a.user_id
 _WANTED: Final = """
 WHERE ($1::uuid IS NULL OR a.user_id = $1) AND ($2::text IS NULL OR a.action = $2)
   AND ($3::text IS NULL OR a.resource_type = $3) AND ($4::timestamptz IS NULL OR a.created_at >= $4)
-  AND ($5::timestamptz IS NULL OR a.created_at <= $5)
+  AND ($5::timestamptz IS NULL OR a.created_at <= $5) AND ($6::text IS NULL OR a.resource_id = $6)
+  AND ($7::text IS NULL OR a.action ILIKE $7 OR a.resource_type ILIKE $7
+       OR a.user_id IN (
+           SELECT w.id FROM users w WHERE w.email ILIKE $7 OR w.first_name ILIKE $7 OR w.last_name ILIKE $7))
 """
-_LOGS_PAGE: Final = _LOGS + _WANTED + "ORDER BY a.id DESC LIMIT $6 OFFSET $7"
+_LOGS_PAGE: Final = _LOGS + _WANTED + "ORDER BY a.id DESC LIMIT $8 OFFSET $9"
 # Counted apart: a page of a trail of millions is read from the end of its index.
 _LOGS_COUNT: Final = "SELECT count(*) FROM audit_logs a " + _WANTED  # noqa: S608 - words of ours
 
@@ -50,17 +59,17 @@ class PostgresAdministrationStore:
     database: Database
 
     async def users(
-        self, *, role: str | None, search: str | None, limit: int, offset: int
+        self, *, role: str | None, search: str | None, is_active: bool | None, limit: int, offset: int
     ) -> tuple[Sequence[Row], int]:
-        """Accounts of a role whose name or address holds the words, newest first, and how many there are."""
-        pattern = None if search is None else f"%{_escaped(search)}%"
-        rows = [dict(row) for row in await self.database.fetch(_USERS, role, pattern, limit, offset)]
-        return rows, rows[0]["total"] if rows else 0
+        """Accounts of a role whose name or address holds the words, open or closed ones, newest first; how many."""
+        narrowed = (role, _pattern(search), is_active)
+        rows = [dict(row) for row in await self.database.fetch(_USERS_PAGE, *narrowed, limit, offset)]
+        return rows, int(await self.database.fetchval(_USERS_COUNT, *narrowed))
 
     async def set_active(self, actor: Person, user_id: UUID, *, is_active: bool, reason: str | None) -> Row:
         """Open or close an account. Raises NotFound, and BadInput for one's own."""
         if not is_active and user_id == actor.user_id:
-            raise BadInput("isActive: you cannot deactivate your own account.")
+            raise refused((("isActive",), "you cannot deactivate your own account."))
         async with self.database.transaction() as connection:
             before = await _locked(connection, user_id)
             if before["is_active"] != is_active:
@@ -79,7 +88,7 @@ class PostgresAdministrationStore:
         A role makes no profile: a doctor joins by making one, and sees nobody before being verified.
         """
         if user_id == actor.user_id:
-            raise BadInput("role: you cannot change your own role.")
+            raise refused((("role",), "you cannot change your own role."))
         async with self.database.transaction() as connection:
             # Of two who demote each other at once, the second finds the first's change.
             await connection.execute("SELECT id FROM users WHERE primary_role = 'super_admin' ORDER BY id FOR UPDATE")
@@ -96,14 +105,18 @@ class PostgresAdministrationStore:
                     "SELECT count(*) FROM users WHERE primary_role = 'super_admin' AND is_active"
                 )
                 if not left:
-                    raise BadInput("role: this is the last operator; make another one first.")
+                    raise refused((("role",), "this is the last operator; make another one first."))
             metadata = {"previousRole": before["primary_role"], "newRole": role}
             await audit(connection, actor, "user_role_changed", "user", user_id, metadata)
             return await _locked(connection, user_id)
 
     async def logs(self, wanted: Mapping[str, Any], *, limit: int, offset: int) -> tuple[Sequence[Row], int]:
-        """Audit lines, newest first, and how many there are; wanted narrows by user_id, action, kind, since, until."""
-        narrowed = tuple(wanted.get(name) for name in ("user_id", "action", "resource_type", "start_date", "end_date"))
+        """Audit lines, newest first, and how many there are; wanted narrows by the names of the procedure's fields.
+
+        search finds words in the action, the kind of thing, and the names and address of who did it.
+        """
+        names = ("user_id", "action", "resource_type", "start_date", "end_date", "resource_id")
+        narrowed = (*(wanted.get(name) for name in names), _pattern(wanted.get("search")))
         rows = [dict(row) for row in await self.database.fetch(_LOGS_PAGE, *narrowed, limit, offset)]
         return rows, int(await self.database.fetchval(_LOGS_COUNT, *narrowed))
 
@@ -115,6 +128,9 @@ async def _locked(connection: Connection, user_id: UUID) -> Row:
     return dict(row)
 
 
-def _escaped(words: str) -> str:
-    """The words as they are, in a pattern."""
-    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _pattern(words: str | None) -> str | None:
+    """What holds the words as they are; None for none."""
+    if not words:
+        return None
+    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

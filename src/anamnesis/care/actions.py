@@ -27,15 +27,13 @@ class Door:
     """Lets callers in, by what the database knows of them at this moment.
 
     rates are calls a minute, for each caller and procedure, by whom a procedure is for; a kind without one is not
-    counted. A caller is an account, and a visitor the address. uploads is the same for what takes files, and
-    openings for what answers one.
+    counted. A caller is an account, and a visitor the address. uploads is the same for what takes files.
     """
 
     store: CareStore
     superusers: Collection[str] = ()
     rates: Mapping[Allow, int] = field(default_factory=dict)
     uploads: int | None = None
-    openings: int | None = None
 
     async def admit(self, procedure: Procedure, request: Request) -> Actor:
         """The caller. Raises NotSignedIn, NotPermitted, TooManyRequests or Unavailable.
@@ -69,15 +67,17 @@ class Door:
         return None if calls is None else Spend(f"{caller}:{procedure.allow}:{procedure.name}", calls)
 
     def _rate(self, procedure: Procedure) -> int | None:
-        if procedure.opens_files:
-            return self.openings
-        return self.uploads if procedure.takes_files else self.rates.get(procedure.allow)
+        if procedure.takes_files:
+            return self.uploads
+        calls = self.rates.get(procedure.allow)
+        return None if calls is None else calls * procedure.at_once
 
     async def _known(self, claims: Claims, spend: Spend | None) -> tuple[Person, bool]:
         found = await self.store.find_person(claims.subject, spend)
         if found is None:
-            await self.store.add_person(claims)
-            found = await self.store.find_person(claims.subject)
+            is_first = await self.store.add_person(claims)
+            # Of many first calls at once one makes the account; the others are counted like anybody's.
+            found = await self.store.find_person(claims.subject, None if is_first else spend)
         if found is None:
             raise Unavailable
         person, is_active = found
@@ -89,6 +89,20 @@ def _deactivated(procedure: Procedure) -> Visitor:
     if procedure.allow is Allow.PUBLIC:
         return Visitor()
     raise NotPermitted("This account has been deactivated.")
+
+
+async def check_again(actor: Person, *, store: CareStore) -> None:
+    """See that what a stream was opened with still holds: an account, its role, a verified doctor, an emergency.
+
+    Raises NotPermitted; a client that may listen in another way connects again.
+    """
+    found = await store.find_person(actor.subject)
+    if found is None or not found[1]:
+        raise NotPermitted("This account has been deactivated.")
+    now = found[0]
+    stands = (now.primary_role, now.doctor_id, now.doctor_is_verified)
+    if stands != (actor.primary_role, actor.doctor_id, actor.doctor_is_verified) or not actor.opened <= now.opened:
+        raise NotPermitted("What this account may see has changed. Please connect again.")
 
 
 async def patient_of(actor: Person, *, store: CareStore) -> PatientId:

@@ -10,12 +10,11 @@ from anamnesis.care import actions, views
 from anamnesis.care.policy import access_connection, sees_patients
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.kernel.clock import Clock
-from anamnesis.kernel.consents import IN_FORCE
-from anamnesis.kernel.errors import NotFound
+from anamnesis.kernel.errors import BadInput, NotFound
 from anamnesis.kernel.javascript import UNDEFINED
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest
 from anamnesis.kernel.text import clean
-from anamnesis.schema import ONE_OF, Input, IsoDatetime, Maybe, UrlText, Uuid, custom, number, text
+from anamnesis.schema import ONE_OF, Input, IsoDatetime, Maybe, UrlText, Uuid, custom, issue, number, text
 
 MOST_LEFT_OUT: Final = 1_000_000
 LONGEST_URL: Final = 2048
@@ -64,13 +63,6 @@ class NameFields(Input):
     image_url: Maybe[Picture] = UNDEFINED
 
 
-def _in_force(version: str) -> str:
-    """Who agreed to other words did not agree to these: better asked again than believed."""
-    if version not in IN_FORCE.values():
-        raise custom(f"This is not the version of the words in force, {', '.join(IN_FORCE.values())}: ask with those")
-    return version
-
-
 class Purpose(Input):
     """What a consent is about: the patient's words may be read by a model outside this system."""
 
@@ -80,7 +72,7 @@ class Purpose(Input):
 class NewConsent(Purpose):
     """A consent, to this version of the words it was asked with: the one in force, which user.getConsents tells."""
 
-    version: Annotated[str, text(1, 50), AfterValidator(_in_force)]
+    version: Annotated[str, text(1, 50)]
 
 
 class Withdrawal(Purpose):
@@ -92,7 +84,7 @@ class Withdrawal(Purpose):
 class Slug(Input):
     """A doctor's public address."""
 
-    slug: Annotated[str, text()]
+    slug: Annotated[str, text(1)]
 
 
 class DoctorFields(Input):
@@ -175,13 +167,16 @@ async def update_user(call: Call, body: NameFields) -> views.User:
 @procedures.query("user.getConsents", output=views.Consents, rest=Rest("GET", "/me/consents"))
 async def get_consents(call: Call) -> views.Consents:
     """The caller's consents that stand, and the version of the words that are in force."""
-    return _consents(await call.services.store.consents(call.person.user_id))
+    return _consents(call.services.store, await call.services.store.consents(call.person.user_id))
 
 
 @procedures.mutation("user.giveConsent", input=NewConsent, output=views.Consents, rest=Rest("POST", "/me/consents"))
 async def give_consent(call: Call, body: NewConsent) -> views.Consents:
     """Agree to a purpose in the words in force; the same again changes nothing."""
-    return _consents(await call.services.store.give_consent(call.person, body.purpose, body.version))
+    store = call.services.store
+    if body.version != store.in_force[body.purpose]:
+        raise _other_words(store.in_force[body.purpose])
+    return _consents(store, await store.give_consent(call.person, body.purpose, body.version))
 
 
 @procedures.mutation(
@@ -192,11 +187,18 @@ async def give_consent(call: Call, body: NewConsent) -> views.Consents:
 )
 async def withdraw_consent(call: Call, body: Withdrawal) -> views.Consents:
     """Take a consent back; it holds from the next message on."""
-    return _consents(await call.services.store.withdraw_consent(call.person, body.purpose))
+    store = call.services.store
+    return _consents(store, await store.withdraw_consent(call.person, body.purpose))
 
 
-def _consents(rows: Sequence[Mapping[str, Any]]) -> views.Consents:
-    words = [views.Words(purpose=purpose, version=version) for purpose, version in IN_FORCE.items()]
+def _other_words(version: str) -> BadInput:
+    """Who agreed to other words, or to other readers, did not agree to these: better asked again than believed."""
+    message = f"This is not the version of the words in force, {version}: ask with those"
+    return BadInput(issues=(issue(message, "version"),))
+
+
+def _consents(store: PostgresCareStore, rows: Sequence[Mapping[str, Any]]) -> views.Consents:
+    words = [views.Words(purpose=purpose, version=version) for purpose, version in store.in_force.items()]
     return views.Consents(consents=[views.Consent(**row) for row in rows], in_force=words)
 
 

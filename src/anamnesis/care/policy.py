@@ -7,10 +7,8 @@ from anamnesis.kernel.errors import NotFound, NotPermitted
 from anamnesis.kernel.identity import ConnectionId, DoctorId, Person, Role
 from anamnesis.kernel.trail import concerns
 
-_GONE: Final = (
-    "This doctor cannot be reached here any more, so nothing was sent. If it is urgent, go to the nearest hospital or"
-    " call 999 or 112."
-)
+_IF_URGENT: Final = "If it is urgent, go to the nearest hospital or call 999 or 112."
+_GONE: Final = f"This doctor cannot be reached here any more, so nothing was sent. {_IF_URGENT}"
 _PURPOSES: Final = {
     Standing.PATIENT: "own",
     Standing.DOCTOR: "care",
@@ -18,6 +16,8 @@ _PURPOSES: Final = {
     Standing.EMERGENCY: "break_glass",
 }
 _ENDED: Final = "This connection has ended. What was written can still be read by the patient."
+#: What the patient of one that has ended is told on writing: whoever would have read it does not any more.
+ENDED_FOR_PATIENT: Final = f"This connection has ended, so nothing was sent. {_IF_URGENT}"
 
 
 def access_connection(
@@ -44,7 +44,7 @@ def access_connection(
         raise NotPermitted("Your account has not been verified yet.")
     is_active = link.status is ConnectionStatus.ACTIVE
     if not is_active and (writing or standing is Standing.DOCTOR):
-        raise NotPermitted(_ENDED)
+        raise NotPermitted(_ENDED if standing is Standing.DOCTOR else ENDED_FOR_PATIENT)
     if writing and not leaving and standing is Standing.PATIENT and not link.doctor_is_there:
         raise NotPermitted(_GONE)
     concerns(link.patient_id, purpose=_PURPOSES[standing])

@@ -25,8 +25,8 @@ class CareStore(Protocol):
         """Count a call; answers how many whole seconds too early it is, 0 when it is allowed."""
         ...
 
-    async def add_person(self, claims: Claims) -> None:
-        """Make an account for somebody seen for the first time; one that exists is left alone."""
+    async def add_person(self, claims: Claims) -> bool:
+        """Make an account for somebody seen for the first time, and answer whether this did; one there is stays."""
         ...
 
     async def ensure_patient(self, user_id: UserId) -> PatientId:

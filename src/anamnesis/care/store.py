@@ -1,18 +1,23 @@
 """People and connections in PostgreSQL."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
+import structlog
 
 from anamnesis.care.actions import slug_for
 from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, KnownDoctor, Spend
+from anamnesis.clinical.record import record_of_urgency, record_to_json
+from anamnesis.clinical.terms import Acuity
 from anamnesis.db.auditing import write
+from anamnesis.db.encryption import SESSIONS, Keyring
 from anamnesis.db.postgres import Connection, Database
+from anamnesis.db.rates import ONE_MORE
 from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
 from anamnesis.kernel.consents import IN_FORCE
 from anamnesis.kernel.errors import Conflict, NotFound
@@ -20,18 +25,18 @@ from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId,
 from anamnesis.kernel.trail import Trail, concerns, present
 
 Row = Mapping[str, Any]
+_log: Final = structlog.get_logger("anamnesis.care")
+
+#: What a list calls a case that cannot be opened.
+UNREADABLE: Final = "This interview cannot be read at the moment"
 
 _PERSON: Final = """
 SELECT p.id, p.primary_role, p.is_active, p.patient_id, p.doctor_id, p.is_verified, p.opened"""
 _FIND: Final = _PERSON + " FROM person_of($1) p"
 
-# A minute begins with the first call in it. It is one row a key, so every process counts together.
-_SPEND: Final = """
-INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($1, clock_timestamp() + interval '1 minute', 1)
-ON CONFLICT (key) DO UPDATE
-SET used = CASE WHEN r.ends_at <= clock_timestamp() THEN 1 ELSE r.used + 1 END,
-    ends_at = CASE WHEN r.ends_at <= clock_timestamp() THEN excluded.ends_at ELSE r.ends_at END
-RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""
+_SPEND: Final = f"""
+INSERT INTO rate_windows AS r (key, ends_at, used) VALUES ($1, clock_timestamp() + interval '1 minute', 1){ONE_MORE}
+RETURNING used, extract(epoch FROM ends_at - clock_timestamp()) AS left_s"""  # noqa: S608 - a text of our own
 
 # The call is counted and its caller found in one round trip.
 _SPEND_AND_FIND: Final = (
@@ -127,8 +132,6 @@ WHERE user_id = $1 AND withdrawn_at IS NULL AND NOT EXISTS (
     AND taken_back.withdrawn_at > c.given_at)
 ORDER BY purpose"""
 
-_WORDS_IN_FORCE: Final = (list(IN_FORCE), list(IN_FORCE.values()))
-
 _UPDATE_PATIENT: Final = """
 UPDATE patients SET date_of_birth = coalesce($2, date_of_birth), gender = coalesce($3, gender),
        phone = coalesce($4, phone), emergency_contact = coalesce($5, emergency_contact),
@@ -169,6 +172,7 @@ class PostgresCareStore:
     """Implements CareStore, and the reads this slice's procedures show."""
 
     database: Database
+    in_force: Mapping[str, str] = field(default_factory=lambda: IN_FORCE)
 
     async def find_person(self, subject: str, spend: Spend | None = None) -> tuple[Person, bool] | None:
         """The person of this identity and whether the account is active; with spend the call is counted."""
@@ -186,6 +190,7 @@ class PostgresCareStore:
             row["doctor_id"],
             doctor_is_verified=bool(row["is_verified"]),
             wait_s=0 if spend is None else _wait_s(dict(row), spend),
+            calls_a_minute=0 if spend is None else spend.calls,
             opened=frozenset(row["opened"] or ()),
         )
         return person, row["is_active"]
@@ -199,14 +204,10 @@ class PostgresCareStore:
         """Drop the counts of minutes that are over."""
         await self.database.execute("DELETE FROM rate_windows WHERE ends_at < clock_timestamp() - interval '1 minute'")
 
-    async def is_active(self, user_id: UUID) -> bool:
-        """Whether an account may still be used."""
-        return bool(await self.database.fetchval("SELECT is_active FROM users WHERE id = $1", user_id))
-
-    async def add_person(self, claims: Claims) -> None:
-        """Make an account; two first sights at once make one."""
+    async def add_person(self, claims: Claims) -> bool:
+        """Make an account, and answer whether this did it; two first sights at once make one."""
         with viewing(at_work(Purpose.ACCOUNTS)):
-            await self.database.execute(
+            made = await self.database.execute(
                 "INSERT INTO users (clerk_id, email, first_name, last_name, image_url) VALUES ($1, $2, $3, $4, $5)"
                 " ON CONFLICT (clerk_id) DO NOTHING",
                 claims.subject,
@@ -215,6 +216,7 @@ class PostgresCareStore:
                 claims.last_name,
                 claims.image_url,
             )
+        return made == "INSERT 0 1"
 
     async def settle_account(self, event: AccountEvent) -> None:
         """Take over what is told of an account: each event once, and none that is older than what is known."""
@@ -353,18 +355,23 @@ class PostgresCareStore:
             if given == "INSERT 0 1":
                 metadata = {"purpose": purpose, "version": version}
                 await audit(connection, actor, "consent_given", "user", actor.user_id, metadata)
-            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *_WORDS_IN_FORCE)]
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *self._words)]
 
     async def withdraw_consent(self, actor: Person, purpose: str) -> list[Row]:
         """Take the consent back; without one nothing changes. What stands now."""
         async with self.database.transaction() as connection:
             if await connection.execute(_WITHDRAW_CONSENT, actor.user_id, purpose, None) != "UPDATE 0":
                 await audit(connection, actor, "consent_withdrawn", "user", actor.user_id, {"purpose": purpose})
-            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *_WORDS_IN_FORCE)]
+            return [dict(row) for row in await connection.fetch(_CONSENTS, actor.user_id, *self._words)]
+
+    @property
+    def _words(self) -> tuple[list[str], list[str]]:
+        """The purposes, and the version of each that is in force."""
+        return list(self.in_force), list(self.in_force.values())
 
     async def consents(self, user_id: UserId) -> list[Row]:
         """The consents that stand and hold: to the words in force."""
-        return [dict(row) for row in await self.database.fetch(_CONSENTS, user_id, *_WORDS_IN_FORCE)]
+        return [dict(row) for row in await self.database.fetch(_CONSENTS, user_id, *self._words)]
 
     async def patient(self, user_id: UserId) -> Row | None:
         """The user's patient profile."""
@@ -514,3 +521,19 @@ async def audit(
         action=action, kind=kind, subject=str(subject), metadata=msgspec.to_builtins(dict(metadata))
     )
     await write(connection, line, trail)
+
+
+def listed_cases(keyring: Keyring, rows: Iterable[Any]) -> list[Row]:
+    """Sessions of a list, urgency among their columns, with their words opened.
+
+    One that cannot be read hides no other: it is as urgent as it was found, which stands beside its words, and its name
+    says what is the matter. Raises KeyMissing and NotAsSealed when none can be read.
+    """
+    cases: list[Row] = []
+    for row, unreadable in keyring.listed(SESSIONS, rows):
+        if unreadable is not None:
+            _log.error("case.unreadable", session_id=str(row["id"]), error_type=type(unreadable).__name__)
+            record = record_to_json(record_of_urgency(Acuity(row["acuity"]), UNREADABLE.lower()))
+            row |= {"record": record, "medical_data": {}, "name": UNREADABLE}
+        cases.append({**row, "is_readable": unreadable is None})
+    return cases

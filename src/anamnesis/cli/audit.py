@@ -80,7 +80,11 @@ async def _verify(connection: Any, arguments: argparse.Namespace) -> int:
     expected = dict(arguments.expect_head)
     if arguments.heads is not None:
         with arguments.heads.open() as log:
-            expected = {**heads_in(log), **expected}
+            told = heads_in(log)
+        if not told:
+            print(f"{arguments.heads} holds no audit.head line, so there is nothing to compare with.", file=sys.stderr)
+            return 2
+        expected = {**told, **expected}
     found = await verify(connection, expected)
     return _tell(found, anchored=len(expected))
 
@@ -109,13 +113,16 @@ async def _export(connection: Any, arguments: argparse.Namespace) -> int:
 
 
 def heads_in(log: TextIO) -> dict[int, str]:
-    """The heads of the chain that a log tells of, by place; what is no such line is passed over."""
+    """The heads of the chain that a log tells of, by place; what is no such line is passed over.
+
+    Of two for one place the first is believed: the second is of a chain that was made anew.
+    """
     found: dict[int, str] = {}
     for text in log:
         with suppress(ValueError, KeyError, TypeError):
             line = json.loads(text)
             if line["event"] == "audit.head":
-                found[int(line["audit_seq"])] = str(line["audit_hash"])
+                found.setdefault(int(line["audit_seq"]), str(line["audit_hash"]))
     return found
 
 

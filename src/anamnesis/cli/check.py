@@ -14,7 +14,8 @@ from typing import Any, Final
 import asyncpg
 
 from anamnesis.db import binaries
-from anamnesis.db.migrating import durability_problems, pending, role_problems, wall_problems
+from anamnesis.db.migrating import durability_problems, owns_tables, pending, role_problems, wall_problems
+from anamnesis.db.resealing import sampled
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.settings import VARIABLES, Ai, Provider, Secret, Settings, SettingsInvalid, Variable
 
@@ -23,6 +24,10 @@ _CONNECT_S: Final = 3.0
 _STORE_S: Final = 8.0
 _OLDEST_SERVER: Final = 150000
 _LARGEST_KEY_SET: Final = 64 * 1024
+_OWNS_TABLES: Final = (
+    "the login of DATABASE_URL owns the tables and works as anamnesis_app: whoever takes it over is the owner again."
+    " Two logins are safer: DATABASE_DIRECT_URL for the owner, which migrates"
+)
 
 
 class Outcome(StrEnum):
@@ -170,7 +175,8 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         yield _private_server(settings)
     for part, url in urls.items():
         if url is not None:
-            async for finding in _server(part, url):
+            key_ids = frozenset(key_id for key_id, _ in settings.encryption_keys)
+            async for finding in _server(part, url, key_ids):
                 yield finding
 
 
@@ -183,7 +189,7 @@ def _private_server(settings: Settings) -> Finding:
     return Finding("database", Outcome.OK, f"DATABASE_URL is unset; the demo runs a private PostgreSQL {major}")
 
 
-async def _server(part: str, url: Secret) -> AsyncIterator[Finding]:
+async def _server(part: str, url: Secret, key_ids: frozenset[str]) -> AsyncIterator[Finding]:
     try:
         connection = await asyncpg.connect(url.reveal(), timeout=_CONNECT_S, command_timeout=_CONNECT_S)
     except asyncpg.PostgresError as refused:
@@ -193,7 +199,7 @@ async def _server(part: str, url: Secret) -> AsyncIterator[Finding]:
         yield Finding(part, Outcome.WARNING, "could not be reached")
         return
     try:
-        for finding in await _inspect(part, connection):
+        for finding in await _inspect(part, connection, key_ids):
             yield finding
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
         yield Finding(part, Outcome.WARNING, f"stopped answering ({type(failed).__name__})")
@@ -201,11 +207,13 @@ async def _server(part: str, url: Secret) -> AsyncIterator[Finding]:
         connection.terminate()
 
 
-async def _inspect(part: str, connection: Any) -> list[Finding]:
+async def _inspect(part: str, connection: Any, key_ids: frozenset[str]) -> list[Finding]:
     version = int(await connection.fetchval("SHOW server_version_num"))
     findings = [Finding(part, Outcome.OK, f"PostgreSQL {version // 10000} answers")]
     if version < _OLDEST_SERVER:
         findings.append(Finding(part, Outcome.WARNING, "is older than PostgreSQL 15, which is not tested"))
+    if await owns_tables(connection):
+        findings.append(Finding(part, Outcome.OK, _OWNS_TABLES))
     problems = [
         problem
         for problems_of in (durability_problems, role_problems, wall_problems)
@@ -214,6 +222,11 @@ async def _inspect(part: str, connection: Any) -> list[Finding]:
     missing = await _missing(connection)
     if missing:
         problems.append(f"{missing} migrations are missing; run `anamnesis migrate`")
+    else:
+        problems += [
+            f"ENCRYPTION_KEYS lacks {key_id}, under which words stand here: they cannot be read until it is back"
+            for key_id in sorted(await sampled(connection) - key_ids)
+        ]
     return [*findings, *(Finding(part, Outcome.WARNING, problem) for problem in problems)]
 
 

@@ -4,6 +4,8 @@ import argparse
 import sys
 from typing import Final
 
+import asyncpg
+
 from anamnesis.bootstrap import blobs_of
 from anamnesis.cli.operating import add_patient, operate, refuse
 from anamnesis.db.postgres import Database
@@ -12,7 +14,7 @@ from anamnesis.rights.actions import delete_bytes
 from anamnesis.rights.store import PatientRecords, PostgresRightsStore
 from anamnesis.settings import Settings
 
-_BYTES_LEFT: Final = 1
+_LEFT: Final = 1
 SUMMARY: Final = "erase everything of one patient for good, except the audit trail, which holds no content"
 
 
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 when done, 1 when some bytes of files are left for the service to delete, 2 when nothing was erased."""
+    """Exit 0 when done, 1 when bytes of files, or samples, are left that go later, 2 when nothing was erased."""
     if arguments.requested:
         return operate(_list)
     if arguments.patient is None:
@@ -36,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
             return refuse("Not confirmed. Nothing was erased.")
         await records.erase(patient_id)
         print(f"Patient {patient_id} was erased. Backups made before still hold the records until they expire.")
-        return await _delete_files(settings)
+        return max(await _delete_files(settings), await _forget_samples(records))
 
     return operate(erase)
 
@@ -53,6 +55,17 @@ async def _list(records: PatientRecords, _: Settings) -> int:
     return 0
 
 
+async def _forget_samples(records: PatientRecords) -> int:
+    try:
+        await records.forget_samples()
+    except asyncpg.PostgresError:
+        print(
+            "PostgreSQL keeps samples of columns to plan with; run ANALYZE, for they may hold values.", file=sys.stderr
+        )
+        return _LEFT
+    return 0
+
+
 async def _delete_files(settings: Settings) -> int:
     url = settings.database.url
     assert url is not None, "what migrates is DATABASE_URL when nothing else is set"
@@ -62,7 +75,7 @@ async def _delete_files(settings: Settings) -> int:
             pass
     except Unavailable:
         print("Some files could not be reached; the service deletes them as soon as they can be.", file=sys.stderr)
-        return _BYTES_LEFT
+        return _LEFT
     finally:
         await database.close()
     return 0

@@ -10,8 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from anamnesis.bootstrap import blobs_of
-from anamnesis.cli.operating import add_patient, operate
+from anamnesis.cli.operating import add_patient, operate, refuse
 from anamnesis.files.model import PDF, blob_of
+from anamnesis.kernel.errors import Unavailable
 from anamnesis.rights.fhir import document_of
 from anamnesis.rights.model import PatientFile
 from anamnesis.rights.store import PatientRecords
@@ -31,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 0 when everything was written, 2 when nothing could be."""
+    if arguments.to is not None and (problem := _problem(arguments.to)):
+        return refuse(f"--to: {problem} Nothing was written.")
 
     async def export(records: PatientRecords, settings: Settings) -> int:
         file, at = await records.whole(arguments.patient), datetime.now(UTC)
@@ -39,15 +42,27 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.to is None:
             sys.stdout.buffer.write(_text(own if arguments.format == "json" else fhir))
             return 0
-        _make(arguments.to)
-        _write(arguments.to / "export.json", _text(own))
-        _write(arguments.to / "fhir.json", _text(fhir))
-        missing = await _copy_files(file, arguments.to / "files", settings, for_patient=arguments.for_patient)
+        try:
+            _make(arguments.to)
+            _write(arguments.to / "export.json", _text(own))
+            _write(arguments.to / "fhir.json", _text(fhir))
+            missing = await _copy_files(file, arguments.to / "files", settings, for_patient=arguments.for_patient)
+        except (OSError, Unavailable) as failed:
+            return refuse(f"--to: the copy could not be written ({type(failed).__name__}). What is there is not whole.")
         for name in missing:
             print(f"{name}: its bytes are not in the store", file=sys.stderr)
         return 1 if missing else 0
 
     return operate(export)
+
+
+def _problem(folder: Path) -> str | None:
+    """What is wrong with where to write, found out before anything is read, for reading is audited."""
+    if folder.exists() or folder.is_symlink():
+        return "this is there already, and nothing is written over. Give a folder that is not there."
+    if not folder.parent.is_dir():
+        return "there is no such folder to make it in."
+    return None if os.access(folder.parent, os.W_OK | os.X_OK) else "nothing can be made there."
 
 
 def _text(value: Any) -> bytes:

@@ -5,6 +5,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 import asyncpg
@@ -20,6 +21,8 @@ from anamnesis.legacy.target import Busy, writing
 from anamnesis.settings import SettingsInvalid
 
 SUMMARY: Final = "copy the replaced system's PostgreSQL into ours; safe to repeat and to interrupt"
+#: How a database fails. A driver's own words may hold values of a row, or a password; its name does not.
+FAILURES: Final = (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _SHOWN: Final = 20
 _HEADINGS: Final = (
     "table", "source", "read", "same", "changed here", "left out", "kept aside", "written",
@@ -49,14 +52,21 @@ def run(arguments: argparse.Namespace) -> int:
         return refuse(str(unreadable))
     except Busy:
         return refuse("Another import is running.")
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
-        # The driver's text may hold values of a row; its name does not.
+    except FAILURES as failed:
         return refuse(f"A database could not be used ({type(failed).__name__}). What was copied stays; run it again.")
 
 
 async def _import(source_url: str, our_url: str, keyring: Keyring, *, tell_all: bool) -> int:
     began = time.monotonic()
-    async with reading(source_url) as source, writing(our_url, keyring) as target:
+    async with AsyncExitStack() as opened:
+        try:
+            source = await opened.enter_async_context(reading(source_url))
+        except FAILURES as failed:
+            return refuse(f"URL: the replaced system's database could not be opened ({type(failed).__name__}).")
+        try:
+            target = await opened.enter_async_context(writing(our_url, keyring))
+        except FAILURES as failed:
+            return refuse(f"DATABASE_URL: the database to copy into could not be opened ({type(failed).__name__}).")
         tallies = await Import(source, target).run()
     took = time.monotonic() - began
     rows = sum(tally.read for tally in tallies)
@@ -76,7 +86,7 @@ def as_table(tallies: Sequence[Tally]) -> str:
 
 def _figures(tally: Tally) -> tuple[str, ...]:
     counts = (tally.in_source, tally.read, tally.same, tally.changed_here, tally.left_out, tally.kept_aside)
-    verdict = "ok" if tally.is_whole else "NOT THE SAME"
+    verdict = "ok" if tally.is_whole else "NOT READ" if tally.is_unread else "NOT THE SAME"
     return (tally.table, *map(str, (*counts, tally.written)), *tally.hashes, verdict)
 
 

@@ -13,11 +13,12 @@ from math import isfinite
 from typing import Any, Final, Self, cast
 
 from anamnesis.clinical import told
+from anamnesis.clinical.combining import flags_of
 from anamnesis.clinical.findings import read_findings
-from anamnesis.clinical.red_flags import says_infant_is_well, screen
 from anamnesis.clinical.terms import Acuity, Age, Assertion, Consciousness, Person, Sex, Speaker, VitalSigns
 from anamnesis.clinical.triage import dispose
-from anamnesis.clinical.vitals import merged, plausible, read_vitals
+from anamnesis.clinical.typed_vitals import read_vitals
+from anamnesis.clinical.vitals import merged, plausible
 from anamnesis.content import ClinicalContent, load_content
 
 SUMMARY: Final = "triage cases, one JSON object a line from standard input"
@@ -126,17 +127,18 @@ def triage(case: Mapping[str, Any], content: ClinicalContent) -> dict[str, Any]:
     """One case's triage. Raises BadLine for a field of the wrong kind."""
     text, raw = _text(case, "text"), _text(case, "raw_text")
     given, is_valid = _vitals(case)
-    typed = read_vitals(raw)
+    typed = read_vitals(raw, is_asked=True)
     told = read_vitals(text)
     vitals = merged(merged(told.vitals, typed.vitals), given)
-    is_valid = is_valid and not (typed.refused and not case.get("vitals"))
+    unread = (*told.refused_fields, *typed.refused_fields)
+    is_valid = is_valid and all(getattr(vitals, field) is not None for field in unread)
     findings = read_findings(text, content.lexicon)
     person = _person(case, text)
     if person.pregnant is None and person.sex is not Sex.MALE:
         told_pregnant = any(f.concept == "pregnant" and f.assertion is Assertion.AFFIRMED for f in findings)
         person = replace(person, pregnant=True if told_pregnant else None)
-    flags = screen(findings, person, content.rules, version=content.version)
-    disposition = dispose(flags, vitals, person, is_said_well=says_infant_is_well(findings))
+    flags = flags_of(findings, vitals, person, content.rules, version=content.version)
+    disposition = dispose(flags, vitals, person, findings)
     score = disposition.score
     quotes = [{"rule": flag.rule_id, "quote": flag.evidence[0].quote if flag.evidence else ""} for flag in flags]
     return {

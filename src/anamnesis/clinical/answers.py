@@ -112,6 +112,28 @@ def begins_with_no(text: str) -> bool:
     return re.match(r"(?:no|nope|none|not really|hapana|nedda)\b\s*(?:[,.;:–-]|but|$)", fold(text).strip()) is not None
 
 
+_OUT_OF_DANGER: Final = re.compile(
+    r"\b(?:not|no longer|never) in (?:any )?danger\b|\bno danger\b|\b(?:not|no longer) (?:afraid|scared)\b"
+)
+_NOT_SAFE: Final = re.compile(
+    r"\b(?:not|never|isn't|aren't|don't feel|do not feel|can't be) (?:\w+ ){0,3}safe\b|\bunsafe\b|\bin danger\b|\b(?:scared|afraid|terrified)\b|"
+    r"\bsi salama\b|\b(?:he|she|they)(?:'s| is| are|'re) (?:\w+ )?(?:here|outside|coming|back|home|inside|near|drunk|angry)\b"
+)
+_SAFE: Final = re.compile(r"\b(?:i am|i'm|im|we are|we're|feel) (?:\w+ )?(?:safe|ok|okay|fine)\b")
+_FIRST_NO: Final = re.compile(r"(?:no|nope|nah|not|never|hapana|nedda|sio|si)\b")
+_IN_DOUBT: Final = re.compile(r"(?:maybe|perhaps|sometimes|for now|not sure|i think so\?)\W*")
+
+
+def says_not_safe(text: str) -> bool:
+    """Whether an answer to "Are you safe right now?" says no, or leaves it in doubt."""
+    folded = _OUT_OF_DANGER.sub("i am safe", fold(text).strip())
+    if _NOT_SAFE.search(folded):
+        return True
+    if _SAFE.search(folded):
+        return False
+    return _FIRST_NO.match(folded) is not None or is_unknown(text) or _IN_DOUBT.fullmatch(folded) is not None
+
+
 def is_greeting(text: str) -> bool:
     """Whether the message is a greeting or thanks and nothing more; it is never a symptom."""
     return _GREETING.fullmatch(fold(text).strip()) is not None

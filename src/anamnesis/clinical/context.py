@@ -18,7 +18,9 @@ from anamnesis.clinical.words import Break, Words
 _LIST_REACH: Final = 30  # tokens a "no" reaches along a list
 _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
+_ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mouth, no"
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
+_TAKEN_AWAY: Final = 3  # tokens from "but" to "took it away"
 _EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
@@ -28,6 +30,7 @@ _OPENS: Final = 6  # tokens of a sentence in which it names whom it goes on abou
 _FRAME_OPENS: Final = 2  # tokens of a sentence before "at age four", that speaks for all of it
 _BELIEF_REACH: Final = 6  # tokens from "I thought" to what was thought
 _DOUBLE_REACH: Final = 14  # tokens from "can't" to its "without"
+_OBJECT_REACH: Final = 4  # tokens from "like for a running" to its cow
 _CLOSING_REACH: Final = 9  # tokens from "finished" to what was finished
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
 _CLOSING: Final = CUE + "terminator"
@@ -92,13 +95,15 @@ class Scene:
         self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls() | _its(text, read)
         self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
-        self._relations = _covered(self._cues.spans["relation"])
+        self._relations = frozenset(
+            place for place in _covered(self._cues.spans["relation"]) if not self._is_spoken_to(place)
+        )
         self._own_states = self._clauses_of_self()
         self._asks_for_another = any(each.first not in self._pseudo for each in self._cues.spans.get("for_another", ()))
         spoken = small.FIRST_PERSON | {"my"}
         own = (place for place, word in enumerate(read.words) if word in spoken)
         self._own_words = frozenset(own) - self._cues.covers["asking"]
-        self._has_deed = not small.DEEDS.isdisjoint(read.words)
+        self._has_deed = any(word in small.DEEDS and not self._is_suffered(at) for at, word in enumerate(read.words))
         self._owners = frozenset(each.first for each in self._cues.spans.get("owner", ()))
 
     # -- parts of the message --------------------------------------------------------------------------------
@@ -205,11 +210,13 @@ class Scene:
 
     def _assertion_of_attribute(self, mention: Match, bearing: Bearing) -> Assertion:
         """What the message says of a mention that only qualifies others: their time and person are its own."""
-        before = self._read.words[max(mention.first - 1, 0) : mention.first]
-        if self.is_denied(mention) or not small.NEVER.isdisjoint(before):
+        is_after_no = mention.first > 0 and self._read.words[mention.first - 1] in small.NEVER
+        if self.is_denied(mention) or (is_after_no and self._read.breaks[mention.first] < Break.SENTENCE):
             return Assertion.DENIED
         if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
             return Assertion.RESOLVED
+        if not bearing.is_of_person and self._follows_an_animal(mention) and self._is_of_an_animal(mention):
+            return Assertion.SOMEONE_ELSE
         is_supposed = self._is_hypothetical(mention, outlives_hearsay=bearing.is_contact)
         return Assertion.HYPOTHETICAL if is_supposed else Assertion.AFFIRMED
 
@@ -289,7 +296,9 @@ class Scene:
         """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
         thinking = self._cues.covers["thinking"]
         subjects = (each for each in self._cues.covers["subject"] if not thinking.intersection(range(each - 3, each)))
-        return self._contrasts.union(set(subjects) - (self._quiet & self._cues.covers["terminator"]))
+        walls = set(subjects) - (self._quiet & self._cues.covers["terminator"])
+        listed = {place for place in walls if place and self._read.words[place - 1] in small.NEITHER}
+        return self._contrasts.union(walls - listed)
 
     def _is_affirmed_item(self, mention: Match) -> bool:
         """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""
@@ -302,7 +311,7 @@ class Scene:
         return False
 
     def _is_answered_no(self, mention: Match) -> bool:
-        """Whether an answer after it says no: "fever? no", "bleeding: none", "chest pain, SOB - nil"."""
+        """Whether an answer after it says no: "fever? no", "bleeding: none", "voice gone odd, no", "fits I haven't"."""
         words, breaks, answers = self._read.words, self._read.breaks, self._cues.covers["answer_no"]
         if not answers or answers.isdisjoint(range(mention.last + 1, mention.last + 1 + _ANSWER_REACH)):
             return False
@@ -314,10 +323,21 @@ class Scene:
                 ends = after >= len(words) or breaks[after] > 0
                 is_next = place == mention.last + 1
                 is_answer = gap in {Break.COLON, Break.QUESTION} and (ends or self._cues.at("starter", after))
-                return (is_next and ends) or (is_answer and (is_next or self._is_bare_list(mention, place)))
+                if (is_next and ends) or (is_answer and (is_next or self._is_bare_list(mention, place))):
+                    return True
+                return ends and self._is_bare_item(mention, place)
             if gap >= Break.SENTENCE or place in terminators:
                 return False
         return False
+
+    def _is_bare_item(self, mention: Match, answer: int) -> bool:
+        """Whether what an answer closes names a thing and tells of nobody: "voice gone odd, no", not "I bled, no"."""
+        breaks = self._read.breaks
+        start = next((at for at in range(mention.first, 0, -1) if breaks[at]), 0)
+        item = range(start, answer)
+        if len(item) > _ITEM or any(breaks[at] for at in range(start + 1, answer)):
+            return False
+        return not any(self._cues.at("subject", at) or self._read.words[at] in small.PRESENT for at in item)
 
     def _is_mistaken(self, mention: Match) -> bool:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
@@ -406,12 +426,17 @@ class Scene:
         """Whether what was asked is said to be so: "is it normal to …? Because I am", "… I have both"."""
         told = (*self._by_sentence[sentence]["admitting"], *self._by_sentence[sentence + 1]["admitting"])
         ends = (each.last + 1 for each in told if each.first > mention.last)
-        return any(end >= len(self._read) or self._read.breaks[end] for end in ends)
+        if any(end >= len(self._read) or self._read.breaks[end] for end in ends):
+            return True
+        opening = self._sentence_bounds.get(sentence + 1, (len(self._read), 0))[0]
+        return any(each.first == opening for each in told if self._cues.at("owning_up", each.first))
 
     def _is_mine_too(self, sentence: int) -> bool:
         """Whether the next sentence says that the speaker has it too: "Mother had the same. Mine came an hour ago"."""
         following = self._sentence_bounds.get(sentence + 1)
-        return following is not None and self._read.words[following[0]] == "mine"
+        if following is None or self._read.words[following[0]] != "mine":
+            return False
+        return small.OVER.isdisjoint(self._read.words[following[0] : following[1] + 1])
 
     def _has_died_since(self, relation: Match, sentence: int) -> bool:
         """Whether a later clause of the sentence tells a death long past: "his mouth bent and he died in 1988"."""
@@ -451,22 +476,41 @@ class Scene:
 
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
-        segment = self._segment[mention.first]
+        if not self._cues.spans["animal"]:
+            return False
         sentence = self._sentence[mention.first]
-        owners = [each for each in self._animals(sentence) if each.first <= mention.first]
+        owners = [each for each in self._animals(sentence) if each.first <= mention.last]
         if not owners:
-            return self._goes_on_of_an_animal(sentence)
+            return self._is_named_late(mention, sentence) or self._goes_on_of_an_animal(sentence)
         owner = owners[-1]
         if mention.last <= owner.last and not self._is_deed(owner):
             return True
         if self._has_person_between(owner, mention):
             return False
-        last = min(mention.last + 3, self._bounds[segment][1] + 1)
+        last = min(mention.last + 3, self._bounds[self._segment[mention.first]][1] + 1)
         pause = next((at for at in range(mention.last + 1, last) if self._read.breaks[at]), last)
         return not any(self._is_person(place) or self._is_kin(place) for place in range(self._past_body(owner), pause))
 
+    def _follows_an_animal(self, mention: Match) -> bool:
+        """Whether its sentence names no animal, or one before it that does or has something.
+
+        "Stray" only says which dog, and "a stray dog, in August" only when.
+        """
+        named = self._by_sentence[self._sentence[mention.first]]["animal"]
+        return not named or any(each.last < mention.first and self._is_subject(each) for each in named)
+
+    def _is_subject(self, owner: Match) -> bool:
+        """Whether an animal opens its sentence, and goes on with no pause."""
+        start = self._sentence_bounds[self._sentence[owner.first]][0]
+        return owner.first <= start + _OPENS and not self._read.breaks[owner.last + 1]
+
     def _animals(self, sentence: int) -> list[Match]:
         return [each for each in self._by_sentence[sentence]["animal"] if not self._is_food(each)]
+
+    def _is_named_late(self, mention: Match, sentence: int) -> bool:
+        """Whether the animal is named only after what befell it: "leg caught in wire: that's our ewe"."""
+        first, last = self._sentence_bounds[sentence]
+        return bool(self._animals(sentence)) and self._names_nobody(first, last) and mention.first <= first + _OPENS
 
     def _goes_on_of_an_animal(self, sentence: int) -> bool:
         """Whether a sentence goes on about the animal before it: "Our goat is sick. It is not breathing well".
@@ -474,22 +518,51 @@ class Scene:
         Never where an animal did something to somebody: "It is bleeding" is then the wound.
         """
         first, last = self._sentence_bounds[sentence]
-        if self._has_deed or self._read.words[first] not in small.THIRD_PERSON or not self._animals(sentence - 1):
+        goes_on = self._read.words[first] in small.THIRD_PERSON | small.OWNED or sentence == 0
+        named = [place for place in self._relations if sentence == 0 or place < first]
+        if self._has_deed or not goes_on or named:
             return False
-        return not self._relations and self._own_words.isdisjoint(range(first, last + 1))
+        beside = sentence + 1 if sentence == 0 else sentence - 1
+        is_bare = sentence > 0 or not self._by_sentence[sentence]["animal"]
+        return is_bare and bool(self._animals(beside)) and self._names_nobody(first, last)
+
+    def _names_nobody(self, first: int, last: int) -> bool:
+        """Whether no person is in these tokens; "mine" at their head is an animal, as in "You treat goats? Mine …"."""
+        people = small.FIRST_PERSON | small.OF_PEOPLE - small.OF_BODY - {"his", "her", "him"} | {"baby"}
+        opens = first + (self._read.words[first] in small.OWNED)
+        return not any(
+            (self._read.words[at] in people and not self._owns_animal(at)) or self._is_kin(at)
+            for at in range(opens, last + 1)
+        )
+
+    def _owns_animal(self, place: int) -> bool:
+        """Whether a "my" or "our" is only an animal's: "our poor Bella" is not known, "our old dog" is."""
+        if self._read.words[place] not in small.OWNING:
+            return False
+        return any(place <= each.first <= place + 2 for each in self._cues.spans["animal"] if each.last > place)
 
     def _is_food(self, owner: Match) -> bool:
         """Whether it is no subject, but what somebody ate, carried or was hurt by: "I ate fish", "the goat stew"."""
-        if self._read.words[owner.last + 1 : owner.last + 2] and self._read.words[owner.last + 1] in small.MADE_OF:
+        after = self._read.words[owner.last + 1 : owner.last + 2]
+        if not small.MADE_OF.isdisjoint(after):
             return True
-        return not small.OBJECT_OF.isdisjoint(self._read.words[max(owner.first - 3, 0) : owner.first])
+        if not small.OF_BODY.isdisjoint(after):
+            return False
+        start = self._sentence_bounds[self._sentence[owner.first]][0]
+        before = self._read.words[max(owner.first - _OBJECT_REACH, start) : owner.first]
+        return "like" in before or not small.OBJECT_OF.isdisjoint(before[-3:])
 
     def _is_deed(self, owner: Match) -> bool:
-        """Whether the animal does something that somebody else suffers: "our cow kicked"."""
+        """Whether the animal does something that somebody else suffers: "our cow kicked", and not "was kicked"."""
         words = self._read.words
         said = range(owner.first, min(owner.last + 2, len(words)))
-        is_done = any(words[at] in small.DEEDS and words[at - 1] not in small.SUFFERED for at in said)
+        is_done = any(words[at] in small.DEEDS and not self._is_suffered(at) for at in said)
         return is_done and not {"other", "another", "each"} & set(words[owner.last : owner.last + 3])
+
+    def _is_suffered(self, deed: int) -> bool:
+        """Whether somebody else did it: "was bitten", "knocked down by a car"."""
+        words = self._read.words
+        return words[deed - 1] in small.SUFFERED or "by" in words[deed + 1 : deed + 3]
 
     def _past_body(self, owner: Match) -> int:
         """The place after an animal and, if it is named, the part of it: "my hen's leg"."""
@@ -500,7 +573,11 @@ class Scene:
         """Whether a word is of a person and not the animal's own: "its leg", "from my box"."""
         words = self._read.words
         before = words[max(place - 2, 0) : place]
-        return words[place] in small.FIRST_PERSON | small.OF_PEOPLE and "its" not in before and before[-1:] != ["from"]
+        is_known = any(each <= place for each in self._relations) or self._has_deed
+        people = small.FIRST_PERSON | small.OF_PEOPLE - (frozenset() if is_known else small.OF_ANYBODY)
+        return (
+            words[place] in people and "its" not in before and before[-1:] != ["from"] and not self._owns_animal(place)
+        )
 
     def _is_kin(self, place: int) -> bool:
         """Whether a word names a person, and not the young that an animal carries: "our goat is carrying kids"."""
@@ -513,9 +590,25 @@ class Scene:
             return self._is_deed(owner)
         is_plural = any(self._read.words[at].endswith("s") for at in range(owner.first, owner.last + 1))
         persons = small.PERSONS - {"they", "their"} if is_plural else small.PERSONS
+        persons -= small.OF_ONE if self._is_whom_it_tells_of(owner, mention) else frozenset()
         return any(
             self._is_kin(place) or self._read.words[place] in persons or self._is_person(place)
             for place in range(owner.last + 1, mention.last + 1)
+        )
+
+    def _is_spoken_to(self, place: int) -> bool:
+        """Whether a "people" is those who write or read: "do you people treat goats?"."""
+        return self._read.words[place - 1 : place + 1] in (["you", "people"], ["we", "people"])
+
+    def _is_whom_it_tells_of(self, owner: Match, mention: Match) -> bool:
+        """Whether an animal's doing opens its sentence, and nobody is named whom a "she" could mean after it.
+
+        Not in "a stray dog, in August, since yesterday he fears water".
+        """
+        if self._has_deed or not self._is_subject(owner):
+            return False
+        return not any(self._is_kin(place) for place in range(mention.last + 1)) and small.FIRST_PERSON.isdisjoint(
+            self._read.words[owner.last + 1 : mention.first]
         )
 
     def _relation_before(self, mention: Match) -> Match | None:
@@ -603,7 +696,7 @@ class Scene:
         if any(each.first > mention.first for each in self._by_sentence[sentence]["clocked"]):
             return True
         following = self._sentence_bounds.get(sentence + 1)
-        is_told = following is not None and self._read.words[following[0]] in small.SUBJECTS | small.THIRD_PERSON
+        is_told = following is not None and self._read.words[following[0]] in small.GOING_ON
         return is_told and bool(self._by_sentence[sentence + 1]["clocked"])
 
     def _is_unreal(self, mention: Match, cues: Sequence[Match]) -> bool:
@@ -745,7 +838,7 @@ class Scene:
     def _is_past(self, mention: Match, bearing: Bearing) -> bool:
         segment = self._segment[mention.first]
         kinds = self._kinds.get(self._sentence[mention.first], frozenset())
-        if "past" not in kinds or (bearing.is_lasting and "lately" in kinds):
+        if "past" not in kinds or bearing.is_lifelong or (bearing.is_lasting and "lately" in kinds):
             return False
         if self._is_unchanged_since(segment):
             return True
@@ -779,12 +872,18 @@ class Scene:
                 return False
             commas = sum(breaks[at] > 0 for at in range(past.last + 1, mention.first + 1))
             opens = past.first - self._bounds[self._segment[past.first]][0] <= _FRAME_OPENS
+            commas -= self._is_insert(past.last + 1)
             return not commas or (commas == 1 and opens and not self._cues.at("of_a_thing", past.first))
         pauses = [at for at in range(mention.last + 1, past.first + 1) if breaks[at]]
         if not pauses or self._read.words[pauses[-1]] in small.SUMMING:
             return True
         lead = self._read.words[pauses[-1] : past.first]
         return all(word in small.ROUGHLY or number_of(word) is not None for word in lead)
+
+    def _is_insert(self, place: int) -> bool:
+        """Whether an occasion between commas begins here: "six years ago, after my caesarean, they found …"."""
+        words, breaks = self._read.words, self._read.breaks
+        return place < len(words) and breaks[place] == Break.COMMA and words[place] in small.PREPOSITIONS
 
     def _is_unchanged_since(self, segment: int) -> bool:
         """Whether a clause tells what a time long past left: "a stroke in 2015 and my hand is weak ever since"."""
@@ -896,9 +995,15 @@ class Scene:
         for place in range(mention.last + 1, stop):
             if self._cues.at("resolved", place) and place not in self._quiet and not self._turns(place):
                 return not self._comes_back(place) and not self._is_anothers(mention, place)
-            if self._cues.at("terminator", place):
+            if self._cues.at("terminator", place) and not self._is_taken_away(place):
                 return False
         return False
+
+    def _is_taken_away(self, contrast: int) -> bool:
+        """Whether what follows a "but" is the end of it: "cramps had me bent over but ibuprofen took them away"."""
+        sentence = self._by_sentence[self._sentence[contrast]]
+        ends = [each for each in sentence["resolved"] if contrast < each.first <= contrast + _TAKEN_AWAY]
+        return any(not small.THINGS.isdisjoint(self._read.words[each.first : each.last + 1]) for each in ends)
 
     def _turns(self, place: int) -> bool:
         """Whether an end is none: "has gone numb", "he stopped in the middle of the bottle", "stopped his tablets"."""

@@ -12,8 +12,17 @@ OF_BODY: Final = frozenset({"hand", "leg", "arm", "face"})
 OF_PEOPLE: Final = OF_BODY | {
     "him", "her", "us", "my", "our", "his", "person", "people", "child", "son", "daughter",
 }  # fmt: skip
+#: Said of people and of animals.
+OF_ANYBODY: Final = frozenset({"him", "her", "his"})
 PERSONS: Final = (FIRST_PERSON | THIRD_PERSON | {"baby"}) - {"it"}
+#: One person, or one animal.
+OF_ONE: Final = frozenset({"he", "she", "his", "her", "him"})
+#: A thing or an illness that was named before.
+THINGS: Final = frozenset({"it", "them", "this", "that"})
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
+#: With these the next sentence goes on about what was asked: "… hasn't kicked? Nothing since last night".
+GOING_ON: Final = SUBJECTS | THIRD_PERSON | {"nothing", "none", "because", "mine"}
+NEITHER: Final = frozenset({"neither", "nor"})
 #: With these a clause says who does or has something, and whose.
 DOERS: Final = frozenset({"i", "he", "she", "they", "we", "my", "this"})
 #: A clause that begins with one of these after "and" has a subject of its own, which a denial before it leaves alone.
@@ -51,7 +60,7 @@ _PAST_VERBS: Final = frozenset(
     {
         "was", "were", "had", "did", "got", "fell", "took", "gave", "came", "went", "felt", "became", "began", "broke",
         "lost", "bled", "ate", "drank", "caught", "grew", "ran", "stood", "woke", "threw", "bit", "burnt", "hurt",
-        "shook", "spat", "couldn't",
+        "shook", "spat", "couldn't", "found", "told", "saw", "made", "sent", "kept", "brought",
     }
 )  # fmt: skip
 #: Who may be or do something, and of these one alone, whose verb ends in s.
@@ -152,26 +161,33 @@ OVER: Final = frozenset(
     }
 )  # fmt: skip
 
+#: "Mine" after a question for animals is one; whose an animal is.
+OWNED: Final = frozenset({"mine", "ours", "its"})
+OWNING: Final = frozenset({"my", "our", "mine"})
 #: What animals do to people; whatever such a clause tells of is the person's.
 DEEDS: Final = frozenset(
     {
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
-        "jumped", "allergy", "fur", "hair",
+        "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
+        "overturned", "opened", "tore", "grabbed", "seized",
     }
 )  # fmt: skip
 #: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".
 MADE_OF: Final = frozenset(
     {
         "meat", "stew", "soup", "milk", "muchomo", "liver", "curry", "bone", "bones", "feed", "dung", "farm", "market",
-        "riding", "ride", "cart", "accident", "owner", "house", "shed", "skin", "horn", "hoof", "rope", "chain",
+        "riding", "ride", "cart", "accident", "owner", "house", "shed", "skin", "horn", "hoof",
+        "rope", "chain", "pond", "farmer", "keeper",
     }
 )  # fmt: skip
 #: Before an animal, these say that it was eaten, carried or met: "I ate fish and got a rash".
 OBJECT_OF: Final = frozenset(
     {
         "ate", "eat", "eats", "eating", "eaten", "cooked", "bought", "with", "by", "from", "at",
-        "handled", "carrying", "chased", "hit", "slaughtered", "off", "onto", "over", "behind", "under", "near",
+        "handled", "carrying", "chased", "hit", "slaughtered", "to", "like", "away", "sprayed", "spraying", "washed",
+        "washing", "milking", "milked", "feeding", "fed", "sold", "selling", "dipping", "dipped",
+        "on", "into", "off", "onto", "over", "behind", "under", "near",
     }
 )  # fmt: skip
 

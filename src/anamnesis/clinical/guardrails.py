@@ -37,7 +37,7 @@ _ILLNESS: Final = (
     r"(?:malaria|flu|influenza|(?:common )?cold|migraines?|stroke|heart attack|cancer|pneumonia|(?:\w+ ){0,3}infection|appendicitis|\w+itis|typhoid|(?:\w+ )?ulcers?|"
     r"asthma|diabetes|diabetic|hypertension|hypertensive|anxiety|depression|depressed|tb|tuberculosis|covid(?:-19)?|(?:an? )?allerg(?:y|ic reaction)|virus|uti|angina|anaemi[ac]|anemi[ac]|"
     r"croup|pre-?eclampsia|measles|chickenpox|kidney stones?|indigestion|dehydrat(?:ion|ed)|ectopic pregnancy|pregnant|panic attack|sepsis|dengue|reflux|sprain|fracture|hernia|"
-    r"ebola|cholera|hiv|epilepsy|miscarriage|heart failure|heart disease|clot|shingles|scabies|eczema|gout|jaundice|concussion|haemorrhoids|piles|worms|food poisoning|stress|ocd|psychosis)"
+    r"ebola|cholera|hiv|epilepsy|miscarriage|heart failure|heart disease|clot|shingles|scabies|eczema|gout|jaundice|concussion|haemorrhoids|piles|worms|food poisoning|stress|ocd|psychosis|syphilis|gonorrh(?:o?ea)|chlamydia|herpes|gallstones?|cirrhosis|leuka?emia|lymphoma|tumou?rs?|fibroids?|cysts?|endometriosis|thrombosis|embolism|dementia|schizophrenia|tetanus|rabies|ringworm|impetigo|sciatica|slipped dis[ck]|colic|lupus|psoriasis|copd|emphysema)"
 )
 _MAYBE: Final = r"(?:\w+ly |just |only |most likely |likely |most |going to be |likely to have |a case of |an? |the |nothing but |to be |be |some |some kind of |possibly |(?:bad|mild|severe|simple|common|small) )*"
 _DIAGNOSIS: Final = re.compile(
@@ -50,6 +50,8 @@ _DIAGNOSIS: Final = re.compile(
     rf"|\b(?:suggests?|indicates?|points? to|means?|confirms?|is a sign of|suspect\w*|believe|think|say)\b[^.?!\n]{{0,30}}\b{_ILLNESS}\b"
     r"|\bdiagnos(?:is|es|ed)\b(?! (?:or|,))|\bdifferential\b|\b(?:most )?likely (?:cause|diagnosis|you have|this is|it is|it's)\b|\bi suspect\b|\byou are suffering\b"
     rf"|\bit(?:'s| is) (?:just |only |probably )?(?:an? |the )?{_ILLNESS}\b"
+    r"|\b(?:weak|bad|enlarged|swollen|blocked|inflamed|damaged|failing|diseased) (?:heart|liver|kidneys?|lungs?|pancreas|gall ?bladder|appendix|spleen|prostate|thyroid|arter(?:y|ies)|valves?)\b"
+    r"|\bpoints? to (?:the|your|his|her|an?) \w+"
 )
 _BARE_ILLNESS: Final = re.compile(
     rf"^\W*(?:possibly|probably|likely|maybe|perhaps|just)? ?(?:an? |the )?{_ILLNESS}\W*$"
@@ -61,12 +63,14 @@ _ADVISED_DRUG: Final = re.compile(
 _DOSE: Final = re.compile(
     r"\b(?:\d+(?:[.,/]\d+)?|half|one|two|three|four|five|six|ten|a few|some) ?(?:an? )?(?:mg|mcg|µg|ml|g|milligrams?|grams?|tablets?|pills?|capsules?|drops|puffs?|units?|spoons?|teaspoons?|doses?)\b"
     r"|\b(?:double|triple|half) (?:the |your |a )?dose\b|\ba double dose\b|\b(?:once|twice|thrice|(?:two|three|four|\d) times) (?:a|per|every|each) (?:day|night)\b|\b(?:once|twice|three times|four times) daily\b"
-    r"|\bevery (?:\d+|two|four|six|eight|twelve) hours\b|\bcapsules? daily\b"
+    r"|\bevery (?:\d+|two|four|six|eight|twelve) hours\b|\bcapsules? daily\b|\b(?:take|swallow|give) (?:one|two|three|four|half|a few|some|\d+)\b(?! (?:people|person|relatives?))"
 )
 _TREATMENT: Final = re.compile(
     r"\b(?:put|apply|rub|place|hold|use)\b[^.?!\n]{0,30}\b(?:ice|honey|butter|compress|cloth|oil|toothpaste|bandage|tourniquet|cream)\b|\btie (?:a|the|it|your)\b(?<!not tie it)|\b(?:make yourself|try to) vomit\b(?<!not try to vomit)"
     r"|\b(?:drink|have) (?:plenty|lots|more|a lot|some|ginger|warm|hot)\b|\b(?:you|he|she) (?:should|must|need to|have to|could|can|may|might want to) (?:rest|fast|eat|drink|avoid|sleep|exercise|massage|bathe|lie)\b"
     r"|\bneeds? (?:an? )?(?:operation|surgery|drip|transfusion|x-?ray|scan|antibiotic|injection)\b|\b(?:massage|gargle|ginger tea|hot bath|warm bath|salt water|steam)\b|\btry (?:some |a |an )?(?:tea|\w+ tea|exercise|yoga|lying)\b|\badvise (?:rest|you)\b"
+    r"|\b(?:when|once|after|as soon as|until) you(?:'ve| have)? (?:taken|used|tried|swallowed|drunk|eaten|rested|slept)\b|\b(?:soft|light|bland) (?:foods?|diet|meals?)\b|\bif you (?:wait|rest|stay|stop)\b"
+    r"|(?:[,;:]|\band\b|\bthen\b|\bbut\b)\s*(?:then |just |please |try to |also )*(?:take|drink|eat|rest|sleep|stop|avoid|cut|double|halve|skip|fast|massage|apply|give|use|wait|relax|lie|put|buy|start|reduce|increase|swallow|breathe|chew)\b(?! (?:the (?:bottle|packet|child)|somebody))"
 )
 _PROGNOSIS: Final = re.compile(
     r"\b(?:you|it|this|that|he|she|they|the baby|your child)(?:'ll| will| should| are going to| is going to|'re going to|'s going to| may| might| could| can)(?: \w+ly| soon)? (?:be (?:fine|ok|okay|all right|alright|better|well|back|cured|gone)|feel better|recover|get (?:better|worse)|survive|die|live|pass|go away|clear|heal|kill|resolve|improve|settle)\b"
@@ -77,6 +81,7 @@ _NO_CARE: Final = re.compile(
     r"|\b(?:stay|rest|remain|keep (?:him|her|it)|monitor it|watch it|keep an eye on it) at home\b|\bkeep an eye on it\b|\bnothing (?:serious|to worry|to be concerned|bad|to fear|dangerous)\b"
     r"|(?:\bnot|n't)(?: sound| look| seem| be| at all| really| that| very| so)* (?:serious|dangerous|an emergency|urgent|needed|bad)\b|\bno (?:hospital|doctor|clinic)\b|\bwait and see\b|\bsee how it goes\b|\bharmless\b"
     r"|\b(?:can|could|safe to|okay to|ok to|fine to) wait\b|\bwait (?:until|till|for (?:a|the|some)|another)\b|\bcancel (?:the|your)\b|\bskip the\b|\b(?:don't|do not) (?:go|call|visit)\b(?! alone)|\bcome back (?:only|if|next|in)\b|\bmonitor\b"
+    r"|\b(?:call|go|come|see)\b[^.?!\n]{0,50}\b(?:only|unless|tomorrow|next (?:week|month|day|monday|tuesday|wednesday|thursday|friday)|later|if you like|when you have time|after (?:the|this) (?:weekend|week|holidays?)|on (?:mon|tues|wednes|thurs|fri)day)\b|\bonly (?:call|go|come|see)\b"
 )
 _REASSURANCE: Final = re.compile(
     r"\b(?:don't|do not|not to|never|no need to) (?:worry|panic|be (?:afraid|scared|worried|concerned))\b|\bno worries\b|\brelax\b|\bcalm down\b|\bstay calm\b|\b(?:everything|all|it|things|you)(?:'s| is|'re| are| will be|'ll be) (?:ok|okay|fine|all right|alright|well|good|safe|completely normal|normal)\b"
@@ -96,24 +101,36 @@ _OTHER_LANGUAGES: Final = re.compile(
     r"\bolina (?:omusujja|malaria|sukaali|puleesa|kookolo|lubyamira)\b|\bteweeraliikirira\b|\btotya\b|\bojja ku(?:wona|ba bulungi)\b|\b(?:mira|kozesa|nywa) (?:eddagala|panadol|empeke)\b|\bemirundi (?:ebiri|esatu|ena)\b|\btekyetaagisa\b|\bsi kya bulabe\b|\bsigala awaka\b"
 )
 _ASKS: Final = re.compile(
-    r"^\W*(?:and |or |also |thank you[.,]? |so )*(?:do|does|did|have|has|had|are|is|was|were|which|what|when|where|who|how|can|could|would|will|shall|any|if|at|has|how|in|for|on|with|je)\b"
+    r"^\W*(?:and |or |also |thank you[.,]? |so |(?:now )?about (?:your|the|his|her) [\w ]{2,25}: |(?:the|your|his|her) [\w ]{2,25}, )*(?:do|does|did|have|has|had|are|is|was|were|which|what|when|where|who|how|can|could|would|will|shall|any|if|at|has|how|in|for|on|with|may|since when|je)\b"
+)
+#: "A cup, or more?": the end of a question, which names neither illness nor medicine.
+_CHOICE: Final = re.compile(r"^[\w ,'-]{1,40}\bor\b[\w ,'-]{1,40}\?$")
+#: What takes an illness for granted: "when did your pneumonia begin?". Some words are said of people who are well, too.
+_PRESUMED: Final = re.compile(
+    rf"\b(?:your|this|that|the|his|her|did (?:you|he|she|they) (?:get|catch|contract)) (?:\w+ )?(?!(?:cold|stress|pregnant|depressed|dehydrated|worms|clot)\b){_ILLNESS}\b(?! (?:tests?|clinics?|cards?|vaccin\w+|jabs?|status|results?|medicines?|tablets?|drugs|doctor|injections?|shots?))"
+    r"|\b(?:your|his|her|the) (?:heart|liver|kidneys?|lungs?|brain) (?:damaged|failing|enlarged|diseased|weak)\b"
+)
+#: A claim at the end of a sentence that began as a kind that may be said: "thanks, and this is only wind".
+_CLAIM: Final = re.compile(
+    r"\b(?<!what )(?:it|this|that|which)(?:'s| is| was| points?| means?| looks?| seems?)\b(?! (?:noted|all right|written))"
+    r"|\b(?:is|are) (?:fine|ok|okay|normal|good)\b|\bi(?:'d| would)\b(?! (?:like|need))|[,;:] so\b(?! that)|\band so\b|\b(?:therefore|hence|because)\b"
 )
 _ADVISING_QUESTION: Final = re.compile(
     rf"\bwhy (?:not|don't you)\b|\bshould you\b|\bhow about\b|\bwhat about\b|\bdid you know\b|\b(?:know|aware|realise|realize|think|agree) (?:that )?(?:you|this|it|he|she)\b(?! (?:is|are) (?:causing|the cause))|\bcould (?:this|it|that) be\b|"
-    rf"\b(?<!what )have you (?:tried|considered|thought)\b|\b(?:can|could|would|will|may|might) (?:you|he|she|they) (?:please )?(?:take|try|use|start|stop|buy|get|give|drink|wait|stay|rest|relax)\b|\bis it (?:ok|okay|fine)\b|\b(?:sounds|looks|seems) like\b|"
+    rf"\b(?<!what )have you (?:tried|considered|thought)\b|\b(?:want|like|wish|prefer|care|mind) (?:to )?(?:try|tak\w+|us(?:e|ing)|start\w*|stop (?:tak|us)\w+|buy\w*|drink\w*|rest\w*|wait\w*|stay\w*)\b|\b(?:can|could|would|will|may|might) (?:you|he|she|they) (?:please )?(?:take|try|use|start|stop|buy|get|give|drink (?:some|more|plenty|a|lots|this|ors)|wait|stay|rest|relax)\b|\bis it (?:ok|okay|fine)\b|\bshall (?:we|i|you)\b(?! (?:ask|go on|continue))|\bis (?:it|this|that) (?:not|just|simply|only|perhaps|maybe)\b|\b(?:sounds|looks|seems) like\b|"
     rf"\b(?:because|since|as|which|so|given that) (?:this|it|that|you)\b[^?]*\b{_ILLNESS}\b|\bisn't it\b|, right\?$"
 )
 #: The kinds of statement an interviewer may make, each a whole sentence.
 _ALLOWED: Final = re.compile(
-    r"(?:thanks?(?: you)?\b.{0,80}|noted\b.{0,20}|all right\b.{0,40}|that is all right, we can leave that|ok(?:ay)?|i see|i understand|understood|got it|hello(?: [\w{}'-]+){0,4}|hi|good (?:morning|afternoon|evening)|yes|"
+    r"(?:thanks?(?: you)?\b.{0,80}|noted\b.{0,20}|all right\b.{0,40}|that is all right, we can leave that|ok(?:ay)?|i see|i understand|understood|got it\b.{0,20}|hello(?: [\w{}'-]+){0,4}|hi|good (?:morning|afternoon|evening)|yes|"
     r"(?:i am|i'm) (?:very |so )?sorry\b.{0,60}|sorry\b.{0,40}|that (?:sounds|must be) (?:very |really )?(?:hard|difficult|painful|frightening|unpleasant|tiring|worrying)|that helps\b.{0,30}|"
-    r"i (?:have|'ve) (?:written|noted|corrected|read|told your doctor)\b.{0,80}|i (?:did not|didn't) understand\b.{0,30}|i cannot (?:answer|say|tell)\b.{0,60}|i (?:will|would like to|am going to|'ll) (?:ask|pass|write|note|need to ask)\b.{0,80}|i am (?:only )?a computer\b.{0,40}|a computer asks them|"
-    r"i have told your doctor\b.{0,80}|let (?:me|us) (?:ask|go on|continue)\b.{0,50}|now(?:,)? (?:i|let|about)\b.{0,50}|"
-    r"(?:please )?(?:tell|write|describe|send|check|say|choose|list|name|count|go on|correct)\b.{0,120}|please (?:give the|see a (?:doctor|health worker)|see a doctor or health worker today|do not wait for an answer here)\b.{0,120}|when you can, please\b.{0,60}|if you can measure, tell me\b.{0,120}|if not, say\b.{0,30}|you can (?:correct anything|name more than one|go on\b.{0,60}|close this page at any time)|"
-    r"here is what\b.{0,50}|about [\w {}]{2,30}, i first read\b.{0,120}|that reading looks unusual\b.{0,60}|what should i change|"
+    r"i (?:have|'ve) (?:written|noted|corrected|read|told your doctor)\b.{0,80}|i (?:did not|didn't) understand\b.{0,30}|i cannot (?:answer|say|tell|give advice)\b.{0,60}|i (?:will|would like to|am going to|'ll) (?:ask|pass|write|note|need to ask)\b.{0,80}|i am (?:only )?a computer\b.{0,40}|a computer asks them|"
+    r"i have told your doctor\b.{0,80}|let (?:me|us) (?:ask|go on|continue)\b.{0,50}|now(?:,)? (?:i|let|about|a few questions)\b.{0,50}|"
+    r"(?:please )?(?:tell|write|describe|send|check|say|choose|list|name|count|go on|correct)\b.{0,120}|please (?:give the|see a (?:doctor|health worker)|see a doctor or health worker today|do not wait for an answer here)\b.{0,120}|when you can, please\b.{0,60}|if you can measure, tell me\b.{0,120}|if not, say\b.{0,30}|you can (?:correct anything\b.{0,20}|name more than one|go on\b.{0,60}|close this page at any time)|"
+    r"here is what\b.{0,50}|please be seen by a health worker today|about [\w {}]{2,30}, i first read\b.{0,120}|that reading looks unusual\b.{0,60}|what should i change|"
     r"(?:your|the|a|only your) doctor (?:here )?(?:reads?|decides?|will (?:read|look|see|decide|call)|can (?:see|answer|decide)|has been told)\b.{0,60}|it helps the doctor\b.{0,30}|your (?:answers|message) (?:are|is)\b.{0,60}|"
     r"this is not an emergency service|if (?:anything changes|you feel worse|it (?:feels like an emergency|gets worse)|you (?:might hurt yourself|are in danger now))\b.{0,160}|"
-    r"(?:what you describe|this|this child) (?:needs|may need) care now(?:, even if you feel well)?|go to the nearest\b.{0,80}|call (?:999|112)\b.{0,40}|do not (?:wait for an answer here|go alone if you can help it|try to vomit|cut it or tie it)|"
+    r"(?:what you describe|this|this child) (?:needs|may need) care now(?:, even if you feel well)?|go to the nearest (?:hospital|health|clinic|police)\b.{0,80}|call (?:999|112)\b.{0,40}|do not (?:wait for an answer here|go alone if you can help it|try to vomit|cut it or tie it)|"
     r"take (?:somebody with you|the (?:bottle|packet|child)\b.{0,100})|keep (?:the|this) (?:child warm|bitten part still\b.{0,20})|i am glad you told me|you matter, and help is there|what is happening is not your fault|you are not alone with this|"
     r"(?:asante|weebale|pole|habari|gyebale ko)\b.{0,40}|nimeandika\b.{0,30}|mpandiise\b.{0,30})[\s.!:;]*"
 )
@@ -167,7 +184,8 @@ def check_reply(text: str, *, after_flag: bool, language: str = "en", told: Sequ
         return Refused("reassurance_after_flag" if after_flag else "reassurance")
     if after_flag and _DELAY.search(judged):
         return Refused("delay")
-    fault = next(_faults(plain), None)
+    known = fold(" ".join(told))
+    fault = next(_faults(plain, known), None)
     return Approved() if fault is None else Refused(fault)
 
 
@@ -202,12 +220,12 @@ def _sentences(plain: str) -> Iterator[str]:
             yield from (match.group().strip() for match in _SENTENCE.finditer(line) if match.group().strip())
 
 
-def _faults(plain: str) -> Iterator[str]:
-    """Why the text may not be said, sentence by sentence."""
+def _faults(plain: str, known: str) -> Iterator[str]:
+    """Why the text may not be said, sentence by sentence. known are the patient's own words."""
     opens_list = False
     for sentence in _sentences(plain):
         is_item = _LISTED.match(sentence) is not None
-        fault = _fault_of_item(sentence, opens_list=opens_list) if is_item else _fault(sentence)
+        fault = _fault_of_item(sentence, opens_list=opens_list) if is_item else _fault(sentence, known)
         if fault is not None:
             yield fault
         opens_list = opens_list if is_item else sentence.endswith(("?", ":"))
@@ -220,29 +238,55 @@ def _fault_of_item(item: str, *, opens_list: bool) -> str | None:
     return named or (None if is_fine else "statement")
 
 
-def _fault(sentence: str) -> str | None:
-    """Why a sentence may not be said, or None. A question that advises is a statement."""
+def _fault(sentence: str, known: str) -> str | None:
+    """Why a sentence may not be said, or None. A question that advises, or takes an illness for granted, is none."""
     if sentence.endswith("?") and _is_asking(sentence):
-        return None
-    is_about_told = _TOLD.match(sentence) is not None
-    if is_about_told:
-        return None if len(sentence.split()) <= 2 * _MOST_LISTED_WORDS else "statement"
+        presumed = _PRESUMED.search(sentence)
+        is_known = presumed is None or (_TERM.search(presumed.group()) and _is_known(presumed.group(), known))
+        return None if is_known else "diagnosis"
     judged = _without_own(sentence)
-    named = next((reason for reason, pattern in _ASSERTIONS if pattern.search(judged)), None)
+    named = _named(judged, known)
     if named is not None:
         return named
+    if _TOLD.match(sentence):
+        is_plain = len(sentence.split()) <= 2 * _MOST_LISTED_WORDS and not _CLAIM.search(judged)
+        return None if is_plain and _is_known(judged, known) else "statement"
     if _BARE_ILLNESS.match(judged):
         return "diagnosis"
-    is_request = re.match(r"(?:please )?(?:tell|count|name|list|take the (?:bottle|packet))", sentence) is not None
     if _ALLOWED_ELSEWHERE.fullmatch(sentence):
         return None
-    if not _ALLOWED.fullmatch(sentence) or (_TERM.search(judged) and not is_request):
-        return "statement"
+    return None if _ALLOWED.fullmatch(sentence) and _is_plain(sentence, judged) else "statement"
+
+
+def _named(judged: str, known: str) -> str | None:
+    """The name of what is stated though it may not be, if the patient did not say just that."""
+    for reason, pattern in _ASSERTIONS:
+        match = pattern.search(judged)
+        if match is not None and not (_TOLD.match(judged) and _is_said(judged, match, known)):
+            return reason
     return None
+
+
+def _is_said(judged: str, match: re.Match[str], known: str) -> bool:
+    """Whether the patient said just that; where their words are not at hand, whether it is told as theirs."""
+    return match.group() in known or (not known and judged[: match.start()].endswith("you "))
+
+
+def _is_known(said: str, known: str) -> bool:
+    """Whether every illness and medicine that is named was named by the patient, as far as their words are at hand."""
+    return not known or all(match.group() in known for match in _TERM.finditer(said))
+
+
+def _is_plain(sentence: str, judged: str) -> bool:
+    """Whether a sentence of a kind that may be said ends as it began: it claims nothing and names no illness."""
+    is_request = re.match(r"(?:please )?(?:tell|count|name|list|take the (?:bottle|packet))", sentence) is not None
+    is_claim = _CLAIM.search(judged) is not None and not _CLAIM.match(judged)
+    return not is_claim and (is_request or not _TERM.search(judged))
 
 
 def _is_asking(sentence: str) -> bool:
     """Whether a sentence that ends with a question mark only asks; in another language than English it is taken to."""
     if _ADVISING_QUESTION.search(sentence):
         return False
-    return _ASKS.match(sentence) is not None or not _ENGLISH.search(sentence)
+    is_choice = _CHOICE.match(sentence) is not None and not _TERM.search(sentence)
+    return is_choice or _ASKS.match(sentence) is not None or not _ENGLISH.search(sentence)

@@ -2,8 +2,9 @@
 
 A phrase is words. ``<pain>`` stands for any word of that class, ``{a|b c}`` is a choice, ``stab*`` a word's beginning,
 ``#38-43`` a number in that range, ``~3`` lets up to three other words stand between, ``&3`` the same in either order.
-A gap never runs over a negation, "but", or a comma; ``~~3`` may cross a comma. ``chest &3 <pain>`` finds "my chest
-really hurts" and "pain in the chest". Matching starts at each phrase's rarest word, so it is linear in the text.
+A gap never runs over a negation, "but", or a comma; ``~~3`` may cross a comma or colon. ``chest &3 <pain>`` finds
+"my chest really hurts" and "pain in the chest". Matching starts at each phrase's rarest word, so it is linear in the
+text.
 """
 
 import re
@@ -376,8 +377,8 @@ class Bearing:
     An attribute only qualifies other findings: its time and person are its own. An own wish (self-harm) is exempt from
     questions and conditions: asking how is a sign, not a quiz. A deed was done by whoever is named before it, and a
     contact was with them: "uncle hurt her", "my sister has measles". What is lasting matters for weeks or months after:
-    "gave birth last month"; a state goes on when an illness of it has ended. An attribute of the person holds for all
-    of a conversation, any other only for the message it stands in.
+    "gave birth last month"; what is lifelong is never past; a state goes on when an illness of it has ended. An
+    attribute of the person holds for all of a conversation, any other only for the message it stands in.
     """
 
     is_attribute: bool = False
@@ -386,6 +387,7 @@ class Bearing:
     is_deed: bool = False
     is_contact: bool = False
     is_lasting: bool = False
+    is_lifelong: bool = False
     is_state: bool = False
     is_of_person: bool = False
 
@@ -459,6 +461,7 @@ class LexiconText:
     deeds: Sequence[str]
     contacts: Sequence[str]
     lasting: Sequence[str]
+    lifelong: Sequence[str]
     states: Sequence[str]
     of_person: Sequence[str]
 
@@ -498,6 +501,7 @@ def _bearings(written: LexiconText) -> dict[str, Bearing]:
         "is_deed": written.deeds,
         "is_contact": written.contacts,
         "is_lasting": written.lasting,
+        "is_lifelong": written.lifelong,
         "is_state": written.states,
         "is_of_person": written.of_person,
     }
@@ -607,7 +611,7 @@ class _Compiler:
             crosses.append(cross)
             gap, cross = 0, False
         anchor = min(range(len(symbols)), key=lambda number: self.symbols.commonness(symbols[number]))
-        limits = [int(Break.COMMA if each else Break.NONE) for each in crosses]
+        limits = [int(Break.COLON if each else Break.NONE) for each in crosses]
         ahead = tuple(Step(symbols[at], gaps[at], limits[at]) for at in range(anchor + 1, len(symbols)))
         behind = tuple(Step(symbols[at], gaps[at + 1], limits[at + 1]) for at in range(anchor - 1, -1, -1))
         return Phrase(name, symbols[anchor], ahead, behind, frozenset(filter(self.symbols.is_telling, symbols)))

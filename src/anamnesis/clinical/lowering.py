@@ -5,11 +5,13 @@ changes whom the rules apply to, raises the case again by the same rules as ever
 """
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import Final
 
+from anamnesis.clinical.combining import flags_of
 from anamnesis.clinical.record import ClinicalRecord, Lowered
-from anamnesis.clinical.red_flags import RuleBook, screen
-from anamnesis.clinical.terms import Acuity, Colour, RedFlag, VitalSigns
+from anamnesis.clinical.red_flags import RuleBook
+from anamnesis.clinical.terms import Acuity, Colour, Finding, RedFlag, VitalSigns
 
 REASON: Final = "urgency lowered by a clinician"
 _COLOURS: Final = {Acuity.ROUTINE: Colour.GREEN, Acuity.URGENT: Colour.YELLOW}
@@ -29,6 +31,16 @@ def lowered(record: ClinicalRecord, to: Acuity) -> ClinicalRecord:
     return replace(record, acuity=to, colour=_COLOURS[to], reasons=(REASON,), lowered=settled)
 
 
+def basis(record: ClinicalRecord) -> str:
+    """A mark of the danger a clinician sees in a case: it changes with every new flag, reading or fact of the person.
+
+    A decision that names it cannot settle what was told after the case was looked at.
+    """
+    flags = [(flag.rule_id, [(each.message_id, each.quote) for each in flag.evidence]) for flag in record.flags]
+    seen = (int(record.acuity), sorted(flags), record.vitals, record.person)
+    return sha256(repr(seen).encode()).hexdigest()[:16]
+
+
 def told_colour(record: ClinicalRecord) -> Colour:
     """The colour the patient was told: a clinician's decision to lower it is not the patient's to read."""
     order = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
@@ -40,16 +52,22 @@ def fired_anew(record: ClinicalRecord, rules: RuleBook, *, version: str) -> tupl
     """The flags that are new: those never raised, and settled ones that later messages raise by themselves."""
     known = {flag.rule_id for flag in record.flags}
     fired = [
-        flag
-        for flag in screen(record.findings, record.person, rules, version=version, apart=record.apart)
-        if flag.rule_id not in known
+        flag for flag in _raised(record, record.findings, record.vitals, rules, version) if flag.rule_id not in known
     ]
     settled = record.lowered
     if settled is None:
         return tuple(fired)
     later = tuple(each for each in record.findings if each.message_id not in settled.messages)
-    again = screen(later, record.person, rules, version=version, apart=record.apart)
+    again = _raised(record, later, still_counting(record)[1], rules, version)
     return (*fired, *(flag for flag in again if flag.rule_id in settled.rules))
+
+
+def _raised(
+    record: ClinicalRecord, findings: tuple[Finding, ...], vitals: VitalSigns, rules: RuleBook, version: str
+) -> tuple[RedFlag, ...]:
+    return flags_of(
+        findings, vitals, record.person, rules, version=version, apart=record.apart, readings=record.readings
+    )
 
 
 def still_counting(record: ClinicalRecord) -> tuple[tuple[RedFlag, ...], VitalSigns]:

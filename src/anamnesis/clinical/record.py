@@ -251,6 +251,12 @@ _FINDING: Final = tuple(each.name for each in fields(Finding))
 _FLAG: Final = tuple(each.name for each in fields(RedFlag))
 
 
+def record_of_urgency(acuity: Acuity, reason: str) -> ClinicalRecord:
+    """What is known of a case of which nothing is known but how urgent it was found; that nothing was is not green."""
+    colour = {Acuity.EMERGENCY: Colour.RED, Acuity.URGENT: Colour.YELLOW}.get(acuity, Colour.UNKNOWN)
+    return ClinicalRecord(acuity=acuity, colour=colour, reasons=(reason,))
+
+
 def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
     """The record as plain JSON values, with every key a newer version had put there."""
     return {

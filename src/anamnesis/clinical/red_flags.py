@@ -196,6 +196,11 @@ def _told_together(affirmed: Sequence[Finding], rules: RuleBook, apart: Collecti
     return [*([together] if together else []), *by_message]
 
 
+def gave_birth_lately(findings: Iterable[Finding], person: Person) -> bool:
+    """Whether the person says that they gave birth in the last six weeks."""
+    return _gave_birth(person, {each.concept for each in findings if each.assertion is Assertion.AFFIRMED})
+
+
 def says_infant_is_well(findings: Iterable[Finding]) -> bool:
     """Whether somebody said that the infant is well or feeds well."""
     return any(each.concept in _WELL and each.assertion is Assertion.AFFIRMED for each in findings)

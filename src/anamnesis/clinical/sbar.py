@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from anamnesis.clinical.record import NONE_NOW, Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
-from anamnesis.clinical.red_flags import gathered
-from anamnesis.clinical.scores import news2
+from anamnesis.clinical.red_flags import gathered, gave_birth_lately
+from anamnesis.clinical.scores import NEWS2_ADULT_YEARS, Counted, meows, news2, qsofa, ugandan_sepsis_index
 from anamnesis.clinical.terms import Acuity, Colour, Evidence, RedFlag, Sex, Speaker
+from anamnesis.clinical.vitals import is_unknown
 
 HEADINGS: Final = ("situation", "background", "assessment", "recommendation")
 #: How the interview goes about it, as the replaced system names that to clinicians.
@@ -345,11 +346,46 @@ def vital_signs(record: ClinicalRecord) -> Iterator[Statement]:
             if field == "systolic_mmhg" and record.vitals.diastolic_mmhg is not None:
                 number = f"{value:g}/{record.vitals.diastolic_mmhg:g}"
             yield Statement(f"{label} {number} {unit}, told by the patient, plausible", (quotes[field],))
-    if not record.readings:
+    yield from _states(record, quotes)
+    if is_unknown(record.vitals):
         answer = record.answer("vitals")
         applies = describe(answer)
         yield Statement(f"Vital signs: {applies}", evidence_of(answer))
     yield from _news2(record)
+    yield from _beside_the_score(record)
+
+
+def _states(record: ClinicalRecord, quotes: Mapping[str, Evidence]) -> Iterator[Statement]:
+    """Whether oxygen is breathed and how awake somebody is, where the words say it."""
+    vitals = record.vitals
+    if vitals.on_oxygen is not None and "on_oxygen" in quotes:
+        words = "On oxygen" if vitals.on_oxygen else "Breathing air"
+        yield Statement(f"{words}, as told", (quotes["on_oxygen"],))
+    if vitals.consciousness is not None and "consciousness" in quotes:
+        yield Statement(f"Consciousness {vitals.consciousness.value} of ACVPU, as told", (quotes["consciousness"],))
+
+
+def _beside_the_score(record: ClinicalRecord) -> Iterator[Statement]:
+    """What other lists count from the same readings, as information; only the trigger of MEOWS has a colour."""
+    person, vitals, evidence = record.person, record.vitals, tuple(each for _, each in record.readings)
+    if not record.readings:
+        return
+    if person.pregnant or gave_birth_lately(record.findings, person):
+        chart = meows(vitals)
+        red, yellow = ", ".join(chart.red) or "none", ", ".join(chart.yellow) or "none"
+        yield Statement(f"MEOWS, {chart.read} of 7 known: red {red}; yellow {yellow}", evidence)
+        if vitals.heart_rate_per_min and vitals.systolic_mmhg:
+            index = vitals.heart_rate_per_min / vitals.systolic_mmhg
+            yield Statement(f"Shock index {index:.2f} (CRADLE: 0.9 amber, 1.7 red)", evidence)
+        return
+    lists = (("qSOFA", qsofa(vitals)), ("Ugandan sepsis index", ugandan_sepsis_index(vitals)))
+    known = [_counted(name, found) for name, found in lists if found.points or found.known == found.of]
+    if known and person.age is not None and person.age.years >= NEWS2_ADULT_YEARS:
+        yield Statement(f"For information: {'; '.join(known)}", evidence)
+
+
+def _counted(name: str, found: Counted) -> str:
+    return f"{name} {found.points}, {found.known} of {found.of} known"
 
 
 def _news2(record: ClinicalRecord) -> Iterator[Statement]:

@@ -87,3 +87,98 @@ def _oxygen(vitals: VitalSigns) -> int | None:
 
 def _consciousness(level: Consciousness | None) -> int | None:
     return None if level is None else 0 if level is Consciousness.ALERT else 3
+
+
+#: MEOWS (CEMACH; Singh 2012): what lies outside the first pair is red, what lies outside the second is yellow.
+_MEOWS: Final = (
+    ("temperature_celsius", "temperature", (35, 38), (36.0001, 38)),
+    ("systolic_mmhg", "systolic pressure", (90, 160), (100.0001, 149.9999)),
+    ("diastolic_mmhg", "diastolic pressure", (0, 100), (0, 89.9999)),
+    ("heart_rate_per_min", "pulse", (40, 120), (50.0001, 99.9999)),
+    ("respiratory_rate_per_min", "respiration", (10, 30), (10, 20.9999)),
+    ("spo2_percent", "oxygen saturation", (95, 100), (95, 100)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Meows:
+    """The readings that are red and yellow by the obstetric early warning chart, and how many were read of seven."""
+
+    red: tuple[str, ...]
+    yellow: tuple[str, ...]
+    read: int
+
+    @property
+    def is_triggered(self) -> bool:
+        """One red reading or two yellow ones."""
+        return bool(self.red) or len(self.yellow) > 1
+
+
+def meows(vitals: VitalSigns) -> Meows:
+    """The modified early obstetric warning chart. For pregnancy and six weeks after, which the caller knows."""
+    red, yellow, read = [], [], 0
+    for field, name, (lowest, highest), (low, high) in _MEOWS:
+        value = getattr(vitals, field)
+        if value is None:
+            continue
+        read += 1
+        if not lowest <= value <= highest:
+            red.append(name)
+        elif not low <= value <= high:
+            yellow.append(name)
+    level = vitals.consciousness
+    if level in (Consciousness.PAIN, Consciousness.UNRESPONSIVE):
+        red.append("consciousness")
+    if level is Consciousness.VOICE:
+        yellow.append("consciousness")
+    return Meows(tuple(red), tuple(yellow), read + (level is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many signs of a list are there, and how many of them were measured."""
+
+    points: int
+    known: int
+    of: int
+
+
+def _counted(signs: tuple[bool | None, ...]) -> Counted:
+    known = [each for each in signs if each is not None]
+    return Counted(sum(known), len(known), len(signs))
+
+
+def qsofa(vitals: VitalSigns) -> Counted:
+    """Breathing of 22 or more, systolic pressure of 100 or less, not fully alert (Singer, JAMA 2016). Adults."""
+    breaths, systolic = vitals.respiratory_rate_per_min, vitals.systolic_mmhg
+    return _counted(
+        (
+            None if breaths is None else breaths >= 22,
+            None if systolic is None else systolic <= 100,
+            _is_changed(vitals.consciousness),
+        )
+    )
+
+
+def ugandan_sepsis_index(vitals: VitalSigns) -> Counted:
+    """Five signs; three or more go with death in hospital (Asiimwe, Crit Care 2015; made in Uganda). Adults."""
+    breaths, pulse, temperature = vitals.respiratory_rate_per_min, vitals.heart_rate_per_min, vitals.temperature_celsius
+    mean = _mean_arterial_mmhg(vitals)
+    return _counted(
+        (
+            None if breaths is None else breaths >= 30,
+            None if pulse is None else pulse >= 100,
+            None if mean is None else mean >= 110 or mean < 70,
+            None if temperature is None else temperature >= 38.6 or temperature < 35.6,
+            _is_changed(vitals.consciousness),
+        )
+    )
+
+
+def _mean_arterial_mmhg(vitals: VitalSigns) -> float | None:
+    systolic, diastolic = vitals.systolic_mmhg, vitals.diastolic_mmhg
+    return None if systolic is None or diastolic is None else diastolic + (systolic - diastolic) / 3
+
+
+def _is_changed(level: Consciousness | None) -> bool | None:
+    return None if level is None else level is not Consciousness.ALERT

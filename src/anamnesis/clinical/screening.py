@@ -11,10 +11,11 @@ from anamnesis.clinical.lexicon import Lexicon
 from anamnesis.clinical.lowering import fired_anew, still_counting, with_flags
 from anamnesis.clinical.reading import Words
 from anamnesis.clinical.record import Answer, ClinicalRecord, NoneReported, Reported
-from anamnesis.clinical.red_flags import RuleBook, says_infant_is_well
-from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, Finding, RedFlag
+from anamnesis.clinical.red_flags import RuleBook
+from anamnesis.clinical.terms import Acuity, Assertion, Colour, Evidence, Finding, RedFlag, VitalSigns
 from anamnesis.clinical.triage import dispose
-from anamnesis.clinical.vitals import VitalsRead, is_empty, merged, read_vitals
+from anamnesis.clinical.typed_vitals import read_vitals
+from anamnesis.clinical.vitals import is_unknown, merged
 
 _COLOURS: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
 #: A bare number in a correction is a temperature, in degrees Celsius, when it can be nothing else that was measured.
@@ -42,6 +43,9 @@ _REACTING: Final = re.compile(
     r"can't (?:breathe|swallow)|cannot (?:breathe|swallow)|help|sasa|leo|kati|leero)\b|\w'(?:s|m|re) \w{3,}ing\b"
 )
 EMERGENCY_ADVICE: Final = "advice.emergency_now"
+#: What is pending after advice that asks whether somebody is safe: a no to it is danger, and answers nothing else.
+SAFETY: Final = "safety"
+_SELF_HARM_ADVICE: Final = "advice.self_harm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,23 @@ def heard(record: ClinicalRecord, words: Words, lexicon: Lexicon) -> ClinicalRec
     of_today = _REACTING if is_reaction else _OF_TODAY
     if record.pending in _OF_BEFORE and not of_today.search(words.text.lower()):
         findings = tuple(_as_past(each) for each in findings)
+    if is_unsafe(record, words):
+        findings = (*findings, _unsafe(record, words))
     if record.pending in _APART:
         record = replace(record, apart=(*record.apart, words.message_id))
     return _with_pregnancy(_with_vitals(record, words).with_findings(findings))
+
+
+def is_unsafe(record: ClinicalRecord, words: Words) -> bool:
+    """Whether the words answer the question whether somebody is safe, and do not say yes."""
+    return record.pending == SAFETY and answers.says_not_safe(words.text)
+
+
+def _unsafe(record: ClinicalRecord, words: Words) -> Finding:
+    """What it is that somebody is not safe from: themself, where that was told, else another person."""
+    is_own = any(flag.advice == _SELF_HARM_ADVICE for flag in record.flags)
+    concept = "self_harm_intent" if is_own else "violence_now"
+    return Finding(concept, Assertion.AFFIRMED, 0, len(words.text), words.text, words.message_id)
 
 
 def latch(record: ClinicalRecord, rules: RuleBook, *, version: str) -> Latched:
@@ -73,7 +91,7 @@ def latch(record: ClinicalRecord, rules: RuleBook, *, version: str) -> Latched:
     new = fired_anew(record, rules, version=version)
     record = with_flags(record, new)
     flags, vitals = still_counting(record)
-    disposition = dispose(flags, vitals, record.person, is_said_well=says_infant_is_well(record.findings))
+    disposition = dispose(flags, vitals, record.person, record.findings)
     rises = disposition.acuity > record.acuity
     emergency = tuple(dict.fromkeys(flag.advice for flag in new if flag.acuity is Acuity.EMERGENCY))
     urgent = tuple(flag.advice for flag in new if flag.acuity is Acuity.URGENT)
@@ -97,19 +115,13 @@ def _as_past(finding: Finding) -> Finding:
 
 
 def _with_vitals(record: ClinicalRecord, words: Words) -> ClinicalRecord:
-    read = read_vitals(words.text)
-    readings = tuple((each.field, words.quoting(each.quote)) for each in read.readings)
-    if is_empty(read.vitals):
+    read = read_vitals(words.text, is_asked=record.pending == "vitals")
+    if read.vitals == VitalSigns():
         return _with_corrected_temperature(record, words)
-    return _measured(record, words, read, readings)
-
-
-def _measured(
-    record: ClinicalRecord, words: Words, read: VitalsRead, readings: tuple[tuple[str, Evidence], ...]
-) -> ClinicalRecord:
-    quotes = tuple(dict.fromkeys(evidence.quote for _, evidence in readings))
-    first = words.quoting(quotes[0]) if quotes else words.whole
-    record = record.with_answer("vitals", Reported(", ".join(quotes) or words.text, first))
+    readings = tuple((each.field, words.quoting(each.quote)) for each in read.readings)
+    if record.pending == "vitals" or not is_unknown(read.vitals):
+        quotes = tuple(dict.fromkeys(evidence.quote for _, evidence in readings))
+        record = record.with_answer("vitals", Reported(", ".join(quotes), words.quoting(quotes[0])))
     return replace(record, vitals=merged(record.vitals, read.vitals), readings=(*record.readings, *readings))
 
 

@@ -1,12 +1,14 @@
 """The colour of a case: the worst of vital signs, scores and red flags; never lowered by what is missing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from anamnesis.clinical.scores import News2, news2
-from anamnesis.clinical.terms import Acuity, Colour, Consciousness, Person, RedFlag, VitalSigns
-from anamnesis.clinical.vitals import is_empty
+from anamnesis.clinical.combining import is_low_sugar_felt
+from anamnesis.clinical.red_flags import gave_birth_lately, says_infant_is_well
+from anamnesis.clinical.scores import News2, meows, news2
+from anamnesis.clinical.terms import Acuity, Colour, Consciousness, Finding, Person, RedFlag, VitalSigns
+from anamnesis.clinical.vitals import is_unknown
 
 _ORDER: Final = (Colour.UNKNOWN, Colour.GREEN, Colour.YELLOW, Colour.RED)
 _ADULT_YEARS: Final = 12
@@ -14,6 +16,8 @@ _IMCI_YEARS: Final = 5
 #: WHO IITT, high-risk vital signs under 12 years: breaths and beats per minute, by age in years: (up to, high, low).
 _CHILD_RESPIRATION: Final = ((1, 50, 25), (5, 40, 20), (12, 30, 10))
 _CHILD_PULSE: Final = ((1, 180, 90), (5, 160, 80), (12, 140, 70))
+
+_MATERNITY: Final = "in pregnancy or soon after birth"
 
 Reason = tuple[Colour, str]
 
@@ -32,24 +36,29 @@ class Disposition:
         return {Colour.RED: Acuity.EMERGENCY, Colour.YELLOW: Acuity.URGENT}.get(self.colour, Acuity.ROUTINE)
 
 
-def dispose(flags: Iterable[RedFlag], vitals: VitalSigns, person: Person, *, is_said_well: bool = False) -> Disposition:
+def dispose(
+    flags: Iterable[RedFlag], vitals: VitalSigns, person: Person, findings: Sequence[Finding] = ()
+) -> Disposition:
     """The colour of record: the highest of red flags, IITT vital signs, NEWS2 and the floors.
 
     WHO IITT is the tool of record; NEWS2 applies from 16 years, not in pregnancy. No vital signs is unknown, not green.
-    is_said_well tells of an infant that it was called well: nothing but that takes back the colour of its age.
+    findings tell what readings mean beside them: a birth of late, what low sugar does, an infant that is called well.
     """
     score, flags = news2(vitals, person), tuple(flags)
+    is_mother = bool(person.pregnant) or gave_birth_lately(findings, person)
+    is_ill = bool(flags) or not is_unknown(vitals) or not says_infant_is_well(findings)
     reasons = [
         *_flag_reasons(flags),
-        *_floor(vitals, person),
+        *_floor(vitals, person, is_mother=is_mother),
+        *_low_sugar(vitals, findings),
         *_iitt(vitals, person),
-        *(_young_infant(person) if flags or not is_empty(vitals) or not is_said_well else ()),
+        *(_young_infant(person) if is_ill else ()),
         *_imci(vitals, person),
-        *_pregnancy(vitals, person),
+        *(_maternity(vitals) if is_mother else ()),
         *_news2(score),
     ]
     reasons.sort(key=lambda reason: -_ORDER.index(reason[0]))
-    lowest = Colour.UNKNOWN if is_empty(vitals) else Colour.GREEN
+    lowest = Colour.UNKNOWN if is_unknown(vitals) else Colour.GREEN
     return Disposition(reasons[0][0] if reasons else lowest, tuple(reasons), score)
 
 
@@ -68,7 +77,7 @@ def _news2(score: News2 | None) -> Iterator[Reason]:
         yield Colour.YELLOW, f"NEWS2 {score.partial}"
 
 
-def _floor(vitals: VitalSigns, person: Person) -> Iterator[Reason]:
+def _floor(vitals: VitalSigns, person: Person, *, is_mother: bool) -> Iterator[Reason]:
     """Single readings that decide alone, whatever a score says."""
     if vitals.consciousness in (Consciousness.PAIN, Consciousness.UNRESPONSIVE):
         yield Colour.RED, "responds to pain only or not at all"
@@ -77,20 +86,32 @@ def _floor(vitals: VitalSigns, person: Person) -> Iterator[Reason]:
     is_adult = person.age is None or person.age.years >= _ADULT_YEARS
     if is_adult and vitals.systolic_mmhg is not None and vitals.systolic_mmhg < 90:
         yield Colour.RED, f"systolic pressure {vitals.systolic_mmhg:g} mmHg"
-    yield from _pressure(vitals, person, is_adult=is_adult)
+    yield from _pressure(vitals, is_adult=is_adult, is_mother=is_mother)
     yield from _glucose(vitals)
 
 
-def _pressure(vitals: VitalSigns, person: Person, *, is_adult: bool) -> Iterator[Reason]:
-    """WHO pregnancy danger signs and IITT: 160/110 is red in pregnancy, 140/90 yellow; outside it 180/120 yellow."""
+def _pressure(vitals: VitalSigns, *, is_adult: bool, is_mother: bool) -> Iterator[Reason]:
+    """WHO pregnancy danger signs and IITT: 160/110 is red in pregnancy and six weeks after, 140/90 yellow.
+
+    Outside it 180/120 is yellow.
+    """
     systolic, diastolic = vitals.systolic_mmhg or 0, vitals.diastolic_mmhg or 0
-    words = f"blood pressure {systolic:g}/{diastolic:g} mmHg"
-    if person.pregnant and (systolic >= 160 or diastolic >= 110):
-        yield Colour.RED, f"{words} in pregnancy"
-    elif person.pregnant and (systolic >= 140 or diastolic >= 90):
-        yield Colour.YELLOW, f"{words} in pregnancy"
+    words = f"blood pressure {_shown(vitals.systolic_mmhg)}/{_shown(vitals.diastolic_mmhg)} mmHg"
+    if is_mother and (systolic >= 160 or diastolic >= 110):
+        yield Colour.RED, f"{words} {_MATERNITY}"
+    elif is_mother and (systolic >= 140 or diastolic >= 90):
+        yield Colour.YELLOW, f"{words} {_MATERNITY}"
     elif is_adult and (systolic >= 180 or diastolic >= 120):
         yield Colour.YELLOW, words
+
+
+def _shown(value: float | None) -> str:
+    return "?" if value is None else f"{value:g}"
+
+
+def _low_sugar(vitals: VitalSigns, findings: Sequence[Finding]) -> Iterator[Reason]:
+    if is_low_sugar_felt(vitals, findings):
+        yield Colour.RED, f"glucose {vitals.glucose_mmol_l:g} mmol/L with signs of low sugar"
 
 
 def _glucose(vitals: VitalSigns) -> Iterator[Reason]:
@@ -113,6 +134,9 @@ def _iitt(vitals: VitalSigns, person: Person) -> Iterator[Reason]:
     if vitals.consciousness in (Consciousness.CONFUSED, Consciousness.VOICE):
         yield Colour.YELLOW, "not fully alert"
     temperature = vitals.temperature_celsius
+    is_changed = vitals.consciousness in (Consciousness.CONFUSED, Consciousness.VOICE)
+    if is_changed and temperature is not None and not 36 <= temperature < 38:
+        yield Colour.RED, f"not fully alert, with temperature {temperature:g} °C"
     if temperature is not None and not 36 <= temperature <= 39:
         young = age is not None and age < 2 / 12
         yield (Colour.RED if young else Colour.YELLOW), f"temperature {temperature:g} °C"
@@ -163,40 +187,12 @@ def _imci(vitals: VitalSigns, person: Person) -> Iterator[Reason]:
         yield Colour.YELLOW, f"fast breathing, {breaths:g} /min"
 
 
-def _pregnancy(vitals: VitalSigns, person: Person) -> Iterator[Reason]:
+def _maternity(vitals: VitalSigns) -> Iterator[Reason]:
     """CRADLE's shock index (pulse by systolic pressure), and the trigger of MEOWS: one red reading or two yellow."""
-    if not person.pregnant:
-        return
     pulse, systolic = vitals.heart_rate_per_min, vitals.systolic_mmhg
     if pulse is not None and systolic:
         index = pulse / systolic
         if index >= 0.9:
-            yield (Colour.RED if index >= 1.7 else Colour.YELLOW), f"shock index {index:.1f} in pregnancy"
-    red, yellow = _meows(vitals)
-    if red or yellow > 1:
+            yield (Colour.RED if index >= 1.7 else Colour.YELLOW), f"shock index {index:.1f} {_MATERNITY}"
+    if meows(vitals).is_triggered:
         yield Colour.YELLOW, "obstetric early warning (MEOWS)"
-
-
-#: MEOWS (CEMACH; Singh 2012): what lies outside the first pair is red, what lies outside the second is yellow.
-_MEOWS: Final = (
-    ("temperature_celsius", (35, 38), (36.0001, 38)),
-    ("systolic_mmhg", (90, 160), (100.0001, 149.9999)),
-    ("diastolic_mmhg", (0, 100), (0, 89.9999)),
-    ("heart_rate_per_min", (40, 120), (50.0001, 99.9999)),
-    ("respiratory_rate_per_min", (10, 30), (10, 20.9999)),
-    ("spo2_percent", (95, 100), (95, 100)),
-)
-
-
-def _meows(vitals: VitalSigns) -> tuple[int, int]:
-    """How many readings are red and how many yellow."""
-    red = yellow = 0
-    for name, (lowest, highest), (low, high) in _MEOWS:
-        value = getattr(vitals, name)
-        if value is None:
-            continue
-        if not lowest <= value <= highest:
-            red += 1
-        elif not low <= value <= high:
-            yellow += 1
-    return red, yellow + (vitals.consciousness is Consciousness.VOICE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,6 +19,8 @@ from anamnesis.content import schema
 from anamnesis.content.interview import SOURCE_LANGUAGE, InterviewContent, load_interview
 from anamnesis.kernel.errors import AnamnesisError
 
+#: Marks the name of a group of findings in a rule.
+GROUP: Final = "@"
 Shape = TypeVar("Shape", bound=schema.Strict)
 
 
@@ -50,18 +52,26 @@ def load_content() -> ClinicalContent:
     problems: list[str] = []
     folder = files("anamnesis.content")
     sources = {name: schema.Source(**fields) for name, fields in _toml(folder / "sources.toml").items()}
+    groups = _read(schema.FindingGroups, folder / "groups.toml", problems)
     rule_files = [_read(schema.RuleFile, path, problems) for path in _folder(folder / "red_flags")]
     parts = [_read(schema.LexiconFile, path, problems) for path in _folder(folder / "lexicon")]
     interview = load_interview(folder, problems)
-    if problems or interview is None:
+    if problems or interview is None or groups is None:
         raise ContentInvalid(tuple(problems))
     texts = interview.locales[SOURCE_LANGUAGE].texts
-    written = tuple(rule for rules in rule_files if rules for rule in rules.rule if rule.status != "retired")
+    members = members_of(groups.group, problems)
+    named = tuple(rule for rules in rule_files if rules for rule in rules.rule if rule.status != "retired")
+    written = tuple(_spelled_out(rule, members, problems) for rule in named)
     lexicon = _lexicon([part for part in parts if part], problems)
     problems += _broken_references(written, sources, lexicon, texts)
     if problems:
         raise ContentInvalid(tuple(problems))
-    statuses = {*(part.status for part in parts if part), *interview.statuses, *(rule.status for rule in written)}
+    statuses = {
+        groups.status,
+        *(part.status for part in parts if part),
+        *interview.statuses,
+        *(rule.status for rule in written),
+    }
     return ClinicalContent(
         lexicon,
         RuleBook((_rule(rule) for rule in written), lexicon.passing, lexicon.of_person),
@@ -124,6 +134,7 @@ def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexico
         "deeds",
         "contacts",
         "lasting",
+        "lifelong",
         "states",
         "of_person",
     )
@@ -136,6 +147,45 @@ def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexico
         return compile_lexicon(written)
     except ValueError as error:
         raise ContentInvalid((*problems, str(error))) from None
+
+
+def members_of(groups: Mapping[str, schema.FindingGroup], problems: list[str]) -> dict[str, list[str]]:
+    """The findings of each group, those of the groups it names among them."""
+
+    def findings(name: str, within: tuple[str, ...]) -> list[str]:
+        if name in within:
+            problems.append(f"groups: {name} names itself")
+            return []
+        found: list[str] = []
+        for each in groups[name].of:
+            inner = each.removeprefix(GROUP)
+            if inner == each:
+                found.append(each)
+            elif inner in groups:
+                found += findings(inner, (*within, name))
+            else:
+                problems.append(f"groups: {name}: unknown group {inner}")
+        return found
+
+    return {name: findings(name, ()) for name in groups}
+
+
+def _spelled_out(rule: schema.Rule, members: Mapping[str, list[str]], problems: list[str]) -> schema.Rule:
+    """The rule with the findings in the place of the groups it names."""
+
+    def spelled(names: Sequence[str]) -> list[str]:
+        unknown = {each for each in names if each.startswith(GROUP) and each.removeprefix(GROUP) not in members}
+        problems.extend(f"{rule.id}: unknown group {each}" for each in sorted(unknown))
+        told = [each for name in names for each in members.get(name.removeprefix(GROUP), ()) if name.startswith(GROUP)]
+        return list(dict.fromkeys([*(name for name in names if not name.startswith(GROUP)), *told]))
+
+    at_least = rule.at_least
+    return rule.model_copy(
+        update={
+            "any_of": [spelled(names) for names in rule.any_of],
+            "at_least": at_least and at_least.model_copy(update={"of": spelled(at_least.of)}),
+        }
+    )
 
 
 def _broken_references(
@@ -206,7 +256,7 @@ def _folder(folder: Traversable) -> list[Traversable]:
 def _version(folder: Traversable) -> str:
     """A short name of exactly this content: two deployments with one version have the same rules."""
     digest = hashlib.sha256()
-    for name in ("red_flags", "lexicon", "agendas", "locales"):
-        for path in _folder(folder / name):
-            digest.update(path.read_bytes())
+    folders = (_folder(folder / name) for name in ("red_flags", "lexicon", "agendas", "locales"))
+    for path in (folder / "groups.toml", *(path for paths in folders for path in paths)):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:10]

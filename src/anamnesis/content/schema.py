@@ -60,7 +60,10 @@ class ExamplePerson(Strict):
 
 
 class Rule(Strict):
-    """One red-flag rule as written. catalogue names the lines of the clinical catalogue it covers."""
+    """One red-flag rule as written. catalogue names the lines of the clinical catalogue it covers.
+
+    any_of and at_least may name findings, and groups of findings as "@name".
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     status: Status = "draft"
@@ -78,6 +81,20 @@ class Rule(Strict):
     cite: Annotated[list[Citation], Field(min_length=1)]
     examples: dict[Literal["en", "sw", "lg"], Examples]
     example_person: ExamplePerson | None = None
+
+
+class FindingGroup(Strict):
+    """Findings that weigh the same in a rule: written once with what they mean, named there as "@name"."""
+
+    means: Text
+    of: Annotated[list[Text], Field(min_length=2)]
+
+
+class FindingGroups(Strict):
+    """Groups of findings by name. A group may name others."""
+
+    status: Status
+    group: dict[Annotated[str, Field(pattern=r"^[a-z_]+$")], FindingGroup]
 
 
 class RuleFile(Strict):
@@ -115,7 +132,7 @@ class LexiconFile(Strict):
             "weak_opener", "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute",
             "own_state", "family_history", "other_after", "animal", "mistaken", "explained", "joking", "general",
             "owner", "asking", "relapse", "fiction", "treated", "hearsay", "news", "for_another",
-            "dated", "closed", "completed", "reported", "clocked", "lately", "admitting", "of_a_thing",
+            "dated", "closed", "completed", "reported", "clocked", "lately", "admitting", "owning_up", "of_a_thing",
         ],
         Phrases,
     ] = {}  # fmt: skip
@@ -128,5 +145,6 @@ class LexiconFile(Strict):
     deeds: list[Text] = []
     contacts: list[Text] = []
     lasting: list[Text] = []
+    lifelong: list[Text] = []
     states: list[Text] = []
     of_person: list[Text] = []

@@ -11,7 +11,7 @@ from typing import Final
 from anamnesis.db.encryption import SealedTable
 
 PREFIX: Final = "legacy_"
-_IDS: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+IDS: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 #: What names an account, known here or not: an address of e-mail, an id of Clerk's.
 _ACCOUNT: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}|user_[A-Za-z0-9]{1,64}")
@@ -27,7 +27,7 @@ def names_in(row: str, accounts: Container[str]) -> list[str]:
 
     Strings stand as JSON has them, in quotes. accounts are the e-mails and Clerk ids that are known here.
     """
-    found = set(_IDS.findall(row))
+    found = set(IDS.findall(row))
     for token in set(_STRINGS.findall(row)):
         text = json.loads(token)
         if text in accounts or _ACCOUNT.fullmatch(text):

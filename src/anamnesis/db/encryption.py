@@ -19,7 +19,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from anamnesis.kernel.errors import KeyMissing, NotAsSealed
+from anamnesis.kernel.errors import KeyMissing, NotAsSealed, Unreadable
 from anamnesis.settings.reading import KEY_ID, Secret
 
 SEALED: Final = "enc1:"
@@ -115,6 +115,24 @@ class Keyring:
     def all_opened(self, table: SealedTable, rows: Iterable[Any]) -> list[Mapping[str, Any]]:
         """As opened, for many rows."""
         return [self.opened(table, row) for row in rows]
+
+    def listed(self, table: SealedTable, rows: Iterable[Any]) -> list[tuple[dict[str, Any], Unreadable | None]]:
+        """As all_opened, for a list in which a row that cannot be opened hides no other.
+
+        Such a row has None in its sealed columns, and what is wrong with it beside it. Raises KeyMissing and
+        NotAsSealed when no row can be opened, for then it is not the row.
+        """
+        found = [self._opened_or_blank(table, row) for row in rows]
+        wrong = [error for _, error in found if error is not None]
+        if wrong and len(wrong) == len(found):
+            raise wrong[0]
+        return found
+
+    def _opened_or_blank(self, table: SealedTable, row: Any) -> tuple[dict[str, Any], Unreadable | None]:
+        try:
+            return self.opened(table, row), None
+        except Unreadable as unreadable:
+            return {**row, **{column: None for column in table.columns if column in row}}, unreadable
 
     def encrypt(self, text: str, bound: bytes) -> str:
         """The envelope of a text, bound to these bytes; without a key the text, told apart from an envelope."""

@@ -120,6 +120,16 @@ async def role_problems(connection: Any) -> tuple[str, ...]:
     return (*missing, f"{APP_ROLE} can pass every barrier") if row["mighty"] else missing
 
 
+async def owns_tables(connection: Any) -> bool:
+    """Whether this login could set the application's role aside and be the tables' owner, or a superuser, again."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('audit_logs')"
+            " AND pg_has_role(session_user, relowner, 'MEMBER'))"
+        )
+    )
+
+
 async def wall_problems(connection: Any) -> tuple[str, ...]:
     """The tables whose policies hold nobody, or not their owner; none is what is wanted."""
     rows = await connection.fetch(

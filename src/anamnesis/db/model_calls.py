@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from anamnesis.db.postgres import Database
+from anamnesis.db.rates import ONE_MORE
 from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.kernel.calls import Admission, ModelCall, Sign
 
@@ -13,19 +14,31 @@ from anamnesis.kernel.calls import Admission, ModelCall, Sign
 # Only who may ask besides can win it: a session that rests or is over a budget would take the probe and not use it.
 # A session whose last calls all failed rests too, whoever was asked: its patient has waited often enough. A reply that
 # its patient stopped is none of them, and one answer is enough to go on.
-_ADMIT: Final = """
+# A minute's calls are counted twice over: those that were written down, and who was let in to ask, for what is on its
+# way is in no ledger yet. Both are a patient's over all interviews; whoever opens ten asks no more often.
+_ADMIT: Final = f"""
 WITH mine AS (
     SELECT called_at, outcome, cost_microusd FROM model_calls
     WHERE session_id = $2 AND called_at > clock_timestamp() - interval '1 day'),
 latest AS (SELECT called_at, outcome FROM mine WHERE outcome <> 'stopped' ORDER BY called_at DESC LIMIT $5),
+patient AS (
+    SELECT c.patient_id AS id FROM intake_sessions s JOIN connections c ON c.id = s.connection_id WHERE s.id = $2),
 of_patient AS (
-    SELECT coalesce(sum(cost_microusd), 0) AS spent FROM model_calls
-    WHERE called_at >= current_date AND session_id IN (
+    SELECT coalesce(sum(cost_microusd) FILTER (WHERE called_at >= current_date), 0) AS spent,
+           count(*) FILTER (WHERE called_at > clock_timestamp() - interval '1 minute') AS lately
+    FROM model_calls
+    WHERE called_at >= least(current_date, clock_timestamp() - interval '1 minute') AND session_id IN (
         SELECT theirs.id FROM intake_sessions theirs JOIN connections c ON c.id = theirs.connection_id
-        WHERE c.patient_id = (SELECT known.patient_id FROM intake_sessions s
-                              JOIN connections known ON known.id = s.connection_id WHERE s.id = $2))),
+        WHERE c.patient_id = (SELECT id FROM patient))),
+let_in AS (
+    INSERT INTO rate_windows AS r (key, ends_at, used)
+    SELECT 'model:' || id, clock_timestamp() + interval '1 minute', 1 FROM patient
+    WHERE NOT EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until > clock_timestamp()){ONE_MORE}
+    RETURNING used),
 asker AS (
     SELECT (SELECT count(*) FROM mine WHERE called_at > clock_timestamp() - interval '1 minute') >= $6
+           OR (SELECT lately FROM of_patient) >= $6
+           OR coalesce((SELECT used FROM let_in), 0) > $6
            OR ($7::bigint IS NOT NULL AND (SELECT coalesce(sum(cost_microusd), 0) FROM mine) >= $7)
            OR ($8::bigint IS NOT NULL
                AND coalesce((SELECT cost_microusd FROM model_spend WHERE day = current_date), 0) >= $8)
@@ -40,7 +53,7 @@ probe AS (
     RETURNING provider)
 SELECT is_over_budget, is_resting, EXISTS (SELECT FROM probe) AS is_probe,
        EXISTS (SELECT FROM model_breakers WHERE provider = $1 AND shut_until IS NOT NULL) AS is_shut
-FROM asker"""
+FROM asker"""  # noqa: S608 - a text of our own
 
 _NOTE: Final = """
 INSERT INTO model_calls (provider, model, prompt_version, session_id, attempt, outcome, detail, guard, facts_kept,

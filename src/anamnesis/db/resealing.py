@@ -22,6 +22,7 @@ from anamnesis.kernel.errors import KeyMissing, NotAsSealed
 #: How status counts what is under no key.
 PLAIN: Final = "plain"
 _BATCH: Final = 200
+_LOOKED_AT: Final = 500
 _PASSES: Final = 5
 #: What holds nothing needs no sealing, and tells nobody anything.
 _EMPTY_TEXTS: Final = ("",)
@@ -124,6 +125,26 @@ async def counted(connection: Any) -> dict[tuple[str, str], Counter[str]]:
         if rows:
             found[column.table.name, column.name] = Counter({row["key"] or PLAIN: row["count"] for row in rows})
     return found
+
+
+async def sampled(connection: Any) -> frozenset[str]:
+    """The ids of keys that some of each column's values are under, for whoever only looks in: ids of rows are random.
+
+    Tables that the login may not read, and what was kept aside, are not looked into.
+    """
+    found = set[str]()
+    async with connection.transaction(readonly=True):
+        await connection.execute(f"SET LOCAL anamnesis.purpose = '{Purpose.JOBS.value}'")
+        for column in _COLUMNS:
+            if not await connection.fetchval("SELECT has_table_privilege($1, 'SELECT')", column.quoted):
+                continue
+            rows = await connection.fetch(
+                f"SELECT DISTINCT split_part(value, ':', 2) AS key FROM (SELECT {column.as_text} AS value"  # noqa: S608 - names of ours
+                f" FROM {column.quoted} ORDER BY {column.table.key} LIMIT {_LOOKED_AT}) v"
+                f" WHERE starts_with(value, '{SEALED}')"
+            )
+            found |= {row["key"] for row in rows}
+    return frozenset(found)
 
 
 async def reseal(connection: Any, keyring: Keyring, tell: Callable[[str], None] = lambda _: None) -> Outcome:

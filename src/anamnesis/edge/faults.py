@@ -66,10 +66,16 @@ def fault_of(error: BaseException) -> Fault:
     return TRPC_FAULTS["INTERNAL_SERVER_ERROR"]
 
 
-def rate_headers(failures: Iterable[BaseException]) -> list[tuple[bytes, bytes]]:
-    """What to tell somebody who called too often: how many calls a minute, and in how many seconds it begins anew."""
-    for error in failures:
-        if isinstance(error, errors.TooManyRequests) and error.limit:
-            told = {"limit": error.limit, "remaining": 0, "reset": error.retry_after_s}
-            return [(f"ratelimit-{name}".encode(), str(value).encode()) for name, value in told.items()]
-    return []
+def retry_headers(failures: Iterable[BaseException]) -> dict[str, str]:
+    """When to try again, and for who called too often also how many calls a minute there are.
+
+    Of several failures the one with the longest wait is told of.
+    """
+    waits = {wait: error for error in failures if (wait := getattr(error, "retry_after_s", None)) is not None}
+    if not waits:
+        return {}
+    longest = max(waits)
+    error, told = waits[longest], {"retry-after": str(longest)}
+    if isinstance(error, errors.TooManyRequests) and error.limit:
+        told |= {"ratelimit-limit": str(error.limit), "ratelimit-remaining": "0", "ratelimit-reset": str(longest)}
+    return told

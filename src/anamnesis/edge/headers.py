@@ -36,6 +36,7 @@ MANNERS: Final[tuple[tuple[bytes, bytes], ...]] = (
 )
 _STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 _NO_STORE: Final = b"no-store"
+_FOUND: Final = frozenset({200, 304})
 
 
 def request_id_of(scope: MutableMapping[str, Any]) -> str:
@@ -57,7 +58,7 @@ class GoodManners:
     """ASGI middleware, the outermost: names the request in the journal and completes the headers of its answer.
 
     An inner application may set a stricter or other value of a header, which then stands; except that nothing but
-    a static asset may be stored by anybody. Bodies pass through untouched and unbuffered.
+    a static asset that is there may be stored by anybody. Bodies pass through untouched and unbuffered.
     """
 
     def __init__(
@@ -80,15 +81,16 @@ class GoodManners:
 
         async def send_completed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._completed(scope, message.get("headers", ()), request_id)
+                is_there = message["status"] in _FOUND
+                message["headers"] = self._completed(scope, message.get("headers", ()), request_id, is_there=is_there)
             await send(message)
 
         with journal.bound(request_id=request_id):
             await self._app(scope, receive, send_completed)
 
-    def _completed(self, scope: Scope, given: Any, request_id: str) -> list[tuple[bytes, bytes]]:
+    def _completed(self, scope: Scope, given: Any, request_id: str, *, is_there: bool) -> list[tuple[bytes, bytes]]:
         headers = [(name.lower(), value) for name, value in given if name.lower() != b"x-request-id"]
-        if not scope["path"].startswith(self._asset_prefixes):
+        if not is_there or not scope["path"].startswith(self._asset_prefixes):
             headers = _unstorable(headers)
         present = {name for name, _ in headers}
         headers += [pair for pair in MANNERS if pair[0] not in present]

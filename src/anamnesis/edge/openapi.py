@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import PydanticOmit, core_schema
 
 from anamnesis.edge import problem
+from anamnesis.edge.examples import answer_of, input_of
 from anamnesis.edge.routes import METHODS_WITHOUT_BODY, PREFIX, fields_in_path, route_of
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.procedures import Allow, Kind, Procedure, Registry, Rest
@@ -55,7 +56,7 @@ def _operation(procedure: Procedure, rest: Rest, schemas: Mapping[str, Json], co
         "security": [] if procedure.allow is Allow.PUBLIC else [{"session": []}],
         **_described_input(procedure, rest, _resolved(schemas.get(f"{procedure.name} input", {}), components)),
         "responses": {
-            str(rest.status): _answer(procedure, schemas.get(f"{procedure.name} output", {})),
+            str(rest.status): _answer(procedure, _told(procedure, schemas)),
             "default": {
                 "description": "A problem",
                 "content": {problem.MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}},
@@ -65,17 +66,26 @@ def _operation(procedure: Procedure, rest: Rest, schemas: Mapping[str, Json], co
     return operation
 
 
+def _told(procedure: Procedure, schemas: Mapping[str, Json]) -> Json:
+    told = [schemas[key] for key in (f"{procedure.name} output", f"{procedure.name} untracked") if key in schemas]
+    return told[0] if len(told) == 1 else {"anyOf": told} if told else {}
+
+
 def _answer(procedure: Procedure, schema: Json) -> Json:
     if procedure.kind is Kind.SUBSCRIPTION:
         return {
             "description": "Server-sent events, each with an id to resume from in Last-Event-ID",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            # What each event's data holds: OpenAPI 3.1 has no word of its own for the items of a stream.
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "x-event": schema}},
         }
-    return {"description": "Done", "content": {"application/json": {"schema": schema}}}
+    answer = answer_of(procedure.name)
+    shown = {} if answer is None else {"example": answer}
+    return {"description": "Done", "content": {"application/json": {"schema": schema, **shown}}}
 
 
 def _described_input(procedure: Procedure, rest: Rest, schema: Json) -> Json:
     """The input as path and query parameters, and a body for what is left."""
+    given = input_of(procedure.name)
     properties, required, in_path = schema.get("properties", {}), schema.get("required", []), fields_in_path(rest)
     has_body = rest.method not in METHODS_WITHOUT_BODY
     asked = [*sorted(in_path), *(() if has_body else (name for name in properties if name not in in_path))]
@@ -85,6 +95,7 @@ def _described_input(procedure: Procedure, rest: Rest, schema: Json) -> Json:
             "in": "path" if name in in_path else "query",
             "required": name in in_path or (name in required and not procedure.input_optional),
             "schema": properties.get(name, {"type": "string"}),
+            **({"example": given[name]} if name in given else {}),
         }
         for name in asked
     ]
@@ -93,9 +104,11 @@ def _described_input(procedure: Procedure, rest: Rest, schema: Json) -> Json:
     if has_body and body:
         needed = [name for name in required if name not in in_path]
         content = {"type": "object", "properties": body, **({"required": needed} if needed else {})}
+        example = {name: value for name, value in given.items() if name not in in_path}
+        shown = {"schema": content, **({"example": example} if example else {})}
         described["requestBody"] = {
             "required": bool(needed) and not procedure.input_optional,
-            "content": {("multipart/form-data" if procedure.takes_files else "application/json"): {"schema": content}},
+            "content": {("multipart/form-data" if procedure.takes_files else "application/json"): shown},
         }
     return described
 
@@ -136,13 +149,15 @@ def _may_be_undefined(schema: Any) -> bool:
 
 
 def described(procedures: Iterable[Procedure]) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Schemas by ``<procedure> input`` and ``<procedure> output``, and the named ones they refer to."""
+    """Schemas by ``<procedure> input``, ``output`` and ``untracked``, and the named ones they refer to."""
     wanted: list[tuple[str, _Mode, TypeAdapter[Any]]] = []
     for procedure in procedures:
         if procedure.input is not None:
             wanted.append((f"{procedure.name} input", "validation", TypeAdapter(procedure.input)))
         if procedure.output is not None:
             wanted.append((f"{procedure.name} output", "serialization", TypeAdapter(procedure.output)))
+        if procedure.untracked is not None:
+            wanted.append((f"{procedure.name} untracked", "serialization", TypeAdapter(procedure.untracked)))
     found, definitions = TypeAdapter.json_schemas(wanted, by_alias=True, ref_template=_REF, schema_generator=_Schemas)
     named = definitions.get("$defs", {})
     new_names = {name: _short(name) for name in named}

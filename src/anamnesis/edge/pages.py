@@ -17,12 +17,20 @@ from starlette.routing import Route
 
 from anamnesis.edge import presenting
 from anamnesis.edge.calling import Caller
-from anamnesis.edge.faults import fault_of
+from anamnesis.edge.faults import fault_of, retry_headers
 from anamnesis.edge.forms import read_form
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.static import asset_url, serve_asset
-from anamnesis.kernel.consents import IN_FORCE, OUTSIDE_MODEL
-from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, NotSignedIn, TooManyRequests, Unavailable
+from anamnesis.kernel.consents import OUTSIDE_MODEL
+from anamnesis.kernel.errors import (
+    AnamnesisError,
+    BadInput,
+    Conflict,
+    NotFound,
+    NotSignedIn,
+    TooManyRequests,
+    Unavailable,
+)
 from anamnesis.kernel.procedures import Part, Registry, Request
 from anamnesis.kernel.text import clean
 
@@ -207,23 +215,28 @@ class Pages:
                 # Words never wait for a photo: they may tell of danger.
                 problem = "Your words were sent, your file was not: it cannot be kept now. Send it again in a minute."
             except BadInput as refused:
-                return await self._show_chat(
-                    caller, session_id, problem=f"Nothing was sent. {_in_words(refused)}", draft=content
-                )
+                return await self._not_sent(caller, session_id, content, refused, _in_words(refused))
         try:
             await caller.call(
                 "intake.sendMessage", sessionId=session_id, **_message_of(form.fields), **_shown_with(images)
             )
-        except BadInput:
-            return await self._show_chat(
-                caller,
-                session_id,
-                problem="Nothing was sent. Please write a message of up to 5000 characters.",
-                draft=content,
-            )
+        except BadInput as refused:
+            words = "Please write a message of up to 5000 characters."
+            return await self._not_sent(caller, session_id, content, refused, words)
+        except TooManyRequests as refused:
+            return await self._not_sent(caller, session_id, content, refused, str(refused))
         if problem:
             return await self._show_chat(caller, session_id, problem=problem)
         return RedirectResponse(f"/s/{session_id}#latest", 303)
+
+    async def _not_sent(
+        self, caller: Caller, session_id: str, draft: str, refused: BadInput | TooManyRequests, words: str
+    ) -> Response:
+        page = await self._show_chat(caller, session_id, problem=f"Nothing was sent. {words}", draft=draft)
+        if isinstance(refused, TooManyRequests) and not isinstance(page, RedirectResponse):
+            page.status_code = fault_of(refused).status
+            page.headers.update(retry_headers([refused]))
+        return page
 
     async def _upload(self, caller: Caller, session_id: str, parts: tuple[Part, ...]) -> list[str]:
         """Keep what came with a message; the ids of the photos, for the message to show them."""
@@ -248,12 +261,16 @@ class Pages:
             await caller.call("user.withdrawConsent", purpose=OUTSIDE_MODEL)
         return RedirectResponse(f"/s/{http.path_params['session_id']}#latest", 303)
 
-    async def _consent(self, caller: Caller) -> str:
-        """What the chat says about models outside: nothing where none is asked, a question, or how to take it back."""
+    async def _consent(self, caller: Caller) -> tuple[str, str]:
+        """What the chat says about models outside, and the version it asks with.
+
+        It says nothing where none is asked, and else asks or tells how to take it back.
+        """
         if not self._site.asks_consent:
-            return ""
-        standing = (await caller.call("user.getConsents"))["consents"]
-        return "given" if standing else "asked"
+            return "", ""
+        known = await caller.call("user.getConsents")
+        versions = {each["purpose"]: each["version"] for each in known["inForce"]}
+        return "given" if known["consents"] else "asked", versions[OUTSIDE_MODEL]
 
     async def _show_chat(self, caller: Caller, session_id: str, *, problem: str = "", draft: str = "") -> Response:
         found = await caller.call("intake.getSession", sessionId=session_id)
@@ -264,7 +281,7 @@ class Pages:
         talk = await self._direct_messages(caller, connection, viewer="You", other=doctor)
         interview = presenting.transcript(found["messages"], doctor=doctor)
         vitals = session["medicalData"].get("vitalsData") or {}
-        consent = await self._consent(caller)
+        consent, version = await self._consent(caller)
         return self._page(
             "chat.html",
             session={
@@ -282,7 +299,7 @@ class Pages:
             choices=_choices(found["messages"]),
             can_write=connection["status"] == "active",
             consent=consent,
-            consent_version=IN_FORCE[OUTSIDE_MODEL],
+            consent_version=version,
             reworded=_asked_last(found["messages"]) if self._site.models and consent != "asked" else None,
             whose_model=self._site.whose_model,
             shows_photos=self._site.shows_photos,
@@ -381,7 +398,7 @@ class Pages:
         """Lower the urgency, with the doctor's reason."""
 
         async def act(caller: Caller, session_id: str, fields: Mapping[str, str]) -> None:
-            decision = {"to": fields.get("to", ""), "reason": fields.get("reason", "")}
+            decision = {name: fields.get(name, "") for name in ("to", "reason", "basis")}
             await caller.call("handover.lowerUrgency", sessionId=session_id, **decision)
 
         return await self._act_on_case(http, act)
@@ -411,7 +428,7 @@ class Pages:
         caller, session_id = await self._caller(http), http.path_params["session_id"]
         try:
             await act(caller, session_id, await _fields(http))
-        except BadInput as refused:
+        except (BadInput, Conflict) as refused:
             return await self._show_case(caller, session_id, problem=f"Nothing was changed. {refused}")
         return RedirectResponse(f"/doctor/case/{session_id}", 303)
 
@@ -501,7 +518,7 @@ class Pages:
             return self._sign_in_first()
         status = fault_of(error).status
         request = await self._site.request_of(http.scope)
-        return self._page(
+        page = self._page(
             "message.html",
             title="This did not work",
             lines=[str(error)],
@@ -509,6 +526,8 @@ class Pages:
             reference=request.request_id,
             status=status,
         )
+        page.headers.update(retry_headers([error]))
+        return page
 
 
 async def _fields(http: HttpRequest) -> dict[str, str]:
@@ -517,8 +536,10 @@ async def _fields(http: HttpRequest) -> dict[str, str]:
         return {name: clean(value) for name, value in form.items() if isinstance(value, str)}
 
 
-def _in_words(refused: BadInput) -> str:
+def _in_words(refused: BadInput | TooManyRequests) -> str:
     """What is wrong with a form's files, for somebody who sees no field names."""
+    if isinstance(refused, TooManyRequests):
+        return str(refused)
     return " ".join(dict.fromkeys(issue.message for issue in refused.issues)) or str(refused)
 
 

@@ -168,6 +168,7 @@ def inbox_row(case: Wire, now: datetime) -> dict[str, object]:
         "reason": case["reason"],
         "completeness": f"{case['completeness']} % asked",
         "gaps": case["gaps"],
+        "is_readable": case["isReadable"],
     }
 
 
@@ -219,4 +220,5 @@ def case_page(found: Wire, case: Wire, patient: str) -> dict[str, object]:
         "for_patient": case["forPatient"],
         "lowered": case["lowered"],
         "lower_to": LOWER[case["acuity"]],
+        "basis": case["basis"],
     }

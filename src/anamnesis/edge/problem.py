@@ -5,7 +5,7 @@ from typing import Any, Final
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from anamnesis.edge.faults import fault_of, rate_headers
+from anamnesis.edge.faults import fault_of, retry_headers
 from anamnesis.kernel.errors import AnamnesisError, BadInput
 from anamnesis.kernel.procedures import Request
 
@@ -76,8 +76,5 @@ def problem(error: BaseException, request: Request) -> Response:
     """Any failure as an answer."""
     document = problem_document(error, request)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    wait = getattr(error, "retry_after_s", None)
-    if wait is not None:
-        headers["retry-after"] = str(wait)
-    headers |= {name.decode(): value.decode() for name, value in rate_headers([error])}
+    headers |= retry_headers([error])
     return JSONResponse(document, document["status"], headers, MEDIA_TYPE)

@@ -87,8 +87,11 @@ async def enter(
 
 
 def declared(procedure: Procedure, answer: Any) -> Any:
-    """The answer, which is a model of the declared kind and so holds no key that was not declared. Raises TypeError."""
-    kind = procedure.output
+    """The answer, which is a model of the declared kind and so holds no key that was not declared. Raises TypeError.
+
+    A subscription's values come later, one by one.
+    """
+    kind = None if procedure.kind is Kind.SUBSCRIPTION else procedure.output
     if isinstance(kind, type) and issubclass(kind, BaseModel) and not isinstance(answer, kind):
         raise TypeError(f"{procedure.name} answered {type(answer).__name__} where {kind.__name__} is declared")
     return answer
@@ -120,7 +123,7 @@ def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> 
     if is_urgent is None or not isinstance(actor, Person) or not actor.wait_s:
         return
     if not is_urgent(bound.services, arguments[-1]):
-        raise TooManyRequests(actor.wait_s)
+        raise TooManyRequests(actor.wait_s, actor.calls_a_minute)
 
 
 class _Watch:

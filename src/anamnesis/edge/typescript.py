@@ -27,15 +27,20 @@ import type {
 
 type Query<Input, Output> = TRPCQueryProcedure<{ input: Input; output: Output; meta: object }>;
 type Mutation<Input, Output> = TRPCMutationProcedure<{ input: Input; output: Output; meta: object }>;
-type Subscription<Input, Event> = TRPCSubscriptionProcedure<{
+// An event has an id to go on from, or is what is told besides.
+type Subscription<Input, Event, Besides = never> = TRPCSubscriptionProcedure<{
   input: Input;
-  output: AsyncIterable<{ id: string; data: Event }>;
+  output: AsyncIterable<{ id: string; data: Event } | Besides>;
   meta: object;
 }>;
+// What was wrong with an input, by its field; null when something else was.
+type ErrorShape = TRPCDefaultErrorShape & {
+  data: { zodError: { formErrors: Array<string>; fieldErrors: Record<string, Array<string> | undefined> } | null };
+};
 """
 _ROUTER: Final = """\
 export type AppRouter = TRPCBuiltRouter<
-  { ctx: object; meta: object; errorShape: TRPCDefaultErrorShape; transformer: true },
+  { ctx: object; meta: object; errorShape: ErrorShape; transformer: true },
   Procedures
 >;
 """
@@ -77,7 +82,9 @@ def _procedure(procedure: Procedure, schemas: Mapping[str, Json]) -> str:
     optional = " | undefined" if procedure.input_optional else ""
     answer = schemas.get(f"{procedure.name} output")
     output = "unknown" if answer is None else _type(answer, is_input=False)
-    return f"{_WORDS[procedure.kind]}<{input_}{optional}, {output}>"
+    besides = schemas.get(f"{procedure.name} untracked")
+    more = "" if besides is None else f", {_type(besides, is_input=False)}"
+    return f"{_WORDS[procedure.kind]}<{input_}{optional}, {output}{more}>"
 
 
 def _reached(schemas: Sequence[Any], components: Mapping[str, Json]) -> frozenset[str]:

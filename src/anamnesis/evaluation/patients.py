@@ -14,6 +14,7 @@ from typing import Any, Final
 from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical.agenda import Agenda
 from anamnesis.clinical.record import SIGN, ClinicalRecord, NotAsked
+from anamnesis.clinical.screening import SAFETY
 from anamnesis.content import ClinicalContent
 from anamnesis.intake.interview import Inbound, TurnPlan, new_record, opening, plan_turn, screen
 
@@ -261,6 +262,10 @@ def interview(case: Case, content: ClinicalContent) -> Interview:
     if case.has_profile:
         patient.told.add("name")
     for turn in range(_MOST_TURNS):
+        if plan.record.pending == SAFETY:
+            held.asked.append(Asked(SAFETY, (), ()))
+            plan = _tell(held, f"m{turn}", turn, "yes, I am safe", (), plan, content)
+            continue
         if plan.is_ready or plan.question_id is None:
             break
         slots, signs = _asked_for(plan, content.interview.agenda)

@@ -117,6 +117,8 @@ def _of_all_ages(readings: Readings, number: Mapping[str, float], years: float) 
         yield "red"
     if level in ("C", "V"):
         yield "yellow"
+    if level in ("C", "V") and "temp_c" in number and (number["temp_c"] < 36 or number["temp_c"] >= 38):
+        yield "red"  # IITT: two of a changed mind, a stiff neck, fever or hypothermia, headache
     if "spo2" in number:
         if readings.get("spo2_scale") == 2:
             yield "red" if number["spo2"] <= 83 else "green"

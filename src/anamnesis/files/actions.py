@@ -18,6 +18,7 @@ from anamnesis.files.model import (
     Kind,
     NewFile,
     StoredFile,
+    TakenAway,
     agrees,
     blob_of,
     is_whole,
@@ -27,7 +28,7 @@ from anamnesis.files.policy import access_file
 from anamnesis.files.ports import Blobs, FileStore, Redraws
 from anamnesis.journal import log
 from anamnesis.kernel.clock import Clock
-from anamnesis.kernel.errors import AnamnesisError, BadInput, Issue, NotFound, Unavailable
+from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, Unavailable, refused
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.procedures import Part
 from anamnesis.kernel.text import clean
@@ -41,12 +42,6 @@ _NOT_TAKEN: Final = "This is neither a photo (JPEG, PNG, WebP) nor a PDF."
 _BROKEN: Final = "This file is damaged or not complete. Please take it again."
 _DISAGREES: Final = "This file is not what its name or type says. A photo or a PDF under its own name can be sent."
 _NOT_OURS: Final = "Refer to a file that you have uploaded to this session, by its id or its url."
-
-
-def refused(*issues: tuple[Path, str]) -> BadInput:
-    """What is wrong with which field of an input."""
-    found = tuple(Issue(text, path, (("code", "custom"), ("message", text), ("path", None))) for path, text in issues)
-    return BadInput("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in issues), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +74,13 @@ class Filing:
             await asyncio.shield(self._discard([*begun.values()]))
             raise
         # Outside the block: when its answer is lost nobody knows whether they are to be seen already, and bytes of a
-        # file that is seen must never be taken back. What did stay pending is swept up later.
-        twins = await self.store.finish(session_id, uploader, [*begun.values()])
+        # file that is seen must never be taken back. What did stay pending is swept up later; of what was erased
+        # meanwhile nothing is left that a sweep could find, so its bytes are taken back here.
+        try:
+            twins = await self.store.finish(session_id, uploader, [*begun.values()])
+        except TakenAway:
+            await asyncio.shield(self._discard([*begun.values()]))
+            raise
         if twins:
             await self._discard([*twins])
         named = [twins.get(each, each) for each in kept]

@@ -150,6 +150,7 @@ async def open_file(call: Call, body: FileRef) -> Opened:
 
 
 #: It answers bytes, so it stands behind an address of its own and not among the procedures of the registry.
-OPEN_FILE = Procedure(name="file.open", kind=Kind.QUERY, handler=open_file, input=FileRef, opens_files=True)
+#: A page shows every picture of a case, and nothing of it may be stored: each time it is shown asks for them all.
+OPEN_FILE = Procedure(name="file.open", kind=Kind.QUERY, handler=open_file, input=FileRef, at_once=10)
 
 __all__ = ["OPEN_FILE", "File", "Files", "Opened", "Part", "procedures"]

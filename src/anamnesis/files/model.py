@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from anamnesis.kernel.errors import Unavailable
+
 IMAGE: Final = "image/jpeg"
 PDF: Final = "application/pdf"
 LONGEST_NAME: Final = 255
@@ -122,3 +124,10 @@ def agrees(kind: Kind, name: str, declared: str) -> bool:
     if kind.is_image:
         return ending not in ("pdf", "svg", "html", "htm", "js", "exe")
     return told in ("", "application/octet-stream", PDF) and ending in ("", "pdf")
+
+
+@dataclass(eq=False)
+class TakenAway(Unavailable):
+    """The row of a file was swept up, or erased with its patient, while its bytes were being kept: none is seen."""
+
+    part: str = "files"

@@ -10,8 +10,7 @@ from anamnesis.care.store import audit, link_of
 from anamnesis.db.encryption import FILES
 from anamnesis.db.postgres import Database
 from anamnesis.db.viewing import Purpose, at_work, viewing
-from anamnesis.files.model import NewFile, StoredFile
-from anamnesis.kernel.errors import Unavailable
+from anamnesis.files.model import NewFile, StoredFile, TakenAway
 from anamnesis.kernel.identity import Person
 
 _LINK: Final = """
@@ -100,7 +99,7 @@ class PostgresFileStore:
             return True
 
     async def finish(self, session_id: UUID, uploader: Person, file_ids: Sequence[UUID]) -> dict[UUID, UUID]:
-        """Let all these files be seen, or none. Raises Unavailable when one was swept up meanwhile.
+        """Let all these files be seen, or none. Raises TakenAway when one is gone.
 
         Those that the same person has sent and finished meanwhile stay as they are: answers these with the others.
         """
@@ -112,7 +111,7 @@ class PostgresFileStore:
             new = [each for each in file_ids if each not in twins]
             done = await connection.execute(_FINISH, new)
             if done != f"UPDATE {len(new)}":
-                raise Unavailable("files")
+                raise TakenAway
             told = {"sessionId": str(session_id)}
             for file_id in new:
                 await audit(connection, uploader, "file_uploaded", "file", file_id, told)

@@ -63,9 +63,10 @@ class NewImage(Input):
 )
 async def add_message(call: Call, body: NewAddition) -> Added:
     """Add a note, a result or a finding to a connection's case that changed last; its patient never sees it."""
-    session = await _case_of(call, body.connection_id)
+    key = body.client_message_id or None
+    session = await _case_of(call, body.connection_id, key)
     metadata = body.metadata or None
-    addition = Addition(body.content, body.message_type, metadata, key=body.client_message_id or None)
+    addition = Addition(body.content, body.message_type, metadata, key=key)
     return await _add(call, body.connection_id, session, addition)
 
 
@@ -78,21 +79,26 @@ async def add_message(call: Call, body: NewAddition) -> Added:
 )
 async def add_image(call: Call, body: NewImage) -> Added:
     """Add a picture the doctor has uploaded to the case; any other url is refused by its field."""
-    session = await _case_of(call, body.connection_id)
+    key = body.client_message_id or None
+    session = await _case_of(call, body.connection_id, key)
     references = [(("imageUrl",), body.image_url)]
     (photo,) = await call.services.files.refer(references, session["id"], call.person, images=True)
     words, kind = body.caption or f"[{body.message_type}]", body.message_type
-    addition = Addition(words, kind, images=[str(photo.id)], key=body.client_message_id or None)
+    addition = Addition(words, kind, images=[str(photo.id)], key=key)
     return await _add(call, body.connection_id, session, addition)
 
 
-async def _case_of(call: Call, connection_id: UUID) -> Row:
-    """The case of a connection that changed last, for its doctor. Raises NotFound, NotPermitted."""
+async def _case_of(call: Call, connection_id: UUID, key: UUID | None) -> Row:
+    """The case of a connection that changed last, for its doctor. Raises NotFound, NotPermitted.
+
+    What is sent again goes to the case it was kept with, whatever has changed since: it is the same addition.
+    """
     handover = call.services
     doctor_who_sees_patients(call.person)
     link = await handover.care.link_of_connection(connection_id)
     access_as_clinician(call.person, link, writing=True, what="connection")
-    session = await handover.store.latest_changed(connection_id)
+    seen = None if key is None else await handover.store.added_to(connection_id, call.person, key)
+    session = seen or await handover.store.latest_changed(connection_id)
     if session is None:
         raise NotFound("This connection has no session yet.")
     return session

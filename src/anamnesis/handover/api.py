@@ -9,6 +9,7 @@ from uuid import UUID
 
 from anamnesis.care.policy import access_as_clinician, verified_doctor
 from anamnesis.care.store import PostgresCareStore
+from anamnesis.clinical.lowering import basis
 from anamnesis.clinical.reasoning import reasoning_of, with_noted
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
 from anamnesis.clinical.red_flags import gathered
@@ -154,6 +155,7 @@ class CaseView(Output):
     """One case for its doctor. With is_worded_by_model a model tidied the background or proposed the differential.
 
     noted_by_model is what a model said beside the latest replies it worded, the newest first: plain text, not reviewed.
+    basis marks the danger that is shown: a decision to lower the urgency names it.
     """
 
     session_id: UUID
@@ -169,6 +171,7 @@ class CaseView(Output):
     for_patient: str
     acuity: str
     lowered: Decision | None
+    basis: str
     notes: list[Note]
 
 
@@ -193,6 +196,7 @@ class InboxCase(Output):
     reason: str
     completeness: int
     gaps: list[str]
+    is_readable: bool
 
 
 class Inbox(Output):
@@ -213,11 +217,10 @@ class SessionRef(Input):
     session_id: Uuid
 
 
-async def _latest(call: Call, connection_id: UUID) -> Row | None:
-    handover = call.services
-    link = await handover.care.link_of_connection(connection_id)
+async def _let_clinician(call: Call, connection_id: UUID) -> None:
+    """Let the connection's doctor read. Raises NotFound, NotPermitted."""
+    link = await call.services.care.link_of_connection(connection_id)
     access_as_clinician(call.person, link, writing=False, what="connection")
-    return await handover.store.latest(connection_id)
 
 
 async def case_of(call: Call, session_id: UUID) -> Row:
@@ -232,8 +235,9 @@ async def case_of(call: Call, session_id: UUID) -> Row:
     "intake.getSBAR", input=ConnectionRef, output=SbarAnswer, rest=Rest("GET", "/connections/{connectionId}/sbar")
 )
 async def get_sbar(call: Call, body: ConnectionRef) -> SbarAnswer:
-    """The note of a connection's session that changed last with what its doctor has added, for its doctor."""
-    row = await _latest(call, body.connection_id)
+    """The newest note of a connection with what its doctor has added to that case, for its doctor."""
+    await _let_clinician(call, body.connection_id)
+    row = await call.services.store.latest_note(body.connection_id)
     if row is None:
         return SbarAnswer(sbar=None)
     return SbarAnswer(sbar=sbar_with(row["clinical_handover"], await call.services.store.notes(row["id"])))
@@ -268,7 +272,8 @@ async def get_reasoning(call: Call, body: ConnectionRef) -> ReasoningAnswer:
 
     What a model said beside the latest replies it worded follows the strategy, marked as a model's and not reviewed.
     """
-    row = await _latest(call, body.connection_id)
+    await _let_clinician(call, body.connection_id)
+    row = await call.services.store.latest(body.connection_id)
     if row is None:
         return ReasoningAnswer(clinical_reasoning=None)
     noted = await call.services.store.reasonings(row["id"], _MOST_REASONINGS)
@@ -317,13 +322,14 @@ def _inbox_case(row: Row) -> InboxCase:
         status=row["status"],
         colour=(_HEARD[row["unread_acuity"]] if row["unread_acuity"] > record.acuity else record.colour).value,
         patient=PersonName(first_name=row["first_name"], last_name=row["last_name"]),
-        about=_about(record),
+        about=_about(record) if row["is_readable"] else "",
         waiting_since=row["last_patient_at"],
         unread_count=row["unread"],
         chief_complaint=getattr(complaint, "value", None),
         reason=", ".join([*_UNREAD_REASONS.get(row["unread_acuity"], ()), *map(in_words, _reasons(record)[:3])]),
         completeness=record.completeness,
         gaps=list(record.gaps[:4]),
+        is_readable=row["is_readable"],
     )
 
 
@@ -387,6 +393,7 @@ async def get_case(call: Call, body: SessionRef) -> CaseView:
         for_patient=note.get("for_patient", "") if note else "",
         acuity=record.acuity.name.lower(),
         lowered=Decision(reason=row["lowered_reason"], at=row["lowered_at"]) if row["lowered_at"] else None,
+        basis=basis(record),
         notes=[_added(call, each) for each in notes],
     )
 

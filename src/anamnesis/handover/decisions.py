@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from anamnesis.care.policy import access_as_clinician
-from anamnesis.clinical.lowering import lowered
+from anamnesis.clinical.lowering import basis, lowered
 from anamnesis.clinical.record import record_from_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.handover.api import Call
-from anamnesis.kernel.errors import BadInput, Conflict
+from anamnesis.kernel.errors import Conflict, refused
 from anamnesis.kernel.procedures import Allow, Procedures, Rest
 from anamnesis.schema import ONE_OF, Input, Output, Uuid, text
 
@@ -19,11 +19,15 @@ _LEVELS = {"routine": Acuity.ROUTINE, "urgent": Acuity.URGENT}
 
 
 class Lowering(Input):
-    """A lower urgency and why, in the clinician's words; reason is kept for audit and never shown to the patient."""
+    """A lower urgency and why, in the clinician's words; reason is kept for audit and never shown to the patient.
+
+    basis is that of the case as it was looked at: where danger was told since, nothing is lowered.
+    """
 
     session_id: Uuid
     to: Annotated[Literal["routine", "urgent"], ONE_OF]
     reason: Annotated[str, text(3, 500)]
+    basis: Annotated[str, text(1, 64)] | None = None
 
 
 class Urgency(Output):
@@ -48,8 +52,10 @@ async def lower_urgency(call: Call, body: Lowering) -> Urgency:
         access_as_clinician(call.person, link, writing=True, what="session")
         assert row is not None
         record = record_from_json(row["record"])
+        if body.basis is not None and body.basis != basis(record):
+            raise Conflict("Something new was told since you looked at this case. Please look at it and decide again.")
         if to >= record.acuity:
-            raise BadInput("to: the case is not more urgent than that.")
+            raise refused((("to",), "the case is not more urgent than that."))
         new = lowered(record, to)
         if await store.lower(body.session_id, row["version"], new, call.person, body.reason, record.acuity):
             return Urgency(session_id=row["id"], colour=new.colour.value)

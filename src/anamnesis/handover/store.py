@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from anamnesis.care.model import CareLink
-from anamnesis.care.store import audit, link_of
+from anamnesis.care.store import audit, link_of, listed_cases
 from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
 from anamnesis.clinical.sbar import sbar_from_json
 from anamnesis.clinical.terms import Acuity
@@ -42,6 +42,12 @@ SELECT s.id, s.connection_id, s.record, s.clinical_handover, s.doctor_thought, w
 FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.updated_at DESC, s.id LIMIT 1"""
 
+# The note that changed last: a session begun since has none, and must not hide it.
+_LATEST_NOTE: Final = """
+SELECT id, connection_id, clinical_handover FROM intake_sessions
+WHERE connection_id = $1 AND archived_at IS NULL AND clinical_handover IS NOT NULL
+ORDER BY updated_at DESC, id LIMIT 1"""
+
 # Beside replies that are still what the patient reads: not those that were put in other words, or begun again after.
 _REASONINGS: Final = """
 SELECT r.reply_id, r.session_id, r.content, r.made_at
@@ -72,8 +78,8 @@ ON CONFLICT (session_id) DO UPDATE SET
 WHERE known.basis <> excluded.basis"""
 
 _INBOX: Final = """
-SELECT s.id, s.connection_id, c.patient_id, s.status::text AS status, s.record, s.last_patient_at,
-       u.first_name, u.last_name, unread.count AS unread, unread.acuity AS unread_acuity
+SELECT s.id, s.connection_id, c.patient_id, s.status::text AS status, s.record, s.acuity,
+       s.last_patient_at, u.first_name, u.last_name, unread.count AS unread, unread.acuity AS unread_acuity
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 JOIN patients p ON p.id = c.patient_id JOIN users u ON u.id = p.user_id
 CROSS JOIN LATERAL (
@@ -103,9 +109,16 @@ _LOWERING: Final = "SELECT nextval(pg_get_serial_sequence('lowerings', 'id'))"
 _LOWERED: Final = """
 INSERT INTO lowerings (id, session_id, lowered_by, reason) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4)"""
 
+# A doctor adds to the case that is read, which is that of the note as long as there is one.
 _LATEST_CHANGED: Final = """
 SELECT id, connection_id, clinical_handover FROM intake_sessions
-WHERE connection_id = $1 AND archived_at IS NULL ORDER BY updated_at DESC, id LIMIT 1"""
+WHERE connection_id = $1 AND archived_at IS NULL
+ORDER BY clinical_handover IS NULL, updated_at DESC, id LIMIT 1"""
+
+_ADDED_TO: Final = """
+SELECT s.id, s.connection_id, s.clinical_handover
+FROM intake_sessions s JOIN clinician_notes n ON n.session_id = s.id
+WHERE s.connection_id = $1 AND s.archived_at IS NULL AND n.author_id = $2 AND n.client_message_id = $3 LIMIT 1"""
 
 _ADD: Final = """
 INSERT INTO clinician_notes (id, session_id, author_id, content, client_message_id, kind, metadata, images)
@@ -172,6 +185,11 @@ class PostgresHandoverStore:
         row = await self.database.fetchrow(_LATEST, connection_id)
         return None if row is None else self._with_wording(row)
 
+    async def latest_note(self, connection_id: UUID) -> Row | None:
+        """The session of a connection that changed last of those with a note."""
+        row = await self.database.fetchrow(_LATEST_NOTE, connection_id)
+        return None if row is None else self._keyring.opened(SESSIONS, row)
+
     async def written(self, session_id: UUID) -> Written | None:
         """A hand-over that waits for its review, with what it rests on; None when there is none."""
         row = await self.database.fetchrow(_WRITTEN, session_id)
@@ -204,8 +222,7 @@ class PostgresHandoverStore:
 
     async def inbox(self, doctor_id: UUID, reader_id: UUID, limit: int) -> Sequence[Row]:
         """A doctor's cases: what waits first, the most urgent, then the longest waiting."""
-        rows = await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit)
-        return self._keyring.all_opened(SESSIONS, rows)
+        return listed_cases(self._keyring, await self.database.fetch_whose(_INBOX, doctor_id, reader_id, limit))
 
     async def notes(self, session_id: UUID) -> Sequence[Row]:
         """The clinicians' notes on a session, oldest first."""
@@ -254,6 +271,11 @@ class PostgresHandoverStore:
     async def latest_changed(self, connection_id: UUID) -> Row | None:
         """The connection's session that changed last."""
         row = await self.database.fetchrow(_LATEST_CHANGED, connection_id)
+        return None if row is None else self._keyring.opened(SESSIONS, row)
+
+    async def added_to(self, connection_id: UUID, author: Person, key: UUID) -> Row | None:
+        """The session of a connection to which something was added under this client id; None when nothing was."""
+        row = await self.database.fetchrow(_ADDED_TO, connection_id, author.user_id, key)
         return None if row is None else self._keyring.opened(SESSIONS, row)
 
     async def add(self, session_id: UUID, connection_id: UUID, author: Person, addition: Addition) -> Row:

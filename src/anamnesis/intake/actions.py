@@ -15,6 +15,7 @@ from anamnesis.care.model import Access
 from anamnesis.clinical.guardrails import Refused, check_reply
 from anamnesis.clinical.record import ClinicalRecord, Reported, Stage
 from anamnesis.clinical.sbar import draft_sbar, sbar_to_json
+from anamnesis.clinical.screening import SAFETY
 from anamnesis.clinical.terms import Acuity
 from anamnesis.content import ClinicalContent
 from anamnesis.intake import interview
@@ -173,7 +174,7 @@ async def _keep(
         return None
     for flag in screened.new_flags:
         interviewer.observer.red_flag(flag.acuity)
-    if screened.new_flags and screened.record.acuity is Acuity.EMERGENCY:
+    if screened.is_danger and screened.record.acuity is Acuity.EMERGENCY:
         await tx.enqueue(NewJob(JobKind.ALERT_CLINICIAN, session.id, request_id))
     if session.status.is_closed:
         return Received(kept.message, await _answer_after_ready(tx, kept, screened, interviewer, request_id))
@@ -194,11 +195,13 @@ async def _answer_after_ready(
     """The fixed answer to what is told after the hand-over, which an unread note must not lack if it is a danger."""
     session = kept.session
     reply = _with_emergency(_after_ready(screened.record, interviewer), screened.emergency_text)
-    is_outdated = bool(screened.new_flags) and session.status is Status.READY
+    is_outdated = screened.is_danger and session.status is Status.READY
     note = _note(screened.record, interviewer) if is_outdated else None
     if is_outdated:
         await _have_worded(tx, session.id, request_id, interviewer)
-    new = NewState(replace(screened.record, advice_due=()), session.status, handover=note)
+    is_asking = interview.asks_for_safety(reply.text)
+    pending = SAFETY if is_asking else None
+    new = NewState(replace(screened.record, advice_due=(), pending=pending), session.status, handover=note)
     return await _answer(tx, session, kept.message.id, reply, new)
 
 
@@ -216,7 +219,7 @@ def _after_emergency(
     """What is said to an emergency, and the record with the facts it tells.
 
     It is not read as the answer to what was asked ("I want to die" is no medicine). Advice that asks something itself
-    stands alone, and nothing is pending after it: "yes, I am safe" is no medicine either. While an earlier message
+    stands alone, and only that is pending after it: "yes, I am safe" is no medicine either. While an earlier message
     still waits (is_next is False) this one is only screened, for facts are read in the order in which they were told.
     """
     if not is_next:
@@ -224,7 +227,9 @@ def _after_emergency(
     plan = interview.plan_turn(replace(record, pending=None), inbound, content)
     if not advice.rstrip().endswith("?") or plan.is_ready:
         return plan, f"{advice}\n\n{content.texts['continue']}\n\n{plan.question}"
-    told = replace(plan.record, asked=record.asked, danger_signs=record.danger_signs, stage=record.stage, pending=None)
+    told = replace(
+        plan.record, asked=record.asked, danger_signs=record.danger_signs, stage=record.stage, pending=SAFETY
+    )
     return TurnPlan(told, advice, advice, None, (), is_ready=False), advice
 
 
@@ -244,8 +249,8 @@ def listen(text: str, interviewer: Interviewer) -> Screened:
 
 
 def is_dangerous(text: str, interviewer: Interviewer) -> bool:
-    """Whether words raise a flag by themselves: such words are let in above every limit."""
-    return bool(listen(text, interviewer).new_flags)
+    """Whether words raise a flag or tell a dangerous reading: such words are let in above every limit."""
+    return listen(text, interviewer).is_danger
 
 
 async def answer(received: Received, session_id: UUID, *, store: IntakeStore, interviewer: Interviewer) -> Answered:

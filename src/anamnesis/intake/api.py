@@ -8,11 +8,11 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from anamnesis.care.actions import patient_of
+from anamnesis.care.actions import check_again, patient_of
 from anamnesis.care.model import Access, Standing
 from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, doctor_who_sees_patients
 from anamnesis.care.store import PostgresCareStore
-from anamnesis.files.actions import Filing, refused
+from anamnesis.files.actions import Filing
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.model import Message, NewMessage, Session, Status
@@ -43,12 +43,12 @@ from anamnesis.intake.views import (
     session_view,
     thought_for_clinician,
 )
-from anamnesis.kernel.errors import BadInput, NotPermitted
+from anamnesis.kernel.errors import BadInput, refused
 from anamnesis.kernel.identity import PatientId
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracked
-from anamnesis.schema import ONE_OF, Input, Maybe, Output, Uuid, items, number, text
+from anamnesis.schema import ONE_OF, Boolean, Input, Maybe, Output, Uuid, items, number, text
 
 MOST_AT_ONCE = 50
 _STATUS = Literal["not_started", "in_progress", "ready", "reviewed", "all"]
@@ -200,13 +200,19 @@ class Listen(Input):
 
     session_id: Uuid
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
-    growing: Maybe[bool] = UNDEFINED
+    growing: Maybe[Boolean] = UNDEFINED
 
 
 class ListenInbox(Input):
     """From where to listen."""
 
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
+
+
+class InboxSign(Output):
+    """Whether something has happened; the first sign only says that somebody listens."""
+
+    changed: bool
 
 
 async def patient_id_of(call: Call) -> PatientId:
@@ -483,7 +489,7 @@ async def rename(call: Call, body: Rename) -> SessionRow:
     store = call.services.store
     access_as_patient(call.person, await store.link_of_session(body.session_id), writing=True, what="session")
     if body.name is not None and not body.name.strip():
-        raise BadInput("name: a name needs at least one letter; send null to clear it.")
+        raise refused((("name",), "a name needs at least one letter; send null to clear it."))
     await store.rename(body.session_id, body.name, call.person)
     return session_row(await store.full(body.session_id) or {}, for_patient=True)
 
@@ -515,7 +521,8 @@ async def review(call: Call, session_id: UUID) -> SessionRow:
 @procedures.subscription(
     "intake.onSession",
     input=Listen,
-    output=ChatLine | GrowingReply,
+    output=ChatLine,
+    untracked=GrowingReply,
     rest=Rest("GET", "/intake-sessions/{sessionId}/events"),
 )
 async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | GrowingReply]:
@@ -541,19 +548,22 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | Growin
                     shown = now
                 if await waiting.wait() is None:
                     return
+                await check_again(call.person, store=call.services.care)
                 await _access(call, body.session_id, writing=False)
-                if not await call.services.care.is_active(call.person.user_id):
-                    raise NotPermitted("This account has been deactivated.")
 
 
-@procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True)
+@procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True, output=InboxSign)
 async def on_inbox(call: Call, _: ListenInbox | None) -> AsyncIterator[Tracked]:
-    """A sign whenever something happens in the calling doctor's inbox; what happened is read from the inbox itself."""
+    """A sign whenever something happens in the calling doctor's inbox; what happened is read from the inbox itself.
+
+    It ends when the account is closed or its verification is taken back.
+    """
     doctor_id, count = doctor_who_sees_patients(call.person), 0
     async with call.services.listener.subscribe(f"inbox:{doctor_id}") as news:
-        yield Tracked("0", {"changed": False})
+        yield Tracked("0", InboxSign(changed=False))
         with closing(News(news)) as waiting:
             while (changed := await waiting.wait()) is not None:
+                await check_again(call.person, store=call.services.care)
                 if changed:
                     count += 1
-                    yield Tracked(str(count), {"changed": True})
+                    yield Tracked(str(count), InboxSign(changed=True))

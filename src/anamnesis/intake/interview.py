@@ -27,9 +27,9 @@ from anamnesis.clinical.reading import (
 )
 from anamnesis.clinical.record import SIGN, Answer, ClinicalRecord, Declined, NoneReported, Reported, Stage
 from anamnesis.clinical.sbar import describe, shortened
-from anamnesis.clinical.screening import heard, latch
+from anamnesis.clinical.screening import EMERGENCY_ADVICE, SAFETY, heard, is_unsafe, latch
 from anamnesis.clinical.terms import Acuity, Age, Evidence, Person, RedFlag, Sex
-from anamnesis.clinical.vitals import read_vitals
+from anamnesis.clinical.typed_vitals import read_vitals
 from anamnesis.content import ClinicalContent
 
 __all__ = [
@@ -69,11 +69,15 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """A record after a message was read for danger. emergency_text is fixed text, or None without a new emergency."""
+    """A record after a message was read for danger. emergency_text is fixed text, or None without a new emergency.
+
+    is_danger: the message raises a flag or the urgency, or has advice to go; readings and answers can without a flag.
+    """
 
     record: ClinicalRecord
     new_flags: tuple[RedFlag, ...]
     emergency_text: str | None
+    is_danger: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +148,18 @@ def screen(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -
 
     Deterministic and without a model; runs before anything else happens to the message.
     """
-    words = Words(inbound.message_id, inbound.text)
+    words, acuity = Words(inbound.message_id, inbound.text), record.acuity
     record = read_person(_in_language(record, inbound), words, asked=record.pending)
     if record.pending == "pregnancy":
         record = read_pregnancy_answer(record, words)
+    unsafe = is_unsafe(record, words)
     record = heard(record, words, content.lexicon)
     latched = latch(record, content.rules, version=content.version)
-    text = "\n\n".join(_say(latched.record, content, key) for key in latched.advice) or None
-    return Screened(latched.record, latched.new_flags, text)
+    # Whoever has just said that they are not safe is told where to go, and not asked for it once more.
+    advice = (EMERGENCY_ADVICE,) if unsafe else latched.advice
+    text = "\n\n".join(_say(latched.record, content, key) for key in advice) or None
+    is_danger = bool(latched.new_flags or text) or latched.record.acuity > acuity
+    return Screened(latched.record, latched.new_flags, text, is_danger)
 
 
 _LANGUAGES: Final = {
@@ -278,6 +286,9 @@ def _after_answer(
     covered = tuple(slot for slot in asked.slots if record.is_covered(slot))
     if covered:
         record = replace(record, last_answered=covered)
+    refused = _refused(inbound, asked)
+    if refused and record.asked.count(asked.id) < _TRIES:
+        return _again(record, inbound, asked, content, _unusual(record, refused, content))
     if not still_open:
         is_asking = asked.id == "anything_else" and answers.is_question(inbound.text)
         return _ask_next(record, content, [_say(record, content, "cannot_advise") if is_asking else ack])
@@ -299,10 +310,16 @@ def _is_rest_left(record: ClinicalRecord, asked: Question, inbound: Inbound) -> 
     return len(inbound.text.split()) > _LONG_ANSWER_WORDS or record.asked.count(asked.id) >= _TRIES
 
 
+def _refused(inbound: Inbound, asked: Question) -> tuple[str, ...]:
+    """The readings nobody can have, among an answer to the question for them: they are asked for again."""
+    return read_vitals(inbound.text, is_asked=True).refused if asked.kind == "vitals" else ()
+
+
+def _unusual(record: ClinicalRecord, refused: Sequence[str], content: ClinicalContent) -> str:
+    return _say(record, content, "implausible").format(reading=", ".join(refused))
+
+
 def _why_again(record: ClinicalRecord, inbound: Inbound, asked: Question, content: ClinicalContent) -> str:
-    refused = read_vitals(inbound.text).refused
-    if refused and asked.kind == "vitals":
-        return _say(record, content, "implausible").format(reading=", ".join(refused))
     if answers.is_question(inbound.text):
         return _say(record, content, "cannot_advise")
     if answers.is_greeting(inbound.text):
@@ -325,6 +342,9 @@ def _again(
     is_answerless = not answers.is_greeting(inbound.text) and not answers.is_yes(inbound.text)
     if is_answerless and not any(inbound.text == each.quote for each in record.also_told):
         record = record if _is_quoted(record, inbound) else record.with_told(_whole(inbound))
+    safety = _safety_first(record, content)
+    if safety is not None:
+        return safety
     tries = _TRIES + 1 if question.id in _NEEDED_WHOLE else _TRIES
     if record.asked.count(question.id) < tries:
         record, leads = _advised(record, content, [lead])
@@ -375,7 +395,24 @@ def _advised(record: ClinicalRecord, content: ClinicalContent, leads: list[str])
     return replace(record, advice_due=()), [*advice, *leads]
 
 
+def asks_for_safety(advice: str | None) -> bool:
+    """Whether the advice asks something itself: whether somebody is safe."""
+    return advice is not None and "?" in advice
+
+
+def _safety_first(record: ClinicalRecord, content: ClinicalContent) -> TurnPlan | None:
+    """The advice that is due, alone, when it asks whether somebody is safe: their next words answer that."""
+    advice = "\n\n".join(_say(record, content, key) for key in record.advice_due)
+    if not asks_for_safety(advice):
+        return None
+    record = replace(agendas.measured(record, content.interview.agenda), pending=SAFETY, advice_due=())
+    return TurnPlan(record, advice, advice, None, (), is_ready=False)
+
+
 def _ask_next(record: ClinicalRecord, content: ClinicalContent, leads: list[str]) -> TurnPlan:
+    safety = _safety_first(record, content)
+    if safety is not None:
+        return safety
     record, leads = _advised(record, content, leads)
     open_conflicts = [slot for slot in record.conflicts if _CONFLICT + slot not in record.asked]
     if open_conflicts and record.acuity is not Acuity.EMERGENCY:
@@ -426,11 +463,14 @@ def _choices(record: ClinicalRecord, question: Question, content: ClinicalConten
 
 
 def _checked(lines: list[str], record: ClinicalRecord) -> str:
-    """Our own words pass the same guard as a model's; a lead that would not is left out."""
-    reply = "\n\n".join(lines)
+    """Our own words pass the same guard as a model's; a lead that would not is left out, and no other with it."""
     told_words = tuple(answer.value for answer in record.answers.values() if isinstance(answer, Reported))
-    verdict = check_reply(reply, after_flag=bool(record.flags), language=record.language, told=told_words)
-    return lines[-1] if isinstance(verdict, Refused) else reply
+
+    def may_be_said(line: str) -> bool:
+        verdict = check_reply(line, after_flag=bool(record.flags), language=record.language, told=told_words)
+        return not isinstance(verdict, Refused)
+
+    return "\n\n".join([*filter(may_be_said, lines[:-1]), lines[-1]])
 
 
 def _worded(record: ClinicalRecord, question: Question, content: ClinicalContent) -> str:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from anamnesis.care.model import CareLink
-from anamnesis.care.store import audit, link_of
+from anamnesis.care.store import audit, link_of, listed_cases
 from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
 from anamnesis.db import outbox
 from anamnesis.db.bus import notify
@@ -18,7 +20,7 @@ from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.intake.model import Exchange, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import NotOurs
 from anamnesis.kernel.consents import IN_FORCE, OUTSIDE_MODEL
-from anamnesis.kernel.errors import Conflict, Unavailable
+from anamnesis.kernel.errors import Conflict, NotPermitted, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
 from anamnesis.kernel.trail import concerns
@@ -171,8 +173,8 @@ SELECT id FROM intake_sessions WHERE connection_id = $1 AND archived_at IS NULL 
 
 _FULL: Final = """
 SELECT s.id, s.connection_id, s.name, s.status::text AS status, s.record, s.medical_data, s.clinical_handover,
-       s.doctor_thought, s.completeness, s.current_agent, s.started_at, s.completed_at, s.reviewed_at, s.reviewed_by,
-       s.created_at, s.updated_at, s.consecutive_errors, s.ai_message_count, s.termination_reason,
+       s.doctor_thought, s.acuity, s.completeness, s.current_agent, s.started_at, s.completed_at, s.reviewed_at,
+       s.reviewed_by, s.created_at, s.updated_at, s.consecutive_errors, s.ai_message_count, s.termination_reason,
        s.last_patient_at, c.status::text AS connection_status, c.patient_id, c.doctor_id, d.specialty, d.clinic_name,
        du.first_name AS doctor_first_name, du.last_name AS doctor_last_name, du.image_url AS doctor_image_url,
        pu.first_name AS patient_first_name, pu.last_name AS patient_last_name, pu.image_url AS patient_image_url,
@@ -409,6 +411,7 @@ class PostgresIntakeStore:
     """Reads, and transactions to write in."""
 
     database: Database
+    in_force: Mapping[str, str] = field(default_factory=lambda: IN_FORCE)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[IntakeTransaction]:
@@ -496,18 +499,18 @@ class PostgresIntakeStore:
         """A patient's sessions, newest change first."""
         concerns(patient_id, purpose="own")
         rows = await self.database.fetch(_FULL_OF_PATIENT, patient_id, connection_id, status, limit)
-        return self._keyring.all_opened(SESSIONS, rows)
+        return listed_cases(self._keyring, rows)
 
     async def full_of_doctor(self, doctor_id: UUID, status: str, limit: int) -> list[Row]:
         """The sessions of a doctor's active connections, newest change first."""
         rows = await self.database.fetch_whose(_FULL_OF_DOCTOR, doctor_id, status, limit)
-        return self._keyring.all_opened(SESSIONS, rows)
+        return listed_cases(self._keyring, rows)
 
     async def all_of_patient(self, patient_id: UUID, statuses: tuple[str, ...]) -> list[Row]:
         """Every session of a patient in one of these states, newest first."""
         concerns(patient_id, purpose="own")
         rows = await self.database.fetch(_ALL_OF_PATIENT, patient_id, statuses)
-        return self._keyring.all_opened(SESSIONS, rows)
+        return listed_cases(self._keyring, rows)
 
     async def linkable(self, connection_id: UUID) -> list[Row]:
         """The sessions of a connection that tell enough to talk about: ready, or half done."""
@@ -537,7 +540,7 @@ class PostgresIntakeStore:
 
     async def may_leave(self, session_id: UUID) -> bool:
         """Whether the session's patient agreed, to the words in force, that a model outside reads along."""
-        return bool(await self.database.fetchval(_MAY_LEAVE, session_id, IN_FORCE[OUTSIDE_MODEL]))
+        return bool(await self.database.fetchval(_MAY_LEAVE, session_id, self.in_force[OUTSIDE_MODEL]))
 
     async def known_of(self, session_id: UUID) -> tuple[str, ...]:
         """The names and the telephone number of the account a session belongs to: no model is told them."""
@@ -562,16 +565,20 @@ class PostgresIntakeStore:
         return self._keyring.all_opened(NOTES, await self.database.fetch(_NOTES_OF_CONNECTION, connection_id))
 
     async def add_note(self, session_id: UUID, author: Person, text: str, key: UUID | None) -> Row:
-        """Keep a clinician's note; one client id is one note. Raises Conflict for other words under it."""
+        """Keep a clinician's note; one client id is one note. Raises Conflict for other words, NotPermitted."""
         note_id = uuid4()
         sealed = self._keyring.at(NOTES, note_id, session_id).seal("content", text)
-        async with self.database.transaction() as connection:
-            row = await connection.fetchrow(_NOTE, session_id, author.user_id, sealed, key, note_id)
-            row = row or await connection.fetchrow(_NOTE_SEEN, session_id, author.user_id, key)
-            note = None if row is None else self._keyring.opened(NOTES, row)
-            if note is None or note["content"] != text:
-                raise Conflict("This message id was used for other words. Nothing was stored.")
-            return note
+        try:
+            async with self.database.transaction() as connection:
+                row = await connection.fetchrow(_NOTE, session_id, author.user_id, sealed, key, note_id)
+                row = row or await connection.fetchrow(_NOTE_SEEN, session_id, author.user_id, key)
+        except asyncpg.InsufficientPrivilegeError:
+            # The wall in the database found the connection ended since access was decided.
+            raise NotPermitted("This connection has ended. Nothing was stored.") from None
+        note = None if row is None else self._keyring.opened(NOTES, row)
+        if note is None or note["content"] != text:
+            raise Conflict("This message id was used for other words. Nothing was stored.")
+        return note
 
     async def rename(self, session_id: UUID, name: str | None, actor: Person) -> None:
         """Name a session, or clear its name; the order of sessions stays."""

@@ -27,7 +27,7 @@ _DECISIONS: Final = {
     Colour.UNKNOWN: "pending",
 }
 #: What a patient is told of why; the rule's own name is the clinician's.
-_SAFE_REASONS: Final = {
+SAFE_REASONS: Final = {
     Colour.RED: "What you describe may need care now.",
     Colour.YELLOW: "Please be seen by a health worker today.",
 }
@@ -323,7 +323,7 @@ def _vitals_data(record: ClinicalRecord) -> dict[str, Any]:
         "bloodPressure": {"systolic": vitals.systolic_mmhg, "diastolic": vitals.diastolic_mmhg, "collectedAt": None},
         "currentStatus": None,
         "triageDecision": _DECISIONS[told_colour(record)],
-        "triageReason": _SAFE_REASONS.get(told_colour(record)),
+        "triageReason": SAFE_REASONS.get(told_colour(record)),
         "triageFactors": [],
         "vitalsStageCompleted": record.is_covered("vitals"),
     }

@@ -4,7 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Final
 
-from anamnesis.kernel.errors import BadInput
+from anamnesis.kernel.errors import refused
 
 #: A bigint has at most nineteen digits, and the letter stands before them.
 _LONGEST: Final = 20
@@ -30,4 +30,4 @@ class Cursors:
                 return int(text[1:])
         except ValueError:
             pass
-        raise BadInput("This cursor is not one of ours. Start again without it.")
+        raise refused((("cursor",), "This cursor is not one of ours. Start again without it."))

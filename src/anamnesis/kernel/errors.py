@@ -39,6 +39,12 @@ class BadInput(AnamnesisError):
         return self.message
 
 
+def refused(*issues: tuple[tuple[str | int, ...], str]) -> BadInput:
+    """What is wrong with which field of an input, each field by its path."""
+    found = tuple(Issue(text, path, (("code", "custom"), ("message", text), ("path", None))) for path, text in issues)
+    return BadInput("\n".join(f"{'.'.join(map(str, path))}: {text}" for path, text in issues), found)
+
+
 @dataclass(eq=False)
 class NotSignedIn(AnamnesisError):
     """The call needs somebody, and nobody known is calling."""

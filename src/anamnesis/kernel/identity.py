@@ -45,8 +45,8 @@ class Person:
 
     is_superuser is set by configuration (``SUPERUSER_IDS``) and opens role-gated procedures; it does
     not change primary_role, so it opens no patient's record by itself. wait_s is how long, in whole seconds, the caller
-    should have waited: more than 0 only for a procedure that lets what is urgent in above its limit. opened are the
-    connections of other people that a doctor may look at in an emergency at this moment.
+    should have waited: more than 0 only for a procedure that lets what is urgent in above its limit, which is
+    calls_a_minute. opened are the connections of other people that a doctor may look at in an emergency at this moment.
     """
 
     user_id: UserId
@@ -57,6 +57,7 @@ class Person:
     doctor_is_verified: bool = False
     is_superuser: bool = False
     wait_s: int = 0
+    calls_a_minute: int = 0
     opened: frozenset[ConnectionId] = frozenset()
 
 

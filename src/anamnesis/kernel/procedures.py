@@ -92,9 +92,10 @@ class Procedure:
     """A contract. input and output are types the edge can build a schema from; input None means it takes none.
 
     input_optional marks an input that may be left out as a whole; the handler then gets None.
-    takes_files marks an input that holds files, which only a form can bring; opens_files answers the bytes of one, of
-    which a page shows many at once.
+    takes_files marks an input that holds files, which only a form can bring.
+    at_once is how many calls of it one page makes, by which its limit is multiplied.
     is_urgent tells of the services and an input that it must be let in although its caller has called too often.
+    A subscription's output is what each of its events tells; untracked is what it tells besides, without an id.
     A query or mutation's handler is ``async (context, input) -> output``, or ``async (context)`` when it takes
     no input; a subscription's is an async generator of values or of Tracked.
     """
@@ -106,9 +107,10 @@ class Procedure:
     input: Any = None
     input_optional: bool = False
     output: Any = None
+    untracked: Any = None
     rest: Rest | None = None
     takes_files: bool = False
-    opens_files: bool = False
+    at_once: int = 1
     is_urgent: Callable[[Any, Any], bool] | None = None
     summary: str = ""
 

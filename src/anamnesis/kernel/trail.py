@@ -99,11 +99,9 @@ def trail_of(procedure: str, actor: Actor, request_id: str, given: object = None
     return trail
 
 
-def job_trail(kind: str, session_id: UUID, request_id: str) -> Trail:
-    """The trail of work the service does by itself on a session; its line goes with its first statement."""
-    return Trail(
-        f"job.{kind}", None, "system", request_id, "intake_session", str(session_id), purpose="care", is_due=True
-    )
+def job_trail(kind: str, subject: UUID, request_id: str, *, about: str = "intake_session") -> Trail:
+    """The trail of work the service does by itself on what it is about; its line goes with its first statement."""
+    return Trail(f"job.{kind}", None, "system", request_id, about, str(subject), purpose="care", is_due=True)
 
 
 def present() -> Trail | None:

@@ -58,6 +58,7 @@ class Tally:
     source_sum: int = 0
     our_sum: int = 0
     reports: list[tuple[str, str]] = field(default_factory=list)
+    is_unread: bool = False
 
     def compare(self, wanted: bytes, ours: bytes | None) -> None:
         """Count a row that has to be here as it was read."""
@@ -70,7 +71,7 @@ class Tally:
     def is_whole(self) -> bool:
         """Whether every row of the source is accounted for and holds what it should."""
         counted = self.same + self.changed_here + self.left_out
-        return self.in_source == self.read == counted and self.source_sum == self.our_sum
+        return not self.is_unread and self.in_source == self.read == counted and self.source_sum == self.our_sum
 
     @property
     def hashes(self) -> tuple[str, str]:

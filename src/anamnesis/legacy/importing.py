@@ -17,6 +17,7 @@ import asyncpg
 
 from anamnesis.legacy.deciding import Entry, Step, Tally, decide
 from anamnesis.legacy.mapping import Mapped, Values, World, fingerprint, map_row
+from anamnesis.legacy.reading import shallow
 from anamnesis.legacy.source import READ, Source
 from anamnesis.legacy.target import Target
 
@@ -33,6 +34,11 @@ _REFERENCES: Final[Mapping[str, Mapping[str, str]]] = {
     "audit_logs": {"user_id": "users"},
 }
 _LONGEST_INT: Final = 4000
+#: A key that is longer does not fit into an index: its digest stands for it.
+_LONGEST_KEY: Final = 1000
+_TOO_DEEP: Final = "is nested too deep; what lies deeper is the text it was"
+_NOT_READ: Final = "the table could not be read"
+_HIDDEN: Final = f"{_NOT_READ}: the login must be allowed to read every row of it"
 _IDS: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OPEN: Final = ("not_started", "in_progress")
 #: A row the database refuses is reported; trouble with the connection ends the run.
@@ -53,6 +59,8 @@ class _Line:
     step: Step = Step.LEAVE
     our_key: str = ""
     is_ours: bool = False
+    is_gone: bool = False  # it was here, and was deleted
+    is_another: bool = False  # what is here was never what the source has
 
 
 @dataclass(slots=True)
@@ -77,8 +85,12 @@ class Import:
             try:
                 tally.in_source = await self.source.count(table)
                 await (self._model(tally) if table in READ else self._copy(tally))
+            except asyncpg.InsufficientPrivilegeError:
+                tally.is_unread = True
+                tally.reports.append(("-", _HIDDEN))
             except asyncpg.SyntaxOrAccessError as unreadable:
-                tally.reports.append(("-", f"the table could not be read ({type(unreadable).__name__})"))
+                tally.is_unread = True
+                tally.reports.append(("-", f"{_NOT_READ} ({type(unreadable).__name__})"))
         return self.tallies
 
     async def _copy(self, tally: Tally) -> None:
@@ -86,13 +98,31 @@ class Import:
         async for found in self.source.pages(tally.table):
             page = self._allowed(tally, found)
             rows = {_whole_key(text, columns, seen): text for text in page}
-            async with self.target.connection.transaction():
-                tally.written += await self.target.keep_whole(tally.table, rows)
             tally.read += len(found)
+            written, refused = await self._keep(tally, rows)
+            tally.written += written
+            tally.left_out += len(refused)
+            rows = {key: text for key, text in rows.items() if key not in refused}
             tally.kept_aside += len(rows)
             here = await self.target.whole(tally.table, list(rows))
             for key, text in rows.items():
                 tally.compare(_digest(text), _digest(here[key]) if key in here else None)
+
+    async def _keep(self, tally: Tally, rows: Mapping[str, str]) -> tuple[int, set[str]]:
+        """Keep rows whole: how many were written, and the keys of those the database refused, which are reported."""
+        try:
+            async with self.target.connection.transaction():
+                return await self.target.keep_whole(tally.table, rows), set()
+        except _REFUSALS as refusal:
+            if len(rows) == 1:
+                tally.reports += [(key, f"refused by the database ({type(refusal).__name__})") for key in rows]
+                return 0, set(rows)
+        written, refused = 0, set[str]()
+        for key, text in rows.items():
+            count, without = await self._keep(tally, {key: text})
+            written += count
+            refused |= without
+        return written, refused
 
     def _allowed(self, tally: Tally, page: Sequence[str]) -> list[str]:
         """The rows that name nobody who was erased here; the others are left out, and counted."""
@@ -102,7 +132,13 @@ class Import:
 
     async def _model(self, tally: Tally) -> None:
         async for page in self.source.pages(tally.table):
-            rows = [_decoded(text) for text in self._allowed(tally, page)]
+            texts = self._allowed(tally, page)
+            rows = [_decoded(text) for text in texts]
+            tally.reports += [
+                (str(row.get("id", "-")), _TOO_DEEP)
+                for text, row in zip(texts, rows, strict=True)
+                if shallow(text) is not text
+            ]
             tally.read += len(page)
             await self._page(tally, rows)
 
@@ -118,8 +154,7 @@ class Import:
                 await self._write(tally, work)
         except _REFUSALS:
             await self._one_by_one(tally, work)
-        async with self.target.connection.transaction():
-            await self._keep_aside(tally, rows, mapped)
+        await self._keep_aside(tally, rows, mapped, lines)
         await self._count(tally, mapped, lines)
 
     async def _mapped(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[Mapped]:
@@ -150,6 +185,8 @@ class Import:
             ours = here.get(line.our_key)
             line.step = decide(entry, line.mapped.table or "", line.wanted, ours)
             line.is_ours = entry is not None and (entry.fingerprint is None or ours != entry.fingerprint)
+            line.is_gone = entry is not None and ours is None
+            line.is_another = entry is not None and entry.fingerprint is None and ours != line.wanted
             if line.step is Step.OVERWRITE and table == "audit_logs":
                 line.step = Step.OURS
 
@@ -215,18 +252,27 @@ class Import:
                 )
                 line.is_ours = was_here
 
-    async def _keep_aside(self, tally: Tally, rows: Sequence[Mapping[str, Any]], mapped: Sequence[Mapped]) -> None:
-        """Keep what has no home with us: whole rows that are left out, single columns of the others."""
+    async def _keep_aside(
+        self, tally: Tally, rows: Sequence[Mapping[str, Any]], mapped: Sequence[Mapped], lines: Sequence[_Line]
+    ) -> None:
+        """Keep what has no home with us.
+
+        That is whole rows that are left out, or in the place of which something else stands here, and single columns of
+        the others. What was deleted here is not brought back this way either.
+        """
+        by_key = {line.mapped.key: line for line in lines}
         aside, housed = {}, []
         for row, each in zip(rows, mapped, strict=True):
-            key = each.key or _digest(json.dumps(row, sort_keys=True)).hex()
-            if each.leftovers:
-                aside[key] = json.dumps(each.leftovers, ensure_ascii=False)
+            key, line = each.key or _digest(json.dumps(row, sort_keys=True)).hex(), by_key.get(each.key)
+            leftovers = _leftovers(row, line) if line else each.leftovers
+            if leftovers:
+                aside[key] = json.dumps(leftovers, ensure_ascii=False)
             else:
                 housed.append(key)
-        await self.target.keep_whole(tally.table, aside)
-        await self.target.forget_whole(tally.table, housed)
-        tally.kept_aside += len(aside)
+        _, refused = await self._keep(tally, aside)
+        async with self.target.connection.transaction():
+            await self.target.forget_whole(tally.table, housed)
+        tally.kept_aside += len(aside) - len(refused)
 
     async def _count(self, tally: Tally, mapped: Sequence[Mapped], lines: Sequence[_Line]) -> None:
         """Read back what is here and compare it with what was read there."""
@@ -248,7 +294,14 @@ class Import:
             tally.reports += [(each.key or "-", reason) for reason in now.reasons]
 
 
-_OURS_STAYS: Final = "is different here or was changed on both sides; ours was kept"
+_OURS_STAYS: Final = "is different here or was changed on both sides; ours was kept, the other was put aside"
+
+
+def _leftovers(row: Mapping[str, Any], line: _Line) -> Mapping[str, Any]:
+    """What of a row that has a place with us stands nowhere with us."""
+    if line.is_gone:
+        return {}
+    return row if line.step is Step.OURS or line.is_another else line.mapped.leftovers
 
 
 def _by_table() -> dict[str, list[Values]]:
@@ -271,7 +324,7 @@ def _keys_by_table(lines: Sequence[_Line]) -> dict[str, list[str]]:
 
 
 def _decoded(text: str) -> dict[str, Any]:
-    row = json.loads(text, parse_float=_float, parse_int=_int)
+    row = json.loads(shallow(text), parse_float=_float, parse_int=_int)
     return row if isinstance(row, dict) else {}
 
 
@@ -289,7 +342,8 @@ def _whole_key(text: str, columns: Sequence[str], seen: Counter[str]) -> str:
     if columns:
         row = _decoded(text)
         values = [row.get(column) for column in columns]
-        return str(values[0]) if len(values) == 1 else json.dumps(values)
+        key = str(values[0]) if len(values) == 1 else json.dumps(values)
+        return key if len(key) <= _LONGEST_KEY else _digest(key).hex()
     held = _digest(text).hex()
     seen[held] += 1
     return f"{held}:{seen[held]}"

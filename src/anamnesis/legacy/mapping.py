@@ -5,6 +5,7 @@ Values are plain JSON ones, as the database writes them, so that what was writte
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,6 +23,9 @@ _CONNECTIONS: Final = ("active", "disconnected", "blocked")
 _STATUSES: Final = ("not_started", "in_progress", "ready", "reviewed")
 _OPEN: Final = ("not_started", "in_progress")
 _LAYERS: Final = ("patient-intake", "doctor-enhancement")
+_KINDS: Final = ("text", "test-result", "exam-finding", "image", "qr_scan", "direct_url", "referral")
+_WORDS_OF_AUDIT: Final = frozenset((*_ROLES, *_VERIFICATIONS, *_CONNECTIONS, *_STATUSES, *_LAYERS, *_KINDS))
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FOOTER: Final = "Taken over from the replaced system as it was written there; it names no evidence. Not signed."
 _NOT_RECORDED: Final = "Not recorded by the replaced system."
 #: How urgent the replaced system had found a case. Urgency only rises, so what was found is not lost by moving house.
@@ -339,16 +343,27 @@ def _notification(row: SourceRow, _key: str, world: World) -> tuple[str, Values]
 
 
 def _audit_log(row: SourceRow, _key: str, world: World) -> tuple[str, Values]:
-    user_id = row.key("user_id")
+    user_id, resource_id, told = row.key("user_id"), row.text("resource_id"), row.document("metadata")
+    metadata = None if told is None else {name: value for name, value in told.items() if _has_no_words(value)}
+    if metadata != told:
+        # The trail outlives erasure and is not sealed: it holds no names, nor what a patient called an interview.
+        row.housed -= {"metadata", "user_id", "resource_id"}
     return "audit_logs", {
         # Who did it stays known even when the account is gone.
         "user_id": world.find("users", user_id) or user_id,
         "action": row.text_or("action", "unknown"),
         "resource_type": row.text_or("resource_type", "unknown"),
-        "resource_id": row.text("resource_id"),
-        "metadata": row.document("metadata"),
+        "resource_id": resource_id,
+        "metadata": metadata,
         "created_at": row.time_or("created_at", LONG_AGO),
     }
+
+
+def _has_no_words(value: object) -> bool:
+    """Whether a value of an audit line's metadata is an id, yes or no, or one of the words the replaced system had."""
+    if isinstance(value, str):
+        return value in _WORDS_OF_AUDIT or _ID.fullmatch(value) is not None
+    return value is None or isinstance(value, bool)
 
 
 def _times(row: SourceRow) -> Values:

@@ -5,6 +5,7 @@ A reason names the column and what is wrong with it, never what it holds.
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ LONG_AGO: Final = "1970-01-01T00:00:00+00:00"
 _LARGEST_INT: Final = 2**31 - 1
 _NUL: Final = "\\u0000"
 _FRACTION: Final = ".%f"
+#: No value of the replaced system is nested deeper than a dozen times.
+_DEEPEST: Final = 64
+_TOKENS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]')
 
 
 @dataclass(slots=True)
@@ -162,6 +166,24 @@ class SourceRow:
         self.report(f"{column} {what}")
 
 
+def shallow(text: str) -> str:
+    """JSON in which what is nested too deep for a program to read safely is the text it was; else the same text."""
+    if text.count("{") + text.count("[") <= _DEEPEST:
+        return text
+    parts, depth, begun, done = list[str](), 0, 0, 0
+    for token in _TOKENS.finditer(text):
+        mark = text[token.start()]
+        if mark in "{[":
+            depth += 1
+            begun = token.start() if depth == _DEEPEST + 1 else begun
+        elif mark in "}]":
+            if depth == _DEEPEST + 1:
+                parts += [text[done:begun], json.dumps(text[begun : token.end()], ensure_ascii=False)]
+                done = token.end()
+            depth -= 1
+    return "".join([*parts, text[done:]]) if parts else text
+
+
 def _moment(value: object) -> str | None:
     """The moment as the database writes it in UTC: no trailing zeros in the fraction of the second."""
     if not isinstance(value, str):
@@ -177,7 +199,7 @@ def _moment(value: object) -> str | None:
 
 def _parsed(text: str) -> object:
     """The JSON value of a text, or None when it is none that can be stored."""
-    if _NUL in text:
+    if _NUL in text or shallow(text) != text:
         return None
     try:
         value = json.loads(text, parse_float=_number, parse_constant=_refuse)

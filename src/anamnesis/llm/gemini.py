@@ -1,6 +1,7 @@
 """Gemini, through Google's own SDK."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -31,6 +32,7 @@ from anamnesis.llm.wire import (
     in_its_protocol,
     let_go,
     paced,
+    step_s,
     unreachable,
 )
 
@@ -101,8 +103,8 @@ class Gemini:
             ),
         )
         # The SDK builds its shapes when they are first used; better now than while patients wait.
-        _config("", Form.TURN)
-        _config("", Form.TURN, is_growing=True)
+        _config("", Form.TURN, timeout_s)
+        _config("", Form.TURN, timeout_s, is_growing=True)
         _said(Prompt(None, "", "", "", photos=(b"",)))
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
@@ -112,7 +114,7 @@ class Gemini:
                 answer = await self._client.aio.models.generate_content(
                     model=self.model,
                     contents=_said(prompt),
-                    config=_config(prompt.instructions, prompt.form),
+                    config=_config(prompt.instructions, prompt.form, deadline_s),
                 )
         raw = answer.sdk_http_response
         return _completion(_decoded((raw and raw.body) or ""))
@@ -124,7 +126,7 @@ class Gemini:
                 pieces = await self._client.aio.models.generate_content_stream(
                     model=self.model,
                     contents=_said(prompt),
-                    config=_config(prompt.instructions, prompt.form, is_growing=True),
+                    config=_config(prompt.instructions, prompt.form, deadline_s, is_growing=True),
                 )
                 with in_its_protocol():
                     return _completion(await _gathered(pieces, hear))
@@ -147,10 +149,13 @@ def _failing() -> Iterator[None]:
         raise unreachable(lost) from None
 
 
-def _config(instructions: str, form: Form, *, is_growing: bool = False) -> types.GenerateContentConfig:
+def _config(
+    instructions: str, form: Form, deadline_s: float, *, is_growing: bool = False
+) -> types.GenerateContentConfig:
     """What is asked for beside the words. The SDK would go on asking by itself after an answer that breaks off."""
     return types.GenerateContentConfig(
         system_instruction=instructions,
+        http_options=types.HttpOptions(timeout=math.ceil(step_s(deadline_s) * 1000)),
         response_mime_type="application/json",
         response_json_schema=SHAPES[form].schema,
         max_output_tokens=SHAPES[form].most_tokens,

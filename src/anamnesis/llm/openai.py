@@ -11,7 +11,7 @@ import openai
 
 from anamnesis.llm.forms import SHAPES
 from anamnesis.llm.port import Completion, Form, Hear, ModelBroken, ModelRefused, ModelTimedOut, Prompt, Usage
-from anamnesis.llm.wire import SDK_FAULTS, bounded_client, failure_of, in_its_protocol, paced, unreachable
+from anamnesis.llm.wire import SDK_FAULTS, bounded_client, failure_of, in_its_protocol, paced, step_s, unreachable
 
 _BASE_URL: Final = "https://api.openai.com/v1"
 _FORMATS: Final[dict[Form, dict[str, Any]]] = {
@@ -86,18 +86,18 @@ class OpenAi:
         """The model's answer as it came, with its finish reason. Raises ModelFailed."""
         with _failing():
             async with asyncio.timeout(deadline_s):
-                raw = await self._create(**self._request(prompt))
+                raw = await self._create(**self._request(prompt, deadline_s))
         return _completion(_decoded(raw.content))
 
     async def speak(self, prompt: Prompt, *, deadline_s: float, hear: Hear) -> Completion:
         """The same, each piece told as it comes. Raises ModelFailed, and what hear raises."""
-        request = self._request(prompt) | {"stream": True, "stream_options": {"include_usage": True}}
+        request = self._request(prompt, deadline_s) | {"stream": True, "stream_options": {"include_usage": True}}
         with _failing():
             async with asyncio.timeout(deadline_s), await self._stream(**request) as pieces:
                 with in_its_protocol():
                     return _completion(await _gathered(pieces, hear))
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
+    def _request(self, prompt: Prompt, deadline_s: float) -> dict[str, Any]:
         return {
             "model": self.model,
             "messages": [
@@ -106,6 +106,7 @@ class OpenAi:
             ],
             "response_format": _FORMATS[prompt.form],
             self._limit: SHAPES[prompt.form].most_tokens,
+            "timeout": step_s(deadline_s),
         }
 
     async def aclose(self) -> None:

@@ -388,27 +388,31 @@ _OUTCOMES: Final[dict[type[ModelFailed], str]] = {
 
 
 def _used(prompt: Prompt, said: Completion | None, heard: int) -> Usage:
-    """What the provider says a call used. It says so at the end: one that ended amid its answer is estimated.
+    """What a call used: what the provider says, as far as it can be true, and else an estimate by the letters.
 
-    heard is how many letters of the answer came. The provider bills them all the same, so a cap must count them.
+    heard is how many letters of an answer came that was ended amid it. A provider bills what it does not tell all the
+    same, so a cap must count it. Of a call that was never answered nothing is known.
     """
-    if said is not None:
-        return _plausible(said.usage)
-    if not heard:
+    letters = len(said.text) if said is not None else heard
+    if said is None and not heard:
         return Usage()
+    told = _plausible(said.usage if said is not None else Usage())
     asked = len(prompt.instructions) + len(prompt.user_text)
-    seen = _TOKENS_A_PHOTO * len(prompt.photos)
-    return Usage(math.ceil(asked / _LETTERS_A_TOKEN) + seen, math.ceil(heard / _LETTERS_A_TOKEN))
+    guessed = math.ceil(asked / _LETTERS_A_TOKEN) + _TOKENS_A_PHOTO * len(prompt.photos)
+    return Usage(
+        guessed if told.input_tokens is None else told.input_tokens,
+        math.ceil(letters / _LETTERS_A_TOKEN) if told.output_tokens is None else told.output_tokens,
+    )
 
 
 def _plausible(usage: Usage) -> Usage:
     """What a provider says it used, as far as it can be true."""
     tokens = (usage.input_tokens, usage.output_tokens)
-    return Usage(*(each if each is not None and 0 <= each <= _MOST_TOKENS_TOLD else None for each in tokens))
+    return Usage(*(each if each is not None and 0 < each <= _MOST_TOKENS_TOLD else None for each in tokens))
 
 
 def cost_microusd(price: Price | None, usage: Usage) -> int | None:
-    """What a call cost; None when no price is set or the provider told no tokens."""
+    """What a call cost; None when no price is set or the call was never answered."""
     if price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
     return round(usage.input_tokens * price.input_usd + usage.output_tokens * price.output_usd)

@@ -30,6 +30,8 @@ MOST_TOKENS: Final = 2048
 SDK_FAULTS: Final = (
     httpx2.HTTPError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError,
 )  # fmt: skip
+_SPARED_S: Final = 0.25
+_SHORTEST_STEP_S: Final = 0.01
 _BUSY: Final = 429
 _OVERLOADED: Final = frozenset({503, 529})
 _SERVER_FAULT: Final = 500
@@ -108,6 +110,15 @@ def bounded_client(*, timeout_s: float, is_outside_forbidden: bool = False) -> h
         headers={"accept-encoding": "identity"},
         event_hooks={"response": [_bound]},
     )
+
+
+def step_s(deadline_s: float) -> float:
+    """How long each step of a call may take, in seconds: a little less than the whole.
+
+    A transport closes the connection of a step that took too long by itself. One that is cancelled while it shakes
+    hands stays open until its memory is collected.
+    """
+    return max(_SHORTEST_STEP_S, deadline_s - min(_SPARED_S, deadline_s / 10))
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

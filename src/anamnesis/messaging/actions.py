@@ -7,6 +7,7 @@ from uuid import UUID
 
 from anamnesis.care.model import Standing
 from anamnesis.care.policy import access_connection
+from anamnesis.kernel.cursors import LAST
 from anamnesis.kernel.errors import NotPermitted
 from anamnesis.kernel.identity import Person
 from anamnesis.messaging.model import Draft, Heard
@@ -46,11 +47,11 @@ async def read(
     """One page of a conversation. Raises NotFound, NotPermitted, and BadInput for a foreign cursor."""
     access_connection(reader, await store.link(connection_id), writing=False)
     rows, following = await store.page(connection_id, limit=min(limit, MOST_AT_ONCE), cursor=cursor)
-    await _deliver(reader, connection_id, rows, store=store)
+    await deliver(reader, connection_id, rows, store=store)
     return rows, following
 
 
-async def _deliver(reader: Person, connection_id: UUID, rows: Sequence[Row], *, store: MessageStore) -> None:
+async def deliver(reader: Person, connection_id: UUID, rows: Sequence[Row], *, store: MessageStore) -> None:
     """Note that these have reached their reader; costs nothing when that is known already."""
     reached = [
         row["seq"]
@@ -70,15 +71,29 @@ async def mark_as_read(reader: Person, connection_id: UUID, *, store: MessageSto
 async def news(reader: Person, connection_id: UUID, after: int, *, store: MessageStore) -> tuple[list[Row], Row]:
     """The messages after this place, and the conversation's state. Raises NotFound, NotPermitted.
 
-    Access is decided anew each time, so a stream ends when it does.
+    Access is decided anew each time, so a stream ends when it does. Who hands the messages over says so, with deliver.
     """
     access_connection(reader, await store.link(connection_id), writing=False)
     state = await store.state(connection_id, reader)
     if not state["is_active"]:
         raise NotPermitted("This account has been deactivated.")
     rows = await store.after(connection_id, after) if state["last"] > after else []
-    await _deliver(reader, connection_id, rows, store=store)
     return rows, state
+
+
+async def resume(reader: Person, connection_id: UUID, place: int | None, *, store: MessageStore) -> tuple[int, Row]:
+    """From where a stream goes on, and the conversation's state. Raises NotFound, NotPermitted.
+
+    Who names a place has everything up to there, so that has been delivered. A place of another conversation, or of a
+    database since restored, is beyond the last message: nothing that comes may wait until the numbers get there.
+    """
+    _, state = await news(reader, connection_id, LAST, store=store)
+    if place is None:
+        return state["last"], state
+    after = min(place, state["last"])
+    if after:
+        await store.delivered(connection_id, reader, after)
+    return after, state
 
 
 async def remind(*, store: MessageStore) -> int:

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from anamnesis.kernel.cursors import LAST
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Context, Procedures, Rest, Tracked
@@ -167,7 +166,7 @@ class ConnectionRef(Input):
 
 
 def _is_urgent(messaging: Messaging, body: NewMessage) -> bool:
-    return messaging.hear(body.content).is_flagged
+    return messaging.hear(body.content).is_danger
 
 
 @procedures.mutation(
@@ -221,15 +220,23 @@ async def conversations(call: Call) -> Conversations:
     return Conversations(conversations=[_summary(row) for row in rows])
 
 
-@procedures.subscription("message.onConversation", input=Listen, rest=Rest("GET", "/connections/{connectionId}/events"))
+@procedures.subscription(
+    "message.onConversation",
+    input=Listen,
+    output=ConversationEvent,
+    rest=Rest("GET", "/connections/{connectionId}/events"),
+)
 async def on_conversation(call: Call, body: Listen) -> AsyncIterator[Tracked]:
-    """Each new message of a conversation and each reading of the caller's, for as long as the caller may see it."""
+    """Each new message of a conversation and each reading of the caller's, for as long as the caller may see it.
+
+    Who goes on from a place is told besides how far the caller's own messages have come, whatever was missed.
+    """
     store, connection_id = call.services.store, body.connection_id
     async with call.services.listener.subscribe(f"conversation:{connection_id}") as news:
         place = place_of(body.last_event_id or None)
-        _, state = await actions.news(call.person, connection_id, LAST, store=store)
-        after, seen_at = state["last"] if place is None else place, state["read_at"]
-        got_at = state["delivered_at"]
+        after, state = await actions.resume(call.person, connection_id, place, store=store)
+        # Who comes back may have missed that the other side got or read the messages: it is told how that stands now.
+        seen_at, got_at = (state["read_at"], state["delivered_at"]) if place is None else (None, None)
         with closing(News(news)) as waiting:
             while True:
                 rows, state = await actions.news(call.person, connection_id, after, store=store)
@@ -238,6 +245,7 @@ async def on_conversation(call: Call, body: Listen) -> AsyncIterator[Tracked]:
                     yield Tracked(
                         str(after), ConversationEvent(kind="message", message=_with_sender(row), read_at=None)
                     )
+                await actions.deliver(call.person, connection_id, rows, store=store)
                 got_before, got_at = got_at, state["delivered_at"]
                 if state["read_at"] == seen_at and got_at != got_before:
                     yield Tracked(

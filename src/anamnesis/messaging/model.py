@@ -10,10 +10,10 @@ from anamnesis.kernel.identity import Person
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What code heard in a patient's words: how urgent they sound, whether they raise a flag, and fixed advice."""
+    """What code heard in a patient's words: how urgent they sound, whether they are a danger, and fixed advice."""
 
     acuity: Acuity = Acuity.ROUTINE
-    is_flagged: bool = False
+    is_danger: bool = False
     advice: str | None = None
 
 

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from anamnesis.care.model import CareLink
-from anamnesis.care.policy import verified_doctor
+from anamnesis.care.model import CareLink, Standing
+from anamnesis.care.policy import ENDED_FOR_PATIENT, verified_doctor
 from anamnesis.care.store import PostgresCareStore
 from anamnesis.db.encryption import DIRECT
 from anamnesis.db.outbox import CHANNEL
@@ -108,21 +108,21 @@ WITH marked AS (
 SELECT count(*) AS marked, CASE WHEN count(*) > 0 THEN pg_notify($4, 'conversation:' || $1::uuid) END FROM marked"""
 
 # One statement, so of two processes at once only one reminds: the second finds the first's mark, and it is too young.
-# Whoever cannot read the conversation any more, or is not there, is not reminded of it.
+# Whoever cannot read the conversation any more, or is not there, is not reminded of it. Whoever was reminded of late is
+# left out before they are cut to a number, or the same ones would take all the places. In one order, for notices lock.
 _REMIND: Final = """
 WITH waiting AS (
-    SELECT m.connection_id, CASE WHEN m.sender_id = p.user_id THEN d.user_id ELSE p.user_id END AS user_id,
-           count(*) AS unread
+    SELECT DISTINCT m.connection_id, CASE WHEN m.sender_id = p.user_id THEN d.user_id ELSE p.user_id END AS user_id
     FROM direct_messages m JOIN connections c ON c.id = m.connection_id AND c.status = 'active'
     JOIN patients p ON p.id = c.patient_id JOIN doctors d ON d.id = c.doctor_id
     WHERE NOT m.is_read AND m.created_at BETWEEN clock_timestamp() - $3::interval AND clock_timestamp() - $1::interval
       AND (m.sender_id <> p.user_id OR d.verification_status = 'verified')
-    GROUP BY 1, 2 LIMIT 200
 ), due AS (
     INSERT INTO message_reminders AS known (connection_id, user_id)
     SELECT w.connection_id, w.user_id FROM waiting w JOIN users u ON u.id = w.user_id AND u.is_active
     WHERE NOT EXISTS (SELECT FROM message_reminders r WHERE r.connection_id = w.connection_id
                       AND r.user_id = w.user_id AND r.reminded_at >= clock_timestamp() - $2::interval)
+    ORDER BY w.user_id, w.connection_id LIMIT 200
     ON CONFLICT (connection_id, user_id) DO UPDATE SET reminded_at = clock_timestamp()
     WHERE known.reminded_at < clock_timestamp() - $2::interval
     RETURNING connection_id, user_id
@@ -181,7 +181,8 @@ class PostgresMessageStore:
             return {**sent, "content": draft.content}
         row = None if key is None else await self.database.fetchrow(_SEEN, connection_id, sender_id, key)
         if row is None:
-            raise NotPermitted("This connection has ended.")
+            is_patient = draft.access.standing is Standing.PATIENT
+            raise NotPermitted(ENDED_FOR_PATIENT if is_patient else "This connection has ended.")
         seen = self.database.keyring.opened(DIRECT, row)
         if seen["content"] != draft.content:
             raise Conflict("This message id was used for other words. Nothing was stored.")

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+from anamnesis.care.actions import check_again
 from anamnesis.care.store import PostgresCareStore
-from anamnesis.kernel.errors import NotFound, NotPermitted
+from anamnesis.kernel.errors import NotFound
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Context, Procedures, Rest, Tracked
@@ -172,7 +173,11 @@ async def delete_all_read(call: Call) -> Deleted:
 
 
 @procedures.subscription(
-    "notification.onNew", input=Listen, input_optional=True, rest=Rest("GET", "/me/notifications/events")
+    "notification.onNew",
+    input=Listen,
+    input_optional=True,
+    output=Notification,
+    rest=Rest("GET", "/me/notifications/events"),
 )
 async def on_new(call: Call, body: Listen | None) -> AsyncIterator[Tracked]:
     """Each new notification of the caller's, for as long as the account may be used."""
@@ -187,8 +192,7 @@ async def on_new(call: Call, body: Listen | None) -> AsyncIterator[Tracked]:
                     yield Tracked(str(after), _shown(row))
                 if await waiting.wait() is None:
                     return
-                if not await call.services.care.is_active(user_id):
-                    raise NotPermitted("This account has been deactivated.")
+                await check_again(call.person, store=call.services.care)
 
 
 # -- the older names ---------------------------------------------------------------------------------------------

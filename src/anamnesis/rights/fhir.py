@@ -5,6 +5,7 @@ that names the message and gives the quote. The codes are those of the clinical 
 made of ours, so the same fact has the same id in every document.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -55,6 +56,11 @@ _PRIORITY: Final = {
     Acuity.EMERGENCY: ("EM", "emergency"), Acuity.URGENT: ("UR", "urgent"), Acuity.ROUTINE: ("R", "routine"),
 }  # fmt: skip
 _FLAGS: Final = "flags"
+#: What neither a string of FHIR nor its XML can hold: control characters but tab and line breaks, every space character
+#: but the common one, and what is no character.
+_FOREIGN: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ud800-\udfff\ufffe\uffff]"
+)
 _SECTIONS: Final[tuple[tuple[str, str, str], ...]] = (
     ("complaint", "10154-3", "Chief complaint"),
     ("signs", "8716-3", "Vital signs"),
@@ -94,7 +100,7 @@ def document_of(file: PatientFile, at: datetime, *, for_patient: bool = False) -
         "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{composition_id}"},
         "type": "document",
         "timestamp": at.isoformat(),
-        "entry": [{"fullUrl": f"urn:uuid:{each['id']}", "resource": each} for each in resources],
+        "entry": [{"fullUrl": f"urn:uuid:{each['id']}", "resource": _holding(each)} for each in resources],
     }
 
 
@@ -118,15 +124,18 @@ def _composition(own: UUID, patient_id: UUID, parts: Sequence["_Part"], at: date
 
 def _patient(file: PatientFile) -> Json:
     row, account = file.patient, file.account
-    name = {"family": account["last_name"], "given": [account["first_name"]] if account["first_name"] else None}
+    given = _plain(account["first_name"])
+    name = {"family": _plain(account["last_name"]), "given": [given] if given else None}
     telecom = [
-        {"system": system, "value": value} for system, value in (("phone", row["phone"]), ("email", account["email"]))
+        {"system": system, "value": _plain(value)}
+        for system, value in (("phone", row["phone"]), ("email", account["email"]))
     ]
     contact: Json = {}
-    if row["emergency_contact"] or row["emergency_phone"]:
-        phone = [{"system": "phone", "value": row["emergency_phone"]}] if row["emergency_phone"] else None
+    whom, number = _plain(row["emergency_contact"]), _plain(row["emergency_phone"])
+    if whom or number:
+        phone = [{"system": "phone", "value": number}] if number else None
         relationship = _coded(f"{_TERMS}/v2-0131", (("C", "Emergency Contact"),))
-        who = {"text": row["emergency_contact"]} if row["emergency_contact"] else None
+        who = {"text": whom} if whom else None
         contact = _filled({"relationship": [relationship], "name": who, "telecom": phone})
     born = row["date_of_birth"]
     return _filled(
@@ -501,6 +510,20 @@ def _quantity(name: str, value: float) -> Json:
 def _narrative(*lines: str) -> Json:
     text = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{text}</div>'}
+
+
+def _plain(text: str | None) -> str:
+    """A text that stands in a field of its own; nothing when it is blank."""
+    return _FOREIGN.sub(" ", text or "").strip()
+
+
+def _holding(value: Any) -> Any:
+    """A value in which every text has a space for each character that a document cannot hold."""
+    if isinstance(value, str):
+        return _FOREIGN.sub(" ", value)
+    if isinstance(value, dict):
+        return {name: _holding(inner) for name, inner in value.items()}
+    return [_holding(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _filled(found: Mapping[str, Any]) -> Json:

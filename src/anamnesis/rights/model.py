@@ -1,7 +1,7 @@
 """Everything that is kept of one patient, as plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -51,3 +51,5 @@ class PatientFile:
     holds: tuple[Row, ...]
     emergencies: tuple[Row, ...]
     audit: tuple[Row, ...]
+    #: What a take-over kept whole: JSON, by the table it came from.
+    taken_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

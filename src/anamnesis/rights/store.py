@@ -11,9 +11,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from anamnesis.care.store import audit
 from anamnesis.clinical.record import record_from_json
+from anamnesis.db.aside import IDS, PREFIX, aside
 from anamnesis.db.encryption import (
     CHAT,
     DIRECT,
@@ -23,6 +25,7 @@ from anamnesis.db.encryption import (
     LOWERINGS,
     NOTES,
     REASONINGS,
+    SEALED,
     SESSIONS,
     WORDED,
     Keyring,
@@ -50,13 +53,14 @@ WHERE c.patient_id = $1 ORDER BY c.connected_at, c.id"""
 
 _SESSIONS: Final = """
 SELECT s.id, s.connection_id, s.name, s.status::text AS status, s.record, s.medical_data, s.clinical_handover,
-       s.doctor_thought, s.acuity, s.completeness, s.started_at, s.completed_at, s.reviewed_at, s.lowered_at,
-       s.lowered_reason, s.archived_at, s.created_at, s.updated_at
+       s.doctor_thought, s.acuity, s.completeness, s.current_agent, s.termination_reason, s.started_at,
+       s.completed_at, s.reviewed_at, s.lowered_at, s.lowered_reason, s.archived_at, s.created_at, s.updated_at
 FROM intake_sessions s JOIN connections c ON c.id = s.connection_id
 WHERE c.patient_id = $1 ORDER BY s.created_at, s.id"""
 
 _MESSAGES: Final = """
-SELECT m.id, m.session_id, m.epoch, m.seq, m.role, m.content, m.images, m.is_emergency, m.superseded_at, m.created_at
+SELECT m.id, m.session_id, m.epoch, m.seq, m.role, m.content, m.images, m.choices, m.active_agent, m.reply_to,
+       m.is_emergency, m.superseded_at, m.created_at
 FROM chat_messages m WHERE m.session_id = ANY ($1::uuid[]) ORDER BY m.session_id, m.seq"""
 
 _NOTES: Final = """
@@ -102,8 +106,43 @@ _AUDIT: Final = """
 SELECT id, action, resource_type, resource_id, created_at FROM audit_logs
 WHERE user_id = $1 OR resource_id = ANY ($2::text[]) ORDER BY id"""
 
+#: An account that is the patient's and nobody else's: what names a doctor or an operator names other people's rows.
+_LINKS_AND_PERSON: Final = """
+WITH links AS (SELECT id FROM connections WHERE patient_id = $1),
+sessions AS (SELECT s.id FROM intake_sessions s JOIN links l ON l.id = s.connection_id),
+person AS (
+    SELECT u.id, u.clerk_id, u.email FROM patients p JOIN users u ON u.id = p.user_id
+    WHERE p.id = $1 AND u.primary_role = 'patient'
+      AND NOT EXISTS (SELECT FROM doctors d WHERE d.user_id = u.id OR d.verified_by = u.id)
+      AND NOT EXISTS (SELECT FROM intake_sessions s WHERE s.reviewed_by = u.id OR s.lowered_by = u.id))
+"""
+#: What names the patient in what a take-over kept whole: ids of both systems, and the account as it stands in JSON.
+_WORDS: Final = f"""{_LINKS_AND_PERSON}
+SELECT $1::uuid::text AS word UNION SELECT id::text FROM links UNION SELECT id::text FROM sessions
+UNION SELECT id::text FROM person UNION SELECT to_jsonb(clerk_id)::text FROM person
+UNION SELECT to_jsonb(p.email)::text FROM person p
+      WHERE p.email <> '' AND NOT EXISTS (SELECT FROM users u WHERE u.email = p.email AND u.id <> p.id)
+UNION SELECT i.source_key FROM imported_rows i
+      WHERE (i.our_table = 'patients' AND i.our_key = $1::uuid::text)
+         OR (i.our_table = 'connections' AND i.our_key IN (SELECT id::text FROM links))
+         OR (i.our_table = 'users' AND i.our_key IN (SELECT id::text FROM person))"""  # noqa: S608 - both parts are written here
+#: Rows of ours of which single columns may have been kept aside, by their keys or those of the replaced system.
+_KEYS: Final = f"""{_LINKS_AND_PERSON}
+SELECT m.id::text AS key FROM chat_messages m JOIN sessions s ON s.id = m.session_id
+UNION SELECT n.id::text FROM clinician_notes n JOIN sessions s ON s.id = n.session_id
+UNION SELECT d.id::text FROM direct_messages d JOIN links l ON l.id = d.connection_id
+UNION SELECT i.source_key FROM imported_rows i
+      JOIN audit_logs a ON i.our_table = 'audit_logs' AND i.our_key = a.id::text
+      WHERE a.user_id IN (SELECT id FROM person)"""  # noqa: S608 - both parts are written here
+_ASIDE: Final = f"""
+SELECT c.relname AS name, c.oid::regclass::text AS quoted, a.attname IS NOT NULL AS has_names
+FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'names' AND NOT a.attisdropped
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND starts_with(c.relname, '{PREFIX}')
+ORDER BY c.relname"""  # noqa: S608 - a name of ours
+
 _TELL_AUDIT: Final = """
-INSERT INTO audit_logs (action, resource_type, resource_id) VALUES ($1, 'patient', $2)"""
+INSERT INTO audit_logs (action, procedure, actor_role, purpose, resource_type, resource_id, patient_ids)
+VALUES ($1, 'operator.' || $1, 'operator', 'rights', 'patient', $2::uuid::text, ARRAY[$2::uuid])"""
 
 _REQUESTS: Final = "SELECT patient_id, asked_at FROM erasure_requests ORDER BY asked_at"
 
@@ -154,9 +193,38 @@ class PatientRecords:
                 await self._opened(HOLDS, _HOLDS, patient["id"]),
                 await self._opened(EMERGENCIES, _EMERGENCIES, patient["id"]),
                 await self._rows(_AUDIT, account["id"], [str(each) for each in subjects]),
+                await self._taken_over(patient["id"]),
             )
-            await self.connection.execute(_TELL_AUDIT, "data_export", str(patient["id"]))
+            await self.connection.execute(_TELL_AUDIT, "data_export", patient["id"])
             return file
+
+    async def _taken_over(self, patient_id: UUID) -> dict[str, tuple[str, ...]]:
+        """What a take-over kept whole of the patient, as JSON by the source's table: what erasure would take as well.
+
+        That is what names the patient or stands under a key of the patient's rows, and what in turn names such a row.
+        """
+        tables = await self.connection.fetch(_ASIDE)
+        words = [row["word"] for row in await self.connection.fetch(_WORDS, patient_id)] if tables else []
+        keys = [row["key"] for row in await self.connection.fetch(_KEYS, patient_id)] if tables else []
+        found: dict[tuple[str, str], str] = {}
+        while words:
+            fresh = set[str]()
+            for table in tables:
+                for row in await self.connection.fetch(_naming(table), keys + words, words):
+                    place = (table["name"], row["key"])
+                    if place not in found:
+                        found[place] = self._kept(*place, row["row"])
+                        fresh.add(row["key"])
+            keys, words = [], [key for key in fresh if IDS.fullmatch(key)]
+        by_table: dict[str, tuple[str, ...]] = {}
+        for (name, _), text in found.items():
+            by_table[name.removeprefix(PREFIX)] = (*by_table.get(name.removeprefix(PREFIX), ()), text)
+        return by_table
+
+    def _kept(self, name: str, key: str, stored: str) -> str:
+        if not stored.startswith(f'"{SEALED}'):
+            return stored
+        return self.keyring.at(aside(name), key, key).unseal("row", msgspec.json.decode(stored))
 
     async def _interviews(self, patient_id: UUID) -> tuple[Interview, ...]:
         sessions = await self._opened(SESSIONS, _SESSIONS, patient_id)
@@ -197,9 +265,13 @@ class PatientRecords:
             async with self.connection.transaction():
                 if not await self.connection.fetchval("SELECT erase_patient($1)", patient_id):
                     raise NotFound("There is no such patient.")
-                await self.connection.execute(_TELL_AUDIT, "patient_erased", str(patient_id))
+                await self.connection.execute(_TELL_AUDIT, "patient_erased", patient_id)
         except asyncpg.CheckViolationError:
             raise Conflict("The patient is under a legal hold. Nothing was erased.") from None
+
+    async def forget_samples(self) -> None:
+        """Have the database draw anew the values of columns it keeps to plan with, among which are erased ones."""
+        await self.connection.execute("ANALYZE")
 
     async def hold(self, patient_id: UUID, reason: str) -> None:
         """Keep everything of a patient whatever is asked. Raises NotFound, and Conflict when it is held already."""
@@ -210,7 +282,7 @@ class PatientRecords:
                 number = await self.connection.fetchval(_NEW_HOLD)
                 sealed = self.keyring.at(HOLDS, number, patient_id).seal("reason", reason)
                 await self.connection.execute(_HOLD, number, patient_id, sealed)
-                await self.connection.execute(_TELL_AUDIT, "legal_hold_set", str(patient_id))
+                await self.connection.execute(_TELL_AUDIT, "legal_hold_set", patient_id)
         except asyncpg.UniqueViolationError:
             raise Conflict("The patient is under a legal hold already.") from None
 
@@ -222,7 +294,16 @@ class PatientRecords:
                 raise Conflict("The patient is under no legal hold.")
             sealed = self.keyring.at(HOLDS, number, patient_id).seal("lifted_reason", reason)
             await self.connection.execute(_LIFT, number, sealed)
-            await self.connection.execute(_TELL_AUDIT, "legal_hold_lifted", str(patient_id))
+            await self.connection.execute(_TELL_AUDIT, "legal_hold_lifted", patient_id)
+
+
+def _naming(table: Any) -> str:
+    """SQL for the rows of a table beside ours that are under one of the keys, or name one of the words."""
+    named = "OR t.names && $2" if table["has_names"] else ""
+    return (
+        f"SELECT t.key, t.row::text AS row FROM {table['quoted']} t WHERE t.key = ANY ($1::text[]) {named}"  # noqa: S608 - quoted by the server
+        " OR EXISTS (SELECT FROM unnest($2::text[]) AS word WHERE position(word IN t.row::text) > 0) ORDER BY t.key"
+    )
 
 
 @asynccontextmanager

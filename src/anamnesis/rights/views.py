@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from pydantic.alias_generators import to_camel
 
 from anamnesis.rights.model import Interview, PatientFile, Row
@@ -28,7 +29,11 @@ def as_json(file: PatientFile, at: datetime, *, for_patient: bool = False) -> di
         "notifications": _all(file.notifications),
         "audit": _all(file.audit),
     }
-    of_others = {"legalHolds": _all(file.holds), "emergencyAccesses": _all(file.emergencies)}
+    of_others = {
+        "legalHolds": _all(file.holds),
+        "emergencyAccesses": _all(file.emergencies),
+        "takenOver": {name: [msgspec.Raw(row.encode()) for row in rows] for name, rows in file.taken_over.items()},
+    }
     return whole if for_patient else {**whole, **of_others}
 
 

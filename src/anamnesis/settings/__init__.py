@@ -255,8 +255,7 @@ class Webhooks:
 class Limits:
     """Rates are calls per minute, identity and procedure, as in the system replaced; factor multiplies them all.
 
-    openings are of files: a page asks for each of its photos. Sizes are in bytes. More model calls than model_calls
-    degrade to the built-in interviewer, not to a refusal.
+    Sizes are in bytes. More model calls than model_calls degrade to the built-in interviewer, not to a refusal.
     """
 
     factor: float = 1.0
@@ -264,7 +263,6 @@ class Limits:
     protected: int = 60
     admin: int = 100
     uploads: int = 10
-    openings: int = 600
     model_calls: int = 20
     batch_calls: int = 20
     body_bytes: int = 1024 * 1024

@@ -193,12 +193,3 @@ class Worker:
             await asyncio.sleep(self.lease_s / 3)
             with suppress(Unavailable):
                 held = await outbox.extend(self.database, job, lease_s=self.lease_s)
-
-
-async def upkeep(steps: Mapping[str, Callable[[], Awaitable[object]]]) -> None:
-    """Do every step, whatever becomes of the others; one that fails stands in the log by its name."""
-    for name, step in steps.items():
-        try:
-            await step()
-        except Exception as error:  # noqa: BLE001 - a store that is down must not keep anybody from being reminded
-            _log.error(f"upkeep.{name}", phase="error", error_type=type(error).__name__)

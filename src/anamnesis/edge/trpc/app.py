@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from anamnesis.edge import superjson
 from anamnesis.edge.events import events
-from anamnesis.edge.faults import rate_headers
+from anamnesis.edge.faults import retry_headers
 from anamnesis.edge.running import Guard, Observe, unobserved
 from anamnesis.edge.trpc import lines
 from anamnesis.edge.trpc.calls import Calls, ClientGone, Inputs, Receive, Scope, read_calls
@@ -133,10 +133,8 @@ class TrpcApp:
         headers: Headers = []
         if any(trpc_fault(error).code == "METHOD_NOT_SUPPORTED" for error in failures):
             headers.append((b"allow", self._allowed(calls)))
-        waits = [wait for error in failures if (wait := getattr(error, "retry_after_s", None)) is not None]
-        if waits:
-            headers.append((b"retry-after", str(max(waits)).encode()))
-        return [*headers, *rate_headers(failures)]
+        told = retry_headers(failures)
+        return [*headers, *((name.encode(), value.encode()) for name, value in told.items())]
 
     def _allowed(self, calls: Calls) -> bytes:
         kinds = {call.bound.procedure.kind for call in calls.calls if call.bound}

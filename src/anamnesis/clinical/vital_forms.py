@@ -1,0 +1,223 @@
+"""The words, units and forms that make a number in a patient's text a vital sign, and those that make it none."""
+
+# ruff: noqa: E501 - a pattern is read as a whole
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from anamnesis.clinical.vitals import PLAUSIBLE
+
+_MG_DL_PER_MMOL_L: Final = 18.0
+_MMOL_L_PER_G_L: Final = 5.551
+_KG_PER_LB: Final = 0.45359237
+CM_PER_INCH: Final = 2.54
+#: Up to here a bare number of sugar is mmol/L, from there on mg/dL; between them nobody can tell, and it is asked again.
+_SUGAR_MMOL_L, _SUGAR_MG_DL = 33.4, 70.0
+#: A number that can only be a body's temperature, in degrees Celsius and Fahrenheit.
+_WARM_C, _WARM_F = (34.0, 43.5), (93.0, 110.0)
+_N: Final = r"(?<![\d.,/])(?!0\d)(\d{1,4}(?:[.,]\d{1,2})?)(?![\d/]|[.,]\d)"
+#: What may stand between the name of a reading and its number.
+_FILLED_IN: Final = (
+    r"(?:\s*[:=\-~*,(@]+\s*|\s+|\b)(?:(?:is|was|are|were|of|at|a|an|the|it|to|on|in|for|my|his|her|reads?|reading|says?|said|saying|show(?:s|ed|ing)?|gave|"
+    r"counted|measured|checked|about|around|approx\w*|roughly|almost|nearly|over|above|under|below|only|just|still|now|today|tonight|currently|this|morning|evening|afternoon|night|yesterday|last|home|clinic|"
+    r"ni|up|down|has|have|had|been|gone|went|goes|going|come|came|comes|coming|rose|risen|rising|dropp(?:ed|ing)|drops?|fell|fallen|fall|between|from|high|low|normal|slow|fast|"
+    r"rate|level|number|test|result|random|fasting|machine|watch|i|and|that|bought|yake|yangu|kwa|mara|usual\w*|normally|before|taken|stands?|hit|hits|got|minute|regular|irregular|keeps?|kept|beating|blood|reached|reaches)(?:\s*[:=\-,]\s*|\s+)){0,7}?"
+)
+#: "the oxygen clip I bought says 96"
+_SAYS: Final = r"(?:\s+[a-z]+){0,5}?\s+(?:says?|said|reads?|showed|shows?|gave|counted)\s+(?:it (?:is|was) |about )?"
+_LINK: Final = rf"(?:{_FILLED_IN}|{_SAYS})"
+_RANGE: Final = r"(?:\s*(?:-|to|and|/)\s*(\d{1,3}(?:[.,]\d)?)(?![\d/]|[.,]\d|\s*(?:mm|for\b)))?"
+_RANGED: Final = r"(?<![\d.,/])(?!0\d)(\d{1,4}(?:[.,]\d{1,2})?)(?!\d|[.,]\d)" + _RANGE
+
+_DRUG: Final = (
+    r"(?:coartem|artemether|lumefantrine|lumartem|co-?trimoxazole|septrin|bactrim|augmentin|symbicort|seretide|losartan|valsartan|amlodipine|lisinopril|hct\w*|insulin|mixtard|humulin|"
+    r"tab(?:let)?s?|pills?|caps(?:ules?)?|dose[sd]?|dosage|inhaler|fansidar|\w+cillin|\w+pril|\w+artan)"
+)
+_TIME: Final = (
+    r"(?:sec(?:ond)?s?|min(?:ute)?s?|mins|hours?|hrs?|days?|nights?|weeks?|wks?|months?|mths?|years?|yrs?|yr)"
+)
+#: Numbers that are no readings, whatever stands beside them.
+OTHER_NUMBERS: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?:\+?256|\b0\d{2,3})[\s\-/]?\d{2,3}[\s\-/]?\d{3}(?:[\s\-/]?\d{1,3})?\b|\b(?:tel|phone|call|whatsapp|mobile)\b[^a-z\n]{0,6}\d[\d\s\-/+]{6,}|\b\d{5,}\b",
+        r"\b\d{1,2}[/.\-]\d{1,2}[/.\-](?:19|20)?\d{2}\b|\b(?:19|20)\d{2}\b(?!\s*(?:mm|g\b|gram))|\b(?:lmp|edd|since|dated?|on|due|until|from)\s+(?:the\s+)?\d{1,2}[/.]\d{1,2}\b(?!\s*mm)",
+        r"\b\d{1,2}:\d{2}(?:\s*[ap]m)?\b|\b\d{1,2}\s*[ap]\.?m\b|\b\d{1,2} o'?clock\b",
+        rf"\b\d+(?:[.,]\d+)?\s*-?\s*{_TIME}\b(?!\s*,?\s*\d)(?:\s*(?:old|ago))?|\b\d+(?:[.,]\d+)?\s*{_TIME}\b(?!\s*\d)|\b\d{{1,2}}/(?:7|12|52)\b|\b24/7\b",
+        r"\b\d+\s*(?:st|nd|rd|th|x)\b|\b\d+\s*times?\b(?!\s*(?:a|an|per|in|every|each|/)\s*(?:one |1 )?(?:min|second))",
+        r"\b(?:aged?|age is|i am|am|is|he's|she's|i'm)\s+\d{1,3}(?:\s*(?:y/?o|yrs?|years?|[mf]\b(?!ahr)))|\b\d{1,3}\s*(?:y/?o|years?|yrs?)\b|(?<![\d.,])\d{1,2}\s*[mf]\b(?!ahr)|(?<!')\b(?:m|f|male|female)\s*/?\s*\d{1,2}\b(?![.,/]\d)|\b\d{1,2}\s+(?:year|yr)\b",
+        r"\b\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?\s*(?:mcg|µg|ml|iu|units?|tabs?|tablets?|pills?|caps\w*|puffs?|drops?|spoons?|bottles?|cups?|sachets?|steps?|children|kids|people|sisters?|brothers?|pads?|shillings?|ugx|/=)\b",
+        r"\b\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?\s*mgs?\b(?!\s*(?:/|per|%|d))",
+        rf"\b{_DRUG}\b[^.;\n\d]{{0,12}}\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?(?:\s*mg)?|\b\d+/\d+(?:[.,]\d+)?\s*{_DRUG}\b|\b(?:take|took|taking|half|swallow\w*)\s+(?:a |one |my )?\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?(?![\d/]|[.,]\d|\s*breath)",
+        r"\b(?:10|\d)\s*(?:/|out of)\s*10\b|\bpain\s*(?:is|of|at|:|=|score)?\s*\d{1,2}\b",
+        r"\b(?:vision|acuity|eyesight|va)\b[^.;\n]{0,12}\d{1,2}/\d{1,2}\b|\b20/20\b|\b6/\d{1,2}\b",
+        r"\b(?:room|bed|ward|plot|house|flat|block|road|street|lane|page|psalm|verse|chapter|size|(?<!top )(?<!upper )(?<!lower )(?<!bottom )number|no|cost|costs|price|paid|account|code|table|form|exam|marks?|scored?|appointment|ticket|route|bus|car|file|opd|line|question)\b\.?\s*(?:no\.?|number|is|was|in|:|#)?\s*\d+(?:[/.]\d+)?(?:\s*(?:by|over)\s*\d+)?",
+        r"\b(?:hb|hgb|ha?emoglobin|cd4|viral load|wbc|platelets?|creatinine|urea|psa|esr|crp|hba1c|inr|muac)\b[^.;\n\d]{0,12}\d+(?:[.,]\d+)?\s*(?:%|g/dl|g)?|\b\d+(?:[.,]\d+)?\s*g/dl\b|\b(?:covid|h1n1|b\s?12|vitamin [a-z]|hep(?:atitis)? [a-e]|hpv)[\s\-]*\d*",
+        r"\b\d+\s*%\s*(?:of|burn\w*|better|sure|off|worse|discount|attendance|cure\w*)\b",
+        r"\b(?:lost|lose|losing|loss of|gained?|gaining|dropped|shed|put on|lift\w*|carry\w*|carried|bag|sack|bought|sold|sell|ate|eat)\b[^.;\n\d]{0,24}\d+(?:[.,]\d+)?\s*(?:kgs?|kilos?|kilograms?|lbs?|pounds?)\b|\b\d+(?:[.,]\d+)?\s*(?:kgs?|kilos?)\s*(?:of\b|bag|sack|jerrycan|box)",
+        r"\b\d+(?:[.,]\d+)?\s*(?:l|lit(?:re|er)s?)\b(?:\s*(?:/|per|a)\s*min\w*)?",
+        r"\b\d+\s*-?\s*c[\s\-]?section|\b\d+\s*degrees?\s*(?:outside|weather|market|turn|angle|in (?!(?:the |his |her |my )?(?:arm|mouth|ear|morning|evening|night|body)))[^.;\n]*|\b(?:weather|outside|bend|bends|turns?|turned|boil\w*|oven|water)\b[^.;\n\d]{0,30}\d+(?:[.,]\d+)?\s*(?:°|degrees?|c\b)?|\broom temp\w*\s*\d+",
+        r"\b(?:kids|children|twins|babies)\b[^.;\n]*\d+(?:[.,]\d+)?\s*kgs?\b",
+        r"\bfundal height\W*\d+\s*(?:cm)?",
+    )
+)
+#: Limits somebody was told, and what is usual: no reading of now, alone or beside one.
+NO_READING: Final = re.compile(
+    r"\b(?:should|must|supposed|target|aim\w*|goal|want|wants|ideal\w*|advised)\b|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
+    r"\bnormal (?:bp|blood|pressure|temp\w*|sugar|pulse|heart|oxygen|sats?|spo2|range|reading|value|is|are)\b|\b(?:usual|usually|normally)\b"
+)
+#: What was long ago: no reading in the same clause, and none told as past in the same sentence.
+LONG_AGO: Final = re.compile(
+    r"\b(?:last|past) (?:year|month)\b|\b(?:years?|months?|yrs) (?:ago|back)\b|\b(?:long ago|back then|at that time|that year)\b|\b(?:in|last|back in) (?:january|february|march|april|june|july|august|september|october|november|december)\b|\bduring (?:my|the|her) (?:\w+ )?pregnancy\b|\bat christmas\b|\bin (?:\w+ )?(?:19|20)\d\d\b|\bwhen i was\b|\bas a (?:child|kid|baby|boy|girl)\b|\bin my (?:last|first|previous) pregnancy\b"
+)
+#: From the oldest time to the latest; what says no time stands between earlier today and now.
+TIMES: Final = tuple(
+    (when, re.compile(pattern))
+    for when, pattern in (
+        (3, r"\b(?:now|today|tonight|currently|at the moment|just now|right now|sasa|leo|kati|leero)\b"),
+        (0, r"\b(?:yesterday|last night|last week|before|previous\w*|initially|(?:days?|weeks?|wks?) ago)\b"),
+        (1, r"\b(?:earlier|at first|in the morning|this morning|at noon|(?:hours?|hrs?) ago|was)\b"),
+    )
+)
+AS_TOLD: Final = 2
+ANOTHERS: Final = -1
+NOT_NOW: Final = -2
+RELATIVE: Final = re.compile(
+    r"\b(?:mother|mum|mom|father|dad|husband|wife|sister|brother|uncle|aunt|auntie|cousin|neighbour|neighbor|friend|colleague|grand(?:mother|father|ma|pa)|late \w+)(?:'?s)?\b"
+)
+WAS: Final = re.compile(r"\b(?:had|was|were|died|used to|got)\b")
+BREAK: Final = re.compile(
+    r"[.;!?\n(](?!\d)|,(?=\s|[a-z])|\b(?:but|and|then|while|whereas)\b(?=[^\d]{0,40}\b(?:now|today|tonight|mine|it|it's|then|this|my)\b)|\b(?:but|then)\b"
+)
+FROM: Final = re.compile(r"\bfrom\s*$")
+SENTENCE: Final = re.compile(r"[.;!?\n](?!\d)|\b(?:but|now|today|however|currently|since then)\b")
+MINE: Final = re.compile(r"\bmine\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to write readings: the field of each number, and how the number becomes its unit."""
+
+    pattern: re.Pattern[str]
+    fields: tuple[str, ...]
+    convert: Callable[[float], float | None] = float
+    is_asked: bool = False  # read only in an answer to the question for vital signs
+    is_short: bool = False  # read only beside another reading: "P 88"
+
+
+def _fahrenheit(value: float) -> float:
+    return (value - 32) * 5 / 9
+
+
+def bare_temperature(value: float) -> float:
+    """A bare temperature from 90 to 110 is Fahrenheit."""
+    return _fahrenheit(value) if 90 <= value <= 110 else value
+
+
+def _if_warm(value: float) -> float | None:
+    """A number that can only be a body's temperature."""
+    return bare_temperature(value) if _WARM_C[0] <= value <= _WARM_C[1] or _WARM_F[0] <= value <= _WARM_F[1] else None
+
+
+def _asked_warm(value: float) -> float | None:
+    """A bare answer: a temperature, or one without its point, which is refused."""
+    return value if 340 <= value <= 435 else _if_warm(value)
+
+
+def _if_fahrenheit(value: float) -> float | None:
+    return _fahrenheit(value) if value >= 90 else None
+
+
+def _sugar(value: float) -> float:
+    """Between the two units it is left as it is beyond the gate, so that it is refused and asked for again."""
+    if value >= _SUGAR_MG_DL:
+        return value / _MG_DL_PER_MMOL_L
+    return value if value <= _SUGAR_MMOL_L else value + PLAUSIBLE["glucose_mmol_l"][1]
+
+
+def _metres(value: float) -> float:
+    return value * 100 if value < 3 else value
+
+
+def _within(low: float, high: float) -> Callable[[float], float | None]:
+    return lambda value: value if low <= value <= high else None
+
+
+_T, _HR, _RR, _O2 = "temperature_celsius", "heart_rate_per_min", "respiratory_rate_per_min", "spo2_percent"
+SYSTOLIC, DIASTOLIC, _SUGAR, _KG, HEIGHT = "systolic_mmhg", "diastolic_mmhg", "glucose_mmol_l", "weight_kg", "height_cm"
+_BP: Final = r"\b(?:b\s?/?\.?p\.?|blood\s*pressure|pressure|tension|puleesa)"
+_TEMP: Final = r"\b(?:temp(?:eratures?|erture|rature|reture|s)?|thermometer|joto|t°)"
+_PULSE: Final = (
+    r"\b(?:pulse(?! ?ox)|hr|p\.?r|p/r|heart ?rate|heart ?beats?|heart|(?<!\d)(?<!\d )bpm|mapigo(?: ya moyo)?)"
+)
+_BREATH: Final = (
+    r"\b(?:rr|r/r|resps?|respirations?|respiratory|breathing rate|breath rate|breaths?\s*(?:/|per|a|in)\s*min(?:ute)?)"
+)
+_OXYGEN: Final = r"\b(?:sp?[o0]2|o2(?:\s*sats?)?|sats?|sa[o0]2|saturation|ox[iy]gen|pulse ?ox\w*|oximeter|oxymeter)"
+_GLUCOSE: Final = r"\b(?:sugars?|rbs|fbs|bs|glucose|sukari|glucometer)"
+_A_MINUTE: Final = (
+    r"\s*(?:times?\s*|x\s*|c)?(?:/|per|a|in|in a|in one|every|kwa)?\s*(?:one |1 )?(?:min(?:ute)?s?|dakika)\b"
+)
+_PAIR_END: Final = r"(?![\d])"
+_PAIR: Final = r"(?<![\d/.,])(\d{1,4})(?:\s*-\s*(\d{2,3}))?\s*(?:/|\\|\||\bover\b|\bby\b|\bon\b|-)\s*(\d{1,3})(?:\s*-\s*(\d{2,3}))?"
+_FILLED: Final = r"(?:\s*\([^)\d]{0,30}\)\s*)?"
+
+
+def _form(pattern: str, *fields: str, **how: object) -> Form:
+    return Form(re.compile(pattern), fields, **how)  # type: ignore[arg-type]  # the keywords are Form's own
+
+
+FORMS: Final = (
+    _form(rf"{_BP}{_FILLED}{_LINK}(?:(?:left|right) arm\s*)?{_PAIR}(?:\s*mm\s*hg)?(?:(?:\s*/\s*|\s+)(\d{{2,3}})(?=\s*(?:$|[,;.]\s|\n)))?", SYSTOLIC, SYSTOLIC, DIASTOLIC, DIASTOLIC, _HR),
+    _form(r"\b(?:systolic|upper|top(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})\W{1,3}(?:and )?(?:the )?(?:diastolic|lower|bottom(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC, DIASTOLIC),
+    _form(r"\b(?:systolic|upper|top(?: number)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC),
+    _form(r"(?<![\d/.,])(\d{2,3})\s*(?:/|\bover\b)\s*(\d{2,3})(?![\d/.,]\d)\s*mm\s*hg", SYSTOLIC, DIASTOLIC),
+    _form(r"(?<![\d/.,\-])([7-9]\d|1\d\d|2[0-7]\d)\s*(?:/|\bover\b)\s*([4-9]\d|1[0-5]\d)(?!\d|[/.,]\d)(?!\s*[a-z]*(?:road|street|mg|km|sh))", SYSTOLIC, DIASTOLIC),
+    _form(rf"{_BP}{_FILLED}{_LINK}(\d{{2,3}})(?![\d/\\|]|[.,]\d|\s*(?:over|by|on|-|/|mg)\b|\s*[/\-])", SYSTOLIC, convert=_within(60, 999)),
+    _form(r"(?<![\d/.,\-\w])([7-9]\d|1\d\d|2[0-7]\d)[\s\-]+([4-9]\d|1[0-5]\d)(?=\s*(?:$|[,;.\n]))", SYSTOLIC, DIASTOLIC, is_asked=True),
+    _form(rf"{_N}\s*(?:°|º|degrees?|deg)?\s*(?:f|fahrenheit)\b", _T, convert=_if_fahrenheit),
+    _form(rf"(?:{_TEMP}{_LINK}|\bt\s*[:=]?\s*|(?<![a-z]))(?<!\d-){_N}\s*(?:°|º|degrees?|deg)?\s*(?:celsius|centigrade|c)\b(?![/\-])", _T, convert=_if_warm),
+    _form(rf"\btemp{_N}", _T, convert=bare_temperature),
+    _form(rf"{_TEMP}{_LINK}(?:fever\s+)?{_RANGED}(?!\s*%)", _T, _T, convert=bare_temperature),
+    _form(rf"\b(?:fever|homa|omusujja)\b{_LINK}{_RANGED}(?!\s*%)", _T, _T, convert=_if_warm),
+    _form(rf"\bfever\b[^.;\n]{{0,40}}?{_N}\s*(?:today|now|tonight|this (?:morning|evening))\b", _T, convert=_if_warm),
+    _form(rf"{_N}\s*(?:°|º|degrees?|deg\b)", _T, convert=_if_warm),
+    _form(rf"{_N}\s*(?:fever|temp(?:erature)?)\b(?!\s*[:=]?\s*\d)", _T, convert=_if_warm),
+    _form(rf"\bhighest\b{_LINK}{_N}", _T, convert=_if_warm),
+    _form(rf"(?<![\w.])t\s*[:=\-]?\s*{_N}", _T, convert=_if_warm, is_short=True),
+    _form(rf"{_OXYGEN}\b{_LINK}{_RANGED}\s*(?:%|percent)?", _O2, _O2),
+    _form(rf"(?<![\w.]){_OXYGEN}(\d{{2,3}})(?!\d)\s*%?", _O2),
+    _form(rf"{_N}\s*(?:%|percent)\s*(?:oxygen|spo2|o2|saturation|sats?|on (?:room )?air)", _O2),
+    _form(rf"{_N}\s*(?:oxygen|spo2|saturation)\b", _O2, convert=_within(50, 100)),
+    _form(r"(?<![\d.,/])(\d{2,3})\s*(?:%|percent)", _O2, is_asked=True),
+    _form(rf"{_PULSE}\b{_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _HR, _HR),
+    _form(rf"(?<![\w.])(?:pulse|hr|pr|bpm){_N}", _HR),
+    _form(rf"{_N}\s*(?:bpm|b/m(?:in)?|beats?)\b", _HR),
+    _form(rf"{_N}\s+pulse\b", _HR, is_asked=True),
+    _form(rf"(?<![\w.])p\s*[:=\-]?\s*{_N}", _HR, is_short=True),
+    _form(rf"{_BREATH}\b{_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _RR, _RR),
+    _form(rf"(?<![\w.])(?:rr|resp){_N}", _RR),
+    _form(rf"\b(?:breath(?:s|es|ing)?|anapumua|napumua|pumua|respiration)\b[^.;\n\d]{{0,24}}{_N}{_A_MINUTE}", _RR),
+    _form(rf"{_N}\s*breaths?\b", _RR),
+    _form(rf"(?<![\w.])r\s*[:=\-]?\s*{_N}", _RR, is_short=True),
+    _form(rf"{_GLUCOSE}\b{_LINK}{_N}\s*mg\b", _SUGAR, convert=lambda value: value / _MG_DL_PER_MMOL_L),
+    _form(rf"{_GLUCOSE}\b{_LINK}{_N}\s*g\s*/\s*l\b", _SUGAR, convert=lambda value: value * _MMOL_L_PER_G_L),
+    _form(rf"{_GLUCOSE}\b{_LINK}{_RANGED}\s*mmol", _SUGAR, _SUGAR),
+    _form(rf"{_GLUCOSE}\b{_LINK}{_RANGED}(?!\s*%)", _SUGAR, _SUGAR, convert=_sugar),
+    _form(rf"{_N}\s*(?:lbs?|pounds)\b", _KG, convert=lambda value: value * _KG_PER_LB),
+    _form(rf"\b(?:weigh(?:s|ed|ing)?|weight|wt|birth ?weight)\b{_LINK}{_N}\s*(?:g|grams?|gms?)\b", _KG, convert=lambda value: value / 1000),
+    _form(rf"{_N}\s*(?:kgs?|kilos?|kilograms?)\b", _KG),
+    _form(rf"\b(?:weigh(?:s|ed|ing)?|weight|wt)\b{_LINK}{_N}(?!\s*(?:%|/|stones?\b|st\b|cm\b))", _KG),
+    _form(rf"\b(?:height|ht|tall)\b{_LINK}(\d)\s*(?:ft|feet|foot|')\s*(\d{{1,2}})?", "feet", "inches"),
+    _form(r"(?<![\d.])(\d)\s*(?:ft|feet|foot|')\s*(\d{1,2})?\s*(?:\"|''|inch\w*|in)?\s*tall\b", "feet", "inches"),
+    _form(rf"\b(?:height|ht)\b{_LINK}{_N}\s*(?:cm|m)?\b", HEIGHT, convert=_metres),
+    _form(rf"{_N}\s*(?:cm|metres?|meters?|m)\s*tall\b", HEIGHT, convert=_metres),
+    _form(rf"(?:^|(?<=[,;.\n])|(?<=\band)|(?<=it was)|(?<=it's)|(?<=its)|(?<=it is)|(?<=about)|(?<=think))\s*{_N}(?!\s*(?:%|/|[a-z°]*\d|kg|years?|month|cm|lb|mg|min|time|\w*(?:beat|breath)))", _T, convert=_asked_warm, is_asked=True),
+    _form(r"(?<=\d,)\s*(\d{2,3})(?=\s*$)", _HR, is_asked=True),
+)  # fmt: skip
+#: What goes on about the reading before it: "my temperature was 37, now 39.6", "mine is 37", "then 40".
+GOES_ON: Final = re.compile(
+    rf"(?:[\s,;\-]|\b(?:in|at|on|the|this|last|morning|noon|night|evening|yesterday|before|left|right|arm|ago|month|week|twice|usual\w*|normal\w*|degrees?|c|f|mmhg|years?|an|hour|hours?|its)\b|%|°)*"
+    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,5}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
+)
