@@ -18,12 +18,18 @@ from fault_server import GEMINI, OPENAI, VENDORS, FaultServer, good, grows, hang
 from PIL import Image
 
 from anamnesis import journal
+from anamnesis.care.model import Access, Standing
+from anamnesis.db import outbox
 from anamnesis.db.encryption import CHAT, SESSIONS
 from anamnesis.db.viewing import viewing
 from anamnesis.files.actions import MOST_GLIMPSE_BYTES, MOST_GLIMPSES
+from anamnesis.intake.actions import Interviewer, receive_message
+from anamnesis.intake.model import NewMessage
 from anamnesis.kernel.errors import BadInput, Unavailable
+from anamnesis.kernel.jobs import JobKind
 from anamnesis.kernel.procedures import Part
 from anamnesis.llm.recording import Replay
+from anamnesis.llm.scripted import ScriptedModel
 from anamnesis.settings import Ai, Files, Limits, Provider, Secret, Settings
 from build import WORKING, a_session, an_app, caller, closing, http, stored, tell
 from checker import broken
@@ -176,6 +182,28 @@ async def test_other_words_for_a_reply_are_asked_for_with_the_same_photos(clinic
         await caller(app, "patient").call("intake.regenerateResponse", sessionId=session_id)
         (call,) = server.calls
         assert len(call.photos) == 1
+
+
+async def test_a_worker_that_answers_for_a_process_that_died_shows_each_message_its_own_photos(
+    clinic, server, tmp_path
+):
+    async with a_clinic(clinic, settings_for(GEMINI, server.url, tmp_path)) as (app, session_id):
+        link = await app.intake_store.link_of_session(UUID(session_id))
+        one, two = await kept(app, session_id, image(), image(colour="tomato"))
+        for text, images in ((START[0], (one,)), (START[1], ()), (START[2], (one, two))):
+            with viewing(WORKING):
+                await receive_message(
+                    Access(link, Standing.PATIENT),
+                    UUID(session_id),
+                    NewMessage(link.patient_user_id, text, uuid4(), images),
+                    store=app.intake_store,
+                    interviewer=Interviewer(app.content, ScriptedModel()),
+                    request_id="r",
+                )
+        await app.database.execute("UPDATE jobs SET lease_until = clock_timestamp() WHERE state = 'running'")
+        for _ in START:
+            await app.worker.handlers[JobKind.TAKE_TURN](await outbox.claim(app.database, [JobKind.TAKE_TURN]))
+        assert [len(call.photos) for call in server.calls] == [1, 0, 2]
 
 
 async def test_a_document_and_a_doctors_picture_never_go_along(clinic, owner, server, tmp_path):
