@@ -44,7 +44,7 @@ def answer_of(process, within_s=110):
     return json.loads(out.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("what", "least"), [("first", 10), ("emergency", 8), ("ready", 10), ("direct", 3)])
 @pytest.mark.parametrize("mode", ["kill", "cancel"])
 @pytest.mark.proves("I1", "I2", "I7", "I8", "I9", "I11")
@@ -54,7 +54,7 @@ def test_a_send_stopped_at_any_await_ends_as_one_message_with_one_reply(clinic, 
     assert found["stopped"] >= least
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.proves("I3")
 async def test_sixteen_sends_of_one_id_over_two_processes_are_one_message_and_one_reply(clinic):
     async with closing(an_app(clinic.app_dsn)) as app:

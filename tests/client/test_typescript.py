@@ -118,7 +118,7 @@ async def app(clinic, folder):
         yield app
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_right_program_compiles_and_runs_against_a_live_server(app, folder):
     connection_id, session_id = await a_session(app)
     assert compiled(folder, RIGHT) == ""
@@ -136,7 +136,7 @@ async def test_a_right_program_compiles_and_runs_against_a_live_server(app, fold
     }  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_what_is_wrong_does_not_compile(app, folder):
     lines = len(HEAD.splitlines())
     program = "\n".join(WRONG.values())

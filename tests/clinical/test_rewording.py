@@ -339,7 +339,7 @@ def hostile(rng):
     return Proposal(order, wordings, rng.choice((GOOD, differential, differential)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ten_thousand_hostile_proposals_do_no_harm():
     rng = random.Random(20261126)
     changed = sum(no_harm(hostile(rng)) for _ in range(10_000))

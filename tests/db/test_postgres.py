@@ -124,7 +124,7 @@ async def test_connecting_to_a_server_that_says_nothing_gives_up(profile):
     silent.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_serverless_gives_up_connecting_at_ten_seconds_and_idles_twenty(clinic, owner):
     silent = await asyncio.start_server(silent_server, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]

@@ -491,7 +491,7 @@ def mine_of(sent):
     return sent[-1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_killed_rotation_is_finished_by_the_next(clinic, owner):
     async with app_of(clinic.app_dsn, OLD) as app:
         connection_id, session_id = await a_session(app)

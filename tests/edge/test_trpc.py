@@ -87,8 +87,8 @@ QUERIES = {
 }
 test_any_body_is_answered_without_a_server_error = FAST(given(**BODIES)(answers_any_body))
 test_any_query_is_answered_without_a_server_error = FAST(given(**QUERIES)(answers_any_query))
-test_thousands_of_bodies_are_answered_without_a_server_error = pytest.mark.slow(LONG(given(**BODIES)(answers_any_body)))
-test_thousands_of_queries_are_answered_without_a_server_error = pytest.mark.slow(
+test_thousands_of_bodies_are_answered_without_a_server_error = pytest.mark.long(LONG(given(**BODIES)(answers_any_body)))
+test_thousands_of_queries_are_answered_without_a_server_error = pytest.mark.long(
     LONG(given(**QUERIES)(answers_any_query))
 )
 

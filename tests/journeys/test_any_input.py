@@ -29,7 +29,7 @@ def inputs(model, ids):
     return st.fixed_dictionaries({}, optional={**values, "constructor": ODD})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.proves("I40")
 def test_no_input_of_any_procedure_makes_a_server_error(clinic):
     app = an_app(clinic.app_dsn)

@@ -46,7 +46,7 @@ async def test_what_the_framework_refuses_is_a_problem_document_too(clinic, meth
     assert json.loads(text)["status"] == status
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.proves("I40")
 def test_nothing_generated_from_the_document_makes_a_server_error(clinic):
     app = an_app(clinic.app_dsn)

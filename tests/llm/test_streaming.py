@@ -53,7 +53,7 @@ async def server():
         yield server
 
 
-@pytest.fixture(params=[GEMINI, pytest.param(OPENAI, marks=pytest.mark.slow)])
+@pytest.fixture(params=[GEMINI, OPENAI])
 def vendor(request):
     return request.param
 

@@ -7,7 +7,7 @@ import pytest
 from tenants.walking import NOTE, a_walk, walk_on
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(150)
 async def test_no_word_of_one_clinic_reaches_the_other(clinic):
     async with a_walk(clinic, seed=1) as walk:
