@@ -25,6 +25,7 @@ DEFECTS = {
     "D10": "A message or notification was lost between two pages.",
     "D11": "A model's failure was passed on as its answer.",
     "D12": "A slow model left the message stored and the sender without an answer.",
+    "D13": "Pictures were never looked at by a model.",
     "P1": "Patients were sent the doctor's line of thought.",
     "P2": "Patients were sent the doctor's notes, findings and results.",
     "P3": "One way of ending the interview sent patients the whole hand-over.",
@@ -52,7 +53,7 @@ DEFECTS = {
 }
 #: Nothing of ours can show these yet.
 OPEN = {
-    "D13": "Pictures were never looked at by a model: nor are they here, people see them; and a photo needs words.",
+    "D13, the rest": "A photo needs words with it, as the clients' interface has it.",
     "D14": "A failed send lost the text in the browser: the pages' tests keep the draft, the old client is not ours.",
 }
 

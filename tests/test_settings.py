@@ -336,6 +336,17 @@ def test_a_patients_cap_stands_unless_another_is_set():
     assert Settings.from_env(priced).ai.patient_usd == 0.2
 
 
+def test_photos_are_seen_unless_forbidden_or_asked_for_by_a_client_that_may_have_asked_for_words_alone():
+    elsewhere = {"CONSENT_RECORDED_ELSEWHERE": "true"}
+    assert Settings.from_env({}).shows_photos
+    assert not Settings.from_env({"AI_PHOTOS": "off"}).shows_photos
+    assert not Settings.from_env(elsewhere).shows_photos
+    assert Settings.from_env({**elsewhere, "AI_PHOTOS": "on"}).shows_photos
+    with pytest.raises(SettingsInvalid) as invalid:
+        Settings.from_env({"AI_PHOTOS": "some"})
+    assert [problem.variable for problem in invalid.value.problems] == ["AI_PHOTOS"]
+
+
 def test_a_cap_needs_the_price_of_every_model_in_use():
     environment = {"AI_PROVIDER": "gemini", "GEMINI_API_KEY": "k-Q8fj20dj", "AI_DAILY_USD": "5"}
     with pytest.raises(SettingsInvalid) as invalid:

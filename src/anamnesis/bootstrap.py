@@ -55,7 +55,7 @@ from anamnesis.edge.tokens import Expected, Verifier
 from anamnesis.edge.trpc import TrpcApp, TrpcOptions
 from anamnesis.edge.unported import add_unported
 from anamnesis.edge.webhooks import ClerkWebhook
-from anamnesis.files.actions import Filing
+from anamnesis.files.actions import Filing, Glimpses
 from anamnesis.files.api import OPEN_FILE
 from anamnesis.files.api import procedures as file_procedures
 from anamnesis.files.links import Links, key_from
@@ -73,6 +73,7 @@ from anamnesis.intake import actions as intake_actions
 from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.api import Intake
 from anamnesis.intake.api import procedures as intake_procedures
+from anamnesis.intake.ports import Photos
 from anamnesis.intake.prompting import Briefing
 from anamnesis.intake.sessions import procedures as session_procedures
 from anamnesis.intake.store import PostgresIntakeStore
@@ -133,6 +134,11 @@ _NAMES: Final = tuple(
 _BESIDE_A_MODEL_S: Final = 20.0
 #: Lines in a list on the operator's page.
 _MOST_SHOWN: Final = 50
+#: The longest side of a photo that a model is shown, in pixels, the same where that has too many bytes, and the seconds
+#: one may take to draw.
+_GLIMPSE_SIDE: Final = 1024
+_SMALL_GLIMPSE_SIDE: Final = 640
+_GLIMPSE_S: Final = 4.0
 #: A note that is being tidied when the service stops is given back: whoever takes it asks anew. So is a delivery.
 _FAREWELL_S: Final = 0.5
 #: Deliveries wait for others, and cost nothing meanwhile.
@@ -161,6 +167,7 @@ class App:
     care_store: PostgresCareStore
     intake_store: PostgresIntakeStore
     filing: Filing
+    photos: Photos | None
     rights: Rights
     hooks: Hooks
     message_store: PostgresMessageStore
@@ -247,6 +254,7 @@ class App:
             models=() if self.relay is None else _models(self.settings.ai),
             is_model_inside=self.settings.ai.is_outside_forbidden,
             asks_consent=self.relay is not None and not self.settings.consent_recorded_elsewhere,
+            shows_photos=self.settings.shows_photos,
         )
 
     async def _queue(self) -> list[tuple[str, str]]:
@@ -352,6 +360,7 @@ def build(
     )
     relay = None if model is not None else _relay(settings, book, measures)
     chosen = model or relay
+    filing = _filing(settings, database, clock)
     interviewer = Interviewer(
         content,
         chosen or ScriptedModel(),
@@ -360,6 +369,7 @@ def build(
         briefing=None if relay is None else _briefing(needs_consent=not settings.consent_recorded_elsewhere),
         observer=measures,
         listener=bus if settings.ai.is_streaming else None,
+        photos=_glimpses(filing) if relay is not None and settings.shows_photos else None,
     )
 
     def hear(text: str) -> Heard:
@@ -373,7 +383,6 @@ def build(
         messaging_procedures,
         Messaging(message_store, bus, hear),
     )
-    filing = _filing(settings, database, clock)
     registry.add(file_procedures, filing)
     intake = Intake(intake_store, care_store, interviewer, bus, filing)
     registry.add(intake_procedures, intake)
@@ -424,6 +433,7 @@ def build(
         book=book,
         intake_store=intake_store,
         filing=filing,
+        photos=interviewer.photos,
         rights=rights,
         hooks=hooks,
         message_store=message_store,
@@ -495,6 +505,12 @@ def _filing(settings: Settings, database: Database, clock: SystemClock) -> Filin
         Caps(image_bytes=files.image_mb << 20, pdf_bytes=files.pdf_mb << 20),
         clock,
     )
+
+
+def _glimpses(filing: Filing) -> Glimpses:
+    """Photos as a model sees them, drawn beside those that are being uploaded and never before them."""
+    redraws = Redrawer(longest_side=_GLIMPSE_SIDE, small_side=_SMALL_GLIMPSE_SIDE, within_s=_GLIMPSE_S)
+    return Glimpses(filing.store, filing.blobs, redraws, filing.links)
 
 
 def _telling(store: PostgresHandoverStore, hooks: Hooks) -> dict[JobKind, Run]:

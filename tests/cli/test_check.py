@@ -155,6 +155,7 @@ async def test_a_provider_is_named_and_not_called_unless_asked_to():
     assert {finding.outcome for finding in said} == {Outcome.OK}
     assert "not called" in said[0].words
     assert "giveConsent" in said[3].words
+    assert said[4].words.startswith("models see the photos")
     assert "Q8fj20dj" not in str(found)
 
 

@@ -4,6 +4,7 @@ A fault is an awaitable function of the exchange; the script names one for each 
 """
 
 import asyncio
+import base64
 import json
 import ssl
 import time
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 GEMINI, OPENAI = "gemini", "openai"
 VENDORS = (GEMINI, OPENAI)
+_BASE64 = str.maketrans("-_", "+/")
 
 
 @dataclass
@@ -30,8 +32,22 @@ class Exchange:
     @property
     def user_text(self):
         if self.vendor == OPENAI:
-            return self.body["messages"][-1]["content"]
+            content = self.body["messages"][-1]["content"]
+            return content if isinstance(content, str) else content[0]["text"]
         return self.body["contents"][-1]["parts"][0]["text"]
+
+    @property
+    def photos(self):
+        """The bytes of the pictures that came, each with what kind it is said to be, in the vendor's own form."""
+        if self.vendor == OPENAI:
+            content = self.body["messages"][-1]["content"]
+            urls = [part["image_url"]["url"] for part in content[1:]] if isinstance(content, list) else []
+            parts = [url.removeprefix("data:").split(";base64,") for url in urls]
+        else:
+            # The SDK writes this one name with an underscore, and the other alphabet of base64; the API takes both.
+            found = [part["inlineData"] for part in self.body["contents"][-1]["parts"][1:]]
+            parts = [(each.get("mimeType") or each["mime_type"], each["data"]) for each in found]
+        return [(kind, base64.b64decode(told.translate(_BASE64))) for kind, told in parts]
 
     @property
     def instructions(self):

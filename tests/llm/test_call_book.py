@@ -198,7 +198,7 @@ async def test_past_a_days_or_a_sessions_cap_nobody_is_asked(database, owner):
 
 
 async def test_the_ledger_holds_every_word_it_was_given_and_no_column_for_content(database, owner):
-    call = replace(GOOD, facts_kept=1, facts_dropped=2, input_tokens=9, output_tokens=6, cost_microusd=420)
+    call = replace(GOOD, facts_kept=1, facts_dropped=2, input_tokens=9, output_tokens=6, cost_microusd=420, photos=3)
     await PostgresCallBook(database).record(call)
     row = await owner.fetchrow("SELECT * FROM model_calls")
     assert {name: getattr(call, name) for name in dict(row) if hasattr(call, name)}.items() <= dict(row).items()

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +48,46 @@ def test_what_was_hidden_is_restored():
     assert read_draft(PROMPT, said()).reply == f"Thank you, Jane. {QUESTION}"
     draft = read_draft(PROMPT, said(facts=[fact("details", "Call [NAME_1]", "Call me on [PHONE_1], says [NAME_1]")]))
     assert draft.facts[0].quote == "Call me on +256 772 123 456, says Jane"
+
+
+SEEN = replace(PROMPT, photos=(b"a photo",))
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "Thank you for the photo of the red swelling. ",
+        "I am sorry to hear about the blisters on your arm. ",
+        "Thank you, that white box must help. ",
+        "Noted, a ring with scales. ",
+        "That must be very painful. ",
+    ],
+)
+def test_to_who_sent_a_photo_nothing_is_said_of_what_only_it_shows(lead):
+    with pytest.raises(ReplyRefused):
+        read_draft(SEEN, said(reply=lead + QUESTION))
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "",
+        "Thank you for the photo, [NAME_1]. ",
+        "Thank you for sending these pictures. ",
+        "I am sorry to hear about the headache. ",
+        "That sounds very hard. ",
+        "Thank you. Your doctor will see the photo. ",
+    ],
+)
+def test_thanks_for_a_photo_and_sympathy_for_what_was_told_may_be_said(lead):
+    assert read_draft(SEEN, said(reply=lead + QUESTION)).reply.endswith(QUESTION)
+
+
+def test_what_only_a_photo_shows_is_no_fact():
+    proposed = [fact("details", "a ring with scales"), fact("medicines", "warfarin 3 mg")]
+    draft = read_draft(SEEN, said(facts=proposed, reasoning="The photo seems to show a ring with scales."))
+    assert (draft.facts, draft.dropped) == ((), ("quote", "quote"))
+    assert draft.reasoning == "The photo seems to show a ring with scales."
 
 
 @pytest.mark.parametrize(

@@ -638,11 +638,16 @@ async def test_nothing_goes_out_before_the_patient_agreed_nor_after_it_was_taken
 
 #: What was agreed to under each version: whoever changes the words gives them a new one, and keeps the old ones here.
 WORDS = {
+    "2026-11-26.2": (
+        "May a language model {{ whose_model }} help to word the questions, and the note for your doctor? It would read"
+        " what you write here, without your name, telephone number and e-mail, and see the photos you send, as they"
+        " are: a face or a name in a photo cannot be hidden. If you do not want that, just go on: nothing else changes."
+    ),
     "2026-11-26": (
         "May a language model {{ whose_model }} help to word the questions, and the note for your doctor? It would read"
         " what you write here, without your name, telephone number and e-mail. If you do not want that, just go on:"
         " nothing else changes."
-    )
+    ),
 }
 
 
@@ -696,7 +701,7 @@ async def test_only_a_consent_to_the_words_in_force_given_after_the_last_withdra
         async with a_clinic(clinic, settings) as app:
             version = await version_in_force(app)
             _, session_id = await a_session(app)
-            given = {"older words": "2026-11-25", "unknown words": "my own"}.get(row, version)
+            given = {"older words": "2026-11-26", "unknown words": "my own"}.get(row, version)
             await owner.execute(STANDING, "outside_model", given, now - timedelta(days=2), None)
             if row == "taken back later":
                 await owner.execute(

@@ -112,6 +112,28 @@ async def failure(model, *, deadline_s=2.0):
     return failed.value
 
 
+async def test_photos_go_along_after_the_text_in_the_vendors_own_form_byte_for_byte(server, model):
+    server.will(good())
+    photos = (b"\xff\xd8\xff\xe0 one \xfb\xff", b"\xff\xd8\xff\xe0 two")
+    said = await model.complete(replace(PROMPT, photos=photos), deadline_s=2)
+    assert json.loads(said.text)["reply"] == "Thank you. How old are you?"
+    (call,) = server.calls
+    assert call.photos == [("image/jpeg", photo) for photo in photos]
+    assert call.user_text.startswith(CASE)
+    assert call.user_text.endswith("after this text: 2.")
+
+
+async def test_without_photos_the_text_goes_as_every_server_takes_it(server, model):
+    server.will(good())
+    await model.complete(PROMPT, deadline_s=2)
+    (call,) = server.calls
+    assert call.user_text == CASE
+    if model.vendor == OPENAI:
+        assert call.body["messages"][-1]["content"] == CASE
+    else:
+        assert call.body["contents"] == [{"role": "user", "parts": [{"text": CASE}]}]
+
+
 async def test_an_answer_comes_with_its_finish_its_model_and_its_tokens(server, model):
     server.will(good())
     said = await model.complete(PROMPT, deadline_s=2)

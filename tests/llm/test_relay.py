@@ -106,6 +106,24 @@ def test_alone_only_what_can_be_mended_or_waited_for_is_asked_again(failed, step
     assert after(failed, has_next=False, left_s=0.05) == GiveUp()
 
 
+@pytest.mark.parametrize(
+    ("failed", "step"),
+    [
+        (ModelRefused("photos_http_400"), Again(is_without_photos=True)),
+        (ModelRefused("refused"), Again(is_without_photos=True)),
+        (ModelUnavailable("http_500"), Again(0.2, is_without_photos=True)),
+        (ModelBroken("not_json"), Again(is_mending=True)),
+        (ModelBusy(retry_after_s=1.0), Again(1.0)),
+        (ModelTimedOut(), GiveUp()),
+        (ModelMisconfigured("http_401"), GiveUp()),
+    ],
+    ids=lambda each: repr(each)[:40],
+)
+def test_what_the_photos_may_have_caused_is_tried_once_more_without_them(failed, step):
+    assert after(failed, has_next=False, left_s=5.0, has_photos=True) == step
+    assert after(failed, has_next=True, left_s=5.0, has_photos=True) == GoOn()
+
+
 def test_with_another_to_go_to_the_first_leaves_it_time():
     assert time_for(10.0, has_next=True) == 6.0
     assert time_for(10.0, has_next=False) == 10.0
@@ -280,6 +298,67 @@ async def test_every_call_is_written_down_without_what_was_said():
     assert (answered.input_tokens, answered.output_tokens, answered.cost_microusd) == (900, 60, 420)
     assert (answered.provider, answered.prompt_version, answered.session_id) == ("gemini", "v-1", SESSION)
     assert "old" not in repr(book.calls)
+
+
+class Looked:
+    """Two photos, and how often and for how long they were looked for."""
+
+    def __init__(self):
+        self.within_s = []
+
+    async def __call__(self, within_s):
+        self.within_s.append(within_s)
+        return b"one", b"two"
+
+
+async def test_photos_are_looked_for_once_for_part_of_the_deadline_and_counted_with_every_call():
+    book, look = InMemoryCallBook(), Looked()
+    relay, model = a_relay([NONSENSE, GOOD], book=book)
+    await relay.complete(replace(PROMPT, look=look), deadline_s=2)
+    await relay.written()
+    assert [prompt.photos for prompt, _ in model.asked] == [(b"one", b"two")] * 2
+    assert [call.photos for call in book.calls] == [2, 2]
+    (within_s,) = look.within_s
+    assert 0.3 < within_s < 0.7
+
+
+async def test_a_request_refused_for_its_photos_says_nothing_against_the_provider():
+    book, look = InMemoryCallBook(), Looked()
+    relay, model = a_relay([ModelMisconfigured("http_400"), GOOD], book=book)
+    await relay.complete(replace(PROMPT, look=look), deadline_s=2)
+    await relay.written()
+    assert [len(prompt.photos) for prompt, _ in model.asked] == [2, 0]
+    told = [(call.outcome, call.detail, call.sign, call.photos) for call in book.calls]
+    assert told == [("refused", "photos_http_400", Sign.NEITHER, 2), ("answered", "", Sign.GOOD, 0)]
+    # A key that is wrong is wrong with photos too, and a request that is wrong without them is nobody's photo.
+    for failed in (ModelMisconfigured("http_401"), ModelMisconfigured("http_400")):
+        relay, model = a_relay([failed])
+        with pytest.raises(ModelMisconfigured):
+            await relay.complete(replace(PROMPT, look=look), deadline_s=2)
+        assert len(model.asked) == (1 if failed.detail == "http_401" else 2)
+
+
+async def test_where_nobody_is_asked_nobody_looks_for_photos():
+    look = Looked()
+    relay, _ = a_relay([ModelMisconfigured("http_401")])
+    for _ in range(2):
+        with pytest.raises(ModelFailed):
+            await relay.complete(replace(PROMPT, look=look), deadline_s=1)
+        await relay.written()
+    assert len(look.within_s) == 1
+
+
+async def test_photos_count_where_the_usage_of_an_answer_that_broke_off_is_estimated():
+    used = []
+    for look in (None, Looked()):
+        book = InMemoryCallBook()
+        model = Speaking([draft("You have malaria. " + QUESTION)])
+        relay = Relay([Provider("gemini", model, "gemini-1")], book)
+        with pytest.raises(ModelFailed):
+            await relay.speak(replace(PROMPT, look=look), deadline_s=1, hear=lambda _: None)
+        await relay.written()
+        used.append(book.calls[0].input_tokens)
+    assert used[1] >= used[0] + 2 * 25_501  # gpt-4o-mini's count for two of 1024 by 1024
 
 
 async def test_a_call_nobody_waits_for_any_more_is_written_down_too():

@@ -127,6 +127,9 @@ async def _models(settings: Settings, *, is_live: bool) -> AsyncIterator[Finding
         yield Finding(
             "ai", Outcome.OK, "a patient's words go to a model only after user.giveConsent; until then built-in"
         )
+    if ai.outside:
+        seen = "models see" if settings.shows_photos else "no model sees"
+        yield Finding("ai", Outcome.OK, f"{seen} the photos patients send (AI_PHOTOS)")
 
 
 def _caps(ai: Ai) -> str:

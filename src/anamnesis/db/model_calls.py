@@ -57,8 +57,8 @@ FROM asker"""  # noqa: S608 - a text of our own
 
 _NOTE: Final = """
 INSERT INTO model_calls (provider, model, prompt_version, session_id, attempt, outcome, detail, guard, facts_kept,
-                         facts_dropped, input_tokens, output_tokens, cost_microusd, latency_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"""
+                         facts_dropped, input_tokens, output_tokens, cost_microusd, latency_ms, photos)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"""
 
 _SPEND: Final = """
 INSERT INTO model_spend AS spent (day, cost_microusd) VALUES (current_date, $1)
@@ -73,13 +73,13 @@ WHERE provider = $1 AND (failures > 0 OR shut_until IS NOT NULL)"""  # noqa: S60
 _NOTE_BAD: Final = f"""
 WITH noted AS ({_NOTE})
 INSERT INTO model_breakers AS known (provider, failures, shut_until)
-VALUES ($1, 1, clock_timestamp() + $15::interval)
+VALUES ($1, 1, clock_timestamp() + $16::interval)
 ON CONFLICT (provider) DO UPDATE SET
     failures = known.failures + 1,
-    shut_until = CASE WHEN $15::interval IS NOT NULL
-                      THEN greatest(known.shut_until, clock_timestamp() + $15::interval)
-                      WHEN known.failures + 1 >= $16
-                      THEN greatest(known.shut_until, clock_timestamp() + $17::interval)
+    shut_until = CASE WHEN $16::interval IS NOT NULL
+                      THEN greatest(known.shut_until, clock_timestamp() + $16::interval)
+                      WHEN known.failures + 1 >= $17
+                      THEN greatest(known.shut_until, clock_timestamp() + $18::interval)
                       ELSE known.shut_until END,
     updated_at = clock_timestamp()"""  # noqa: S608 - same
 
@@ -141,7 +141,7 @@ class PostgresCallBook:
         noted = (
             call.provider, call.model, call.prompt_version, call.session_id, call.attempt, call.outcome, call.detail,
             call.guard, call.facts_kept, call.facts_dropped, call.input_tokens, call.output_tokens,
-            call.cost_microusd, call.latency_ms,
+            call.cost_microusd, call.latency_ms, call.photos,
         )  # fmt: skip
         match call.sign:
             case Sign.GOOD:

@@ -98,6 +98,9 @@ class Measures:
         self._model_facts = Counter(
             "anamnesis_model_facts", "Facts models proposed.", ("provider", "fate"), registry=registry
         )
+        self._model_photos = Counter(
+            "anamnesis_model_photos", "Photos that went along with calls.", ("provider",), registry=registry
+        )
         self._resting = Gauge(
             "anamnesis_resting_sessions", "Sessions whose last calls to models all failed.", registry=registry
         )
@@ -150,6 +153,7 @@ class Measures:
         self._child(self._model_cost, provider).inc(max(0, call.cost_microusd or 0) / 1_000_000)
         for fate, facts in (("kept", call.facts_kept), ("dropped", call.facts_dropped)):
             self._child(self._model_facts, provider, fate).inc(facts)
+        self._child(self._model_photos, provider).inc(call.photos)
 
     def red_flag(self, acuity: Acuity) -> None:
         """Count one red flag that was raised."""

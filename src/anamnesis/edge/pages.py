@@ -46,7 +46,7 @@ class Site:
     sign_in_url is where a visitor goes to sign in, or None when that is done by a link printed elsewhere.
     readiness, queue, stuck_turns and resting_sessions feed the operator's page. With asks_consent the chat asks whether
     a model outside may read along; models are the providers that word questions, each with its country where that is
-    known, and is_model_inside says that none of them is outside of the deployment.
+    known, is_model_inside says that none of them is outside of the deployment, and shows_photos that they see photos.
     """
 
     registry: Registry
@@ -64,6 +64,7 @@ class Site:
     asks_consent: bool = False
     models: tuple[tuple[str, str | None], ...] = ()
     is_model_inside: bool = False
+    shows_photos: bool = False
 
     @property
     def whose_model(self) -> str:
@@ -301,6 +302,7 @@ class Pages:
             consent_version=version,
             reworded=_asked_last(found["messages"]) if self._site.models and consent != "asked" else None,
             whose_model=self._site.whose_model,
+            shows_photos=self._site.shows_photos,
             problem=problem,
             draft=draft,
         )

@@ -26,8 +26,9 @@ from anamnesis.files.model import (
 )
 from anamnesis.files.policy import access_file
 from anamnesis.files.ports import Blobs, FileStore, Redraws
+from anamnesis.journal import log
 from anamnesis.kernel.clock import Clock
-from anamnesis.kernel.errors import BadInput, NotFound, Unavailable, refused
+from anamnesis.kernel.errors import AnamnesisError, BadInput, NotFound, Unavailable, refused
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.procedures import Part
 from anamnesis.kernel.text import clean
@@ -213,6 +214,64 @@ class Filing:
             return file, await self.blobs.get(blob_of(file_id, small=is_small and file.is_image))
         except FileNotFoundError:
             raise Unavailable("files") from None
+
+
+#: Of one message, and of how many bytes each: more costs every call, and a longer side is made smaller by the vendors.
+MOST_GLIMPSES: Final = 3
+MOST_GLIMPSE_BYTES: Final = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpses:
+    """Small copies of patients' photos, made when a model is asked and kept nowhere.
+
+    redraws draws as large as a model is shown them; its small one stands in where the larger has too many bytes.
+    """
+
+    store: FileStore
+    blobs: Blobs
+    redraws: Redraws
+    links: Links
+
+    async def of(self, references: Sequence[str], session_id: UUID, within_s: float) -> tuple[bytes, ...]:
+        """The first few of the photos of a session that a message refers to, as JPEG, in order.
+
+        What is no photo of ours in this session, cannot be had or is not drawn within_s seconds is left out.
+        """
+        end = asyncio.get_running_loop().time() + within_s
+        photos = await self._photos(references[:MOST_GLIMPSES], session_id, end)
+        drawing = [asyncio.create_task(self._glimpse(each), name="glimpse") for each in photos]
+        try:
+            async with asyncio.timeout_at(end):
+                await asyncio.gather(*drawing)
+        except TimeoutError:
+            log.warning("model.photos", phase="error", error_type="TimeoutError")
+        finally:
+            for each in drawing:
+                each.cancel()
+            await asyncio.gather(*drawing, return_exceptions=True)
+        seen = (each.result() for each in drawing if not each.cancelled())
+        return tuple(each for each in seen if each is not None)
+
+    async def _photos(self, references: Sequence[str], session_id: UUID, end: float) -> list[UUID]:
+        named = [found for found in map(self.links.id_in, references) if found is not None]
+        try:
+            async with asyncio.timeout_at(end):
+                files = await self.store.ready(named)
+        except (AnamnesisError, TimeoutError) as away:
+            log.warning("model.photos", phase="error", error_type=type(away).__name__)
+            return []
+        right = {each.id for each in files.values() if each.session_id == session_id and each.is_image}
+        return [each for each in named if each in right]
+
+    async def _glimpse(self, file_id: UUID) -> bytes | None:
+        try:
+            drawn = await self.redraws.redraw(await self.blobs.get(blob_of(file_id)), Kind.JPEG.value)
+        except (AnamnesisError, OSError, Unreadable, TooManyPixels) as failed:
+            # The reply is worth more than what it might have gained.
+            log.warning("model.photos", phase="error", error_type=type(failed).__name__)
+            return None
+        return next((each for each in (drawn.photo, drawn.small) if len(each) <= MOST_GLIMPSE_BYTES), None)
 
 
 def thumbnail(file: StoredFile, url: str) -> str | None:

@@ -32,7 +32,7 @@ from anamnesis.intake.model import (
     Status,
     Turn,
 )
-from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs
+from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs, Photos
 from anamnesis.intake.prompting import LAST_LINES, Briefing, compose_prompt, with_facts
 from anamnesis.intake.speaking import Stopped, spoken, topic_of
 from anamnesis.kernel.errors import BadInput, Conflict, Unavailable
@@ -41,7 +41,7 @@ from anamnesis.kernel.jobs import Job, JobKind, NewJob
 from anamnesis.kernel.listening import Listener
 from anamnesis.kernel.text import clean
 from anamnesis.llm.drafts import asks
-from anamnesis.llm.port import ChatModel, Completion, ModelFailed, Prompt, Speaker
+from anamnesis.llm.port import ChatModel, Completion, Look, ModelFailed, Prompt, Speaker
 
 _NAME_LENGTH: Final = 255
 _POLL_S: Final = 0.05
@@ -85,7 +85,10 @@ class Unobserved:
 
 @dataclass(frozen=True, slots=True)
 class Interviewer:
-    """What a turn needs besides the store. With a listener a model that can be heard is shown while it speaks."""
+    """What a turn needs besides the store. With a listener a model that can be heard is shown while it speaks.
+
+    With photos a model sees those of the message it answers.
+    """
 
     content: ClinicalContent
     model: ChatModel
@@ -94,6 +97,7 @@ class Interviewer:
     briefing: Briefing | None = None
     observer: Observer = field(default_factory=Unobserved)
     listener: Listener | None = None
+    photos: Photos | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,7 +422,16 @@ async def _prompt(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: I
     lines = await store.last_lines(turn.session.id, LAST_LINES)
     known = await store.known_of(turn.session.id)
     agenda = interviewer.content.interview.agenda
-    return compose_prompt(plan, turn.session.id, lines, interviewer.briefing, agenda, known=known)
+    prompt = compose_prompt(plan, turn.session.id, lines, interviewer.briefing, agenda, known=known)
+    return replace(prompt, look=_look(turn, interviewer.photos))
+
+
+def _look(turn: Turn, photos: Photos | None) -> Look | None:
+    """How the photos of the message are found, of it alone, if it has any and a model may see them."""
+    references, session_id = turn.waiting.images, turn.session.id
+    if photos is None or not references:
+        return None
+    return lambda within_s: photos.of(references, session_id, within_s)
 
 
 def _usable(completion: Completion, prompt: Prompt) -> str | None:

@@ -1,6 +1,6 @@
 """What the turn needs of storage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
@@ -13,6 +13,14 @@ from anamnesis.kernel.jobs import Job, NewJob
 
 class NotOurs(Exception):
     """Somebody else has the job by now, so what was written with it must not stand: the transaction is undone."""
+
+
+class Photos(Protocol):
+    """Photos as a model may be shown them."""
+
+    async def of(self, references: Sequence[str], session_id: UUID, within_s: float) -> tuple[bytes, ...]:
+        """Small copies of the first few photos of a session that a message refers to: those there are in time."""
+        ...
 
 
 class IntakeTransaction(Protocol):

@@ -40,7 +40,8 @@ _LOCK: Final = _SESSION + " FOR UPDATE"
 #: One statement, so one moment: the session, the message whose turn it is, and how many wait with it.
 _TURN: Final = """
 SELECT s.id, s.connection_id, s.status::text AS status, s.record, s.epoch, s.version, s.name, s.next_seq,
-       s.medical_data, m.id AS waiting_id, m.seq, m.role, m.content, m.created_at, m.reply_so_far,
+       s.medical_data, m.id AS waiting_id, m.seq, m.role, m.content, m.created_at, m.images,
+       m.reply_so_far,
        (SELECT count(*) FROM chat_messages WHERE session_id = $1 AND turn_state = 'waiting') AS waiting
 FROM intake_sessions s JOIN chat_messages m ON m.session_id = s.id
 WHERE s.id = $1 AND m.turn_state = 'waiting' ORDER BY m.seq LIMIT 1"""
@@ -627,7 +628,8 @@ def _session(keyring: Keyring, row: Any) -> Session:
 def _turn(keyring: Keyring, row: Any) -> Turn:
     line = keyring.at(CHAT, row["waiting_id"], row["id"])
     said, so_far = line.open("content", row["content"]), line.open("reply_so_far", row["reply_so_far"])
-    waiting = Message(row["waiting_id"], row["seq"], row["role"], said, row["created_at"])
+    images = tuple(line.open("images", row["images"]) or ())
+    waiting = Message(row["waiting_id"], row["seq"], row["role"], said, row["created_at"], images=images)
     return Turn(_session(keyring, row), waiting, has_more=row["waiting"] > 1, so_far=so_far or "")
 
 

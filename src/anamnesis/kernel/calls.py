@@ -30,7 +30,8 @@ class Sign(StrEnum):
 class ModelCall:
     """One call. outcome, guard and detail are words of ours; tokens and cost are None where nobody said.
 
-    cost_microusd is in millionths of a US dollar. shut_for_s asks for a pause before the provider is asked again.
+    cost_microusd is in millionths of a US dollar, photos how many went along. shut_for_s asks for a pause before the
+    provider is asked again.
     """
 
     provider: str
@@ -47,6 +48,7 @@ class ModelCall:
     output_tokens: int | None = None
     cost_microusd: int | None = None
     latency_ms: int = 0
+    photos: int = 0
     sign: Sign = Sign.GOOD
     shut_for_s: float | None = None
 

@@ -86,6 +86,15 @@ _CLAIMED: Final = re.compile(
     r"\byou (?:have |had |just |also )*(?:told|said|wrote|mentioned|described|reported)\b[^.?!\n]*"
 )
 _CLAIMING: Final = frozenset({"told", "said", "wrote", "menti", "descr", "repor", "just", "that", "thank"})
+#: What may be stated to somebody who sent a photo, besides what they told or are asked: thanks, and sympathy.
+_POLITE: Final = frozenset(
+    word[:5]
+    for word in """thank thanks hello okay sorry hear heard tell telling told send sending sent share sharing shared
+    photo photos picture pictures message answer answering know knowing help helps taking time sound sounds must very
+    much really hard difficult understand note noted doctor see sees look looks will can now let ask next one more
+    question questions all right good too here not computer program""".split()  # noqa: SIM905 - as above
+)
+_SENTENCE: Final = re.compile(r"[^.?!\n]+[.?!]*")
 _LEAST_SHARED: Final = 0.4
 _SHORTEST_TOPIC: Final = 3
 
@@ -248,6 +257,15 @@ def _faults(text: str, prompt: Prompt, *, is_whole: bool) -> Iterator[str]:
         yield "foreign_term"
     if not all(_topics(claim) <= _topics(own) | _CLAIMING for claim in _CLAIMED.findall(fold(text))):
         yield "not_told"
+    if prompt.photos and not _only_asks(text, prompt):
+        yield "seen"
+
+
+def _only_asks(text: str, prompt: Prompt) -> bool:
+    """Whether nothing is stated but thanks and sympathy: what a photo shows is the doctor's to say."""
+    own = "\n".join((prompt.question, *prompt.told, *(meant for _, meant in prompt.hidden)))
+    stated = (each for each in _SENTENCE.findall(fold(text)) if not each.endswith("?"))
+    return all(_topics(each) <= _topics(own) | _POLITE for each in stated)
 
 
 def asks(text: str, question: str) -> bool:

@@ -105,7 +105,7 @@ class Gemini:
         # The SDK builds its shapes when they are first used; better now than while patients wait.
         _config("", Form.TURN, timeout_s)
         _config("", Form.TURN, timeout_s, is_growing=True)
-        _said("")
+        _said(Prompt(None, "", "", "", photos=(b"",)))
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
         """The model's answer as it came, with its finish reason. Raises ModelFailed."""
@@ -113,7 +113,7 @@ class Gemini:
             async with asyncio.timeout(deadline_s):
                 answer = await self._client.aio.models.generate_content(
                     model=self.model,
-                    contents=_said(prompt.user_text),
+                    contents=_said(prompt),
                     config=_config(prompt.instructions, prompt.form, deadline_s),
                 )
         raw = answer.sdk_http_response
@@ -125,7 +125,7 @@ class Gemini:
             async with asyncio.timeout(deadline_s), let_go():
                 pieces = await self._client.aio.models.generate_content_stream(
                     model=self.model,
-                    contents=_said(prompt.user_text),
+                    contents=_said(prompt),
                     config=_config(prompt.instructions, prompt.form, deadline_s, is_growing=True),
                 )
                 with in_its_protocol():
@@ -166,8 +166,9 @@ def _config(
     )
 
 
-def _said(text: str) -> list[types.Content]:
-    return [types.Content(role="user", parts=[types.Part(text=text)])]
+def _said(prompt: Prompt) -> list[types.Content]:
+    photos = [types.Part.from_bytes(data=photo, mime_type="image/jpeg") for photo in prompt.photos]
+    return [types.Content(role="user", parts=[types.Part(text=prompt.user_text), *photos])]
 
 
 def _failure(refused: errors.APIError) -> ModelFailed:

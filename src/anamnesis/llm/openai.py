@@ -1,6 +1,7 @@
 """Any server that speaks OpenAI's chat completions, through OpenAI's own SDK."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -101,7 +102,7 @@ class OpenAi:
             "model": self.model,
             "messages": [
                 {"role": "system", "content": prompt.instructions},
-                {"role": "user", "content": prompt.user_text},
+                {"role": "user", "content": _said(prompt)},
             ],
             "response_format": _FORMATS[prompt.form],
             self._limit: SHAPES[prompt.form].most_tokens,
@@ -111,6 +112,15 @@ class OpenAi:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._http.aclose()
+
+
+def _said(prompt: Prompt) -> str | list[dict[str, Any]]:
+    """The text by itself, which every server takes, or as the first of several parts."""
+    if not prompt.photos:
+        return prompt.user_text
+    urls = (f"data:image/jpeg;base64,{base64.b64encode(photo).decode()}" for photo in prompt.photos)
+    photos = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return [{"type": "text", "text": prompt.user_text}, *photos]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A language model as we see it: it words what code decided, or it fails in one of four ways."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final, Protocol, runtime_checkable
 from uuid import UUID
@@ -31,6 +31,11 @@ class Said:
     text: str
 
 
+#: Looks for the photos that go along, within so many seconds: small JPEGs without anything beside their pixels, those
+#: that were there in time. Raises nothing.
+Look = Callable[[float], Awaitable[tuple[bytes, ...]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What a model is asked to word. scripted_reply is what is sent when it fails.
@@ -38,6 +43,8 @@ class Prompt:
     question is the bare question a wording must still ask. instructions are ours, case is quoted data that holds tokens
     where hidden says what they stand for. said and fields bound what facts may be proposed from and for; told are the
     patient's own words, which a reply may quote. mending says why the answer before this one could not be used.
+
+    photos go along as pictures after the case, as JPEG; look finds them when somebody will see them, not before.
     """
 
     question_id: str | None
@@ -56,13 +63,18 @@ class Prompt:
     hidden: tuple[tuple[str, str], ...] = ()
     mending: str = ""
     form: Form = Form.TURN
+    photos: tuple[bytes, ...] = field(default=(), repr=False)
+    look: Look | None = field(default=None, repr=False, compare=False)
 
     @property
     def user_text(self) -> str:
-        """What is sent as the user's turn: the case, and what was wrong with the last answer, if there was one."""
-        if not self.mending:
-            return self.case
-        return f"{self.case}\n\nYour last answer could not be used ({self.mending}). Answer again, in the given form."
+        """What is sent as the user's turn, before the photos: the case, their number, what the last answer lacked."""
+        text = self.case
+        if self.photos:
+            text += f"\n\nPhotos the patient sent with the last message, after this text: {len(self.photos)}."
+        if self.mending:
+            text += f"\n\nYour last answer could not be used ({self.mending}). Answer again, in the given form."
+        return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Exchanges with a model kept in files, without what tells who the patient is, and a model that says them again.
 
-For development: a prompt or a check can be tried against what a model once said, without calling it.
+For development: a prompt or a check can be tried against what a model once said, without calling it. Of a photo no more
+is kept than that it was there: it cannot be made nameless.
 """
 
 import asyncio
@@ -62,6 +63,7 @@ class Recorder:
             "question_id": prompt.question_id,
             "instructions": scrubbed(prompt.instructions, prompt, self._secrets),
             "user_text": scrubbed(prompt.user_text, prompt, self._secrets),
+            "photos": len(prompt.photos),
             "answer": answer,
         }
         written = json.dumps(exchange, ensure_ascii=False, indent=1)
@@ -111,7 +113,7 @@ class Replay:
 
 
 def key_of(prompt: Prompt, secrets: Sequence[str] = ()) -> str:
-    """The same for the same question put in the same case, whoever is asked."""
+    """The same for the same question put in the same case with as many photos, whoever is asked."""
     put = f"{prompt.version}\n{prompt.instructions}\n{prompt.user_text}"
     return hashlib.sha256(scrubbed(put, prompt, secrets).encode()).hexdigest()[:32]
 

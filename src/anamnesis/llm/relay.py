@@ -56,6 +56,14 @@ _PAUSE_S: Final = 0.2
 _MODEL_NAME: Final = re.compile(r"[\w.:/@-]{1,120}", re.ASCII)
 #: English has four or more, Swahili and Luganda fewer: an estimate that errs stops the spending early.
 _LETTERS_A_TOKEN: Final = 3
+#: Most models count a thousand for a photo of ours; gpt-4o-mini, a cheap one, counts 2,833 and 5,667 for each of four
+#: tiles. The same rule: too many rather than too few.
+_TOKENS_A_PHOTO: Final = 26_000
+#: How long photos are looked for at most, and which share of what is left of the deadline: the model needs the rest.
+_LOOK_S: Final = 4.0
+_LOOK_SHARE: Final = 0.3
+#: How servers answer a request whose form or size they do not take, or a model that has no eyes.
+_NOT_TAKEN: Final = frozenset({"http_400", "http_404", "http_413", "http_415", "http_422"})
 _MOST_TOKENS_TOLD: Final = 10_000_000
 _MOST_COUNTED: Final = 1000
 _WHEN_BUSY_S: Final = 5.0
@@ -101,10 +109,14 @@ class Unobserved:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Ask the same provider once more after wait_s; with mending, say what was wrong with its answer."""
+    """Ask the same provider once more after wait_s; with mending, say what was wrong with its answer.
+
+    Without photos nothing that came with them goes along again: they may be what it failed of.
+    """
 
     wait_s: float = 0.0
     is_mending: bool = False
+    is_without_photos: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +129,12 @@ class GiveUp:
     """The built-in interviewer speaks."""
 
 
-def after(failed: ModelFailed, *, has_next: bool, left_s: float) -> Again | GoOn | GiveUp:
+def after(failed: ModelFailed, *, has_next: bool, left_s: float, has_photos: bool = False) -> Again | GoOn | GiveUp:
     """What to do after a failed call, with left_s seconds of the deadline left.
 
     Another provider beats a second try at the same one. Alone, a broken answer is mended, a dropped connection is tried
-    again, a busy server is waited for when the wait it names fits; a refusal, a time-out or a wrong key is final.
+    again, a busy server is waited for when the wait it names fits; a refusal, a time-out or a wrong key is final. A
+    server that may have refused, or tripped over, the photos is asked once more without them.
     """
     if left_s < _LEAST_S:
         return GiveUp()
@@ -132,10 +145,12 @@ def after(failed: ModelFailed, *, has_next: bool, left_s: float) -> Again | GoOn
             return Again(wait)
         case ModelBroken():
             return Again(is_mending=True)
+        case ModelRefused() if has_photos:
+            return Again(is_without_photos=True)
         case ModelBusy() | ModelRefused() | ModelTimedOut() | ModelMisconfigured():
             return GiveUp()
         case ModelUnavailable() if left_s >= _PAUSE_S + _LEAST_S:
-            return Again(_PAUSE_S)
+            return Again(_PAUSE_S, is_without_photos=has_photos)
         case _:
             return GiveUp()
 
@@ -218,6 +233,7 @@ class Relay:
                     failed, place = admitted if calls == 0 else failed, place + 1
                     continue
                 longest_s = admitted
+                prompt = await _seen(prompt, end)
             calls += 1
             has_next = place + 1 < len(self.providers) and calls < MOST_CALLS
             within_s = min(longest_s, time_for(end - time.monotonic(), has_next=has_next))
@@ -225,13 +241,15 @@ class Relay:
                 return await self._ask(provider, prompt, calls, within_s, hear)
             except ModelFailed as failure:
                 failed = failure
-            step = after(failed, has_next=has_next, left_s=end - time.monotonic())
+            left_s = end - time.monotonic()
+            step = after(failed, has_next=has_next, left_s=left_s, has_photos=bool(prompt.photos))
             if isinstance(step, GiveUp) or calls == MOST_CALLS:
                 break
             if isinstance(step, GoOn):
                 place, longest_s = place + 1, None
                 continue
-            prompt = replace(prompt, mending=failed.detail if step.is_mending else "")
+            photos = () if step.is_without_photos else prompt.photos
+            prompt = replace(prompt, mending=failed.detail if step.is_mending else "", photos=photos)
             await asyncio.sleep(step.wait_s * random.uniform(1.0, 1.1))  # noqa: S311 - jitter, never before it is due
         raise failed
 
@@ -271,8 +289,8 @@ class Relay:
             failed = ModelTimedOut("timed_out")
             raise failed from None
         except ModelFailed as failure:
-            failed = failure
-            raise
+            failed = _perhaps_for_photos(failure, prompt)
+            raise failed from None
         except asyncio.CancelledError as gone:
             if gone.args == (STOPPED,):
                 failed = ModelStopped("left")  # who would not wait says nothing against it either
@@ -311,6 +329,20 @@ async def _said(model: ChatModel, prompt: Prompt, within_s: float, releasing: Re
     return await model.speak(prompt, deadline_s=within_s, hear=releasing.hear)
 
 
+async def _seen(prompt: Prompt, end: float) -> Prompt:
+    """The prompt with its photos. They are looked for once, when a provider will be asked, for part of what is left."""
+    if prompt.look is None:
+        return prompt
+    within_s = min(_LOOK_S, _LOOK_SHARE * (end - time.monotonic()))
+    return replace(prompt, photos=await prompt.look(max(0.0, within_s)), look=None)
+
+
+def _perhaps_for_photos(failed: ModelFailed, prompt: Prompt) -> ModelFailed:
+    """A request that is not taken may have been refused for its photos, by a model that sees none: no wrong setting."""
+    is_perhaps = bool(prompt.photos) and isinstance(failed, ModelMisconfigured) and failed.detail in _NOT_TAKEN
+    return ModelRefused(f"photos_{failed.detail}") if is_perhaps else failed
+
+
 def _call(
     provider: Provider,
     prompt: Prompt,
@@ -338,6 +370,7 @@ def _call(
         output_tokens=usage.output_tokens,
         cost_microusd=cost_microusd(provider.price, usage),
         latency_ms=round(seconds * 1000),
+        photos=len(prompt.photos),
         sign=sign,
         shut_for_s=shut_for_s,
     )
@@ -365,8 +398,9 @@ def _used(prompt: Prompt, said: Completion | None, heard: int) -> Usage:
         return Usage()
     told = _plausible(said.usage if said is not None else Usage())
     asked = len(prompt.instructions) + len(prompt.user_text)
+    guessed = math.ceil(asked / _LETTERS_A_TOKEN) + _TOKENS_A_PHOTO * len(prompt.photos)
     return Usage(
-        math.ceil(asked / _LETTERS_A_TOKEN) if told.input_tokens is None else told.input_tokens,
+        guessed if told.input_tokens is None else told.input_tokens,
         math.ceil(letters / _LETTERS_A_TOKEN) if told.output_tokens is None else told.output_tokens,
     )
 

@@ -80,6 +80,11 @@ VARIABLES: Final = (
     Variable("AI_COUNTRIES", "PROVIDER=COUNTRY, where a provider works: patients read it when asked", "not told"),
     Variable("AI_RECORD_FOLDER", "keep what models are told and say in files, scrubbed; development only", "nothing"),
     Variable("AI_STREAMING", "on, or off: then a model's reply is shown when it is whole", "on"),
+    Variable(
+        "AI_PHOTOS",
+        "on, or off: then no model sees the photos patients send",
+        "on; off with CONSENT_RECORDED_ELSEWHERE",
+    ),
     Variable("AI_TIMEOUT_S", "seconds a reply may take before the built-in interviewer answers", "25"),
     Variable("AI_PRICES", "MODEL=IN/OUT, US dollars for a million tokens, for the ledger", "costs are not known"),
     Variable(
@@ -180,6 +185,7 @@ class Ai:
     record_folder: str | None = None
     timeout_s: float = 25.0
     is_streaming: bool = True
+    photos: bool | None = None
     prices: tuple[tuple[str, float, float], ...] = ()
     daily_usd: float | None = None
     session_usd: float | None = None
@@ -292,6 +298,15 @@ class Settings:
     def is_production(self) -> bool:
         """Whether patients may be on the other side."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def shows_photos(self) -> bool:
+        """Whether a model sees the photos of a message it answers.
+
+        Our own question asks for that. A client that asks by itself may have asked for words alone: that it asks for
+        photos too has to be said.
+        """
+        return not self.consent_recorded_elsewhere if self.ai.photos is None else self.ai.photos
 
     @property
     def public_origin(self) -> str:
@@ -445,6 +460,7 @@ def _ai(reader: Reader) -> Ai:
         countries=reader.take("AI_COUNTRIES", reading.several(reading.country), ()),
         record_folder=reader.take("AI_RECORD_FOLDER", reading.text, None),
         is_streaming=reader.take("AI_STREAMING", reading.one_of("on", "off"), "on") == "on",
+        photos={"on": True, "off": False}.get(reader.take("AI_PHOTOS", reading.one_of("on", "off"), "")),
         timeout_s=reader.take("AI_TIMEOUT_S", reading.number(0.1, 29), 25.0),
         prices=reader.take("AI_PRICES", reading.several(reading.price), ()),
         daily_usd=reader.take("AI_DAILY_USD", reading.number(0, 1_000_000), None),
