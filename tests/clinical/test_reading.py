@@ -93,7 +93,9 @@ def test_a_yes_to_several_questions_does_not_say_to_which():
     assert {each.concept for each in read_findings("no", CONTENT.lexicon, context=asked)} == {"fever", "seizure"}
 
 
-@pytest.mark.parametrize(("name", "least"), [("worked_on", 0.97), ("told", 0.95), ("plain", 0.95), ("short", 0.94), ("exam", 0.88)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("worked_on", 0.97), ("told", 0.95), ("plain", 0.95), ("short", 0.94), ("exam", 0.88)]
+)
 def test_most_phrases_that_were_worked_on_stay_understood(name, least):
     cases = [json.loads(line) for line in (PHRASES / f"{name}.jsonl").read_text().splitlines()]
     right = sum(triage(case, CONTENT)["triage"] == case["expected"] for case in cases)

@@ -241,6 +241,7 @@ async def pages_of(app, session_id):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(360)  # four hundred attacks, beside other tests
 @pytest.mark.parametrize("vendor", [GEMINI, OPENAI])
 @pytest.mark.proves("I21", "I23")
 async def test_whatever_is_obeyed_nothing_leaks_changes_or_runs(clinic, owner, vendor):
