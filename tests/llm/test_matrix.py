@@ -279,6 +279,57 @@ async def test_with_the_breaker_open_nobody_waits(clinic, owner, vendor):
         assert ("Models not asked now", vendor) in await app.site().queue()
 
 
+async def waits_of(app, sessions, turns):
+    """How long each answer took while all these sessions write at the same time, each turn by turn."""
+
+    async def one(session_id):
+        waits = []
+        for text in turns:
+            started = time.monotonic()
+            answer = await tell(app, session_id, text)
+            waits.append(time.monotonic() - started)
+            assert answer["aiMessage"]["text"]
+        return waits
+
+    return [wait for waits in await asyncio.gather(*map(one, sessions)) for wait in waits]
+
+
+@pytest.mark.parametrize("vendor", ONE_QUICKLY)
+@pytest.mark.parametrize("fault", ["hang", "fails"])
+@pytest.mark.proves("I18")
+async def test_with_the_breaker_open_nobody_waits_however_many_write_at_once_and_one_call_a_pause_is_made(
+    clinic, owner, vendor, fault
+):
+    pause_s = 0.5
+    settings = settings_for(vendor, "http://127.0.0.1:1", deadline_s=8.0)
+    async with FaultServer() as server:
+        url = replace(settings.ai, gemini_base_url=server.url, openai_base_url=f"{server.url}/v1")
+        async with a_clinic(clinic, replace(settings, ai=url)) as app:
+            app.relay.book = replace(app.relay.book, pause_s=pause_s)
+            connection_id, first = await a_session(app)
+            patient = caller(app, "patient")
+            sessions = [first]
+            for _ in range(4):
+                made = await patient.call("intake.createNewSession", connectionId=connection_id)
+                sessions.append(str(made["id"]))
+            server.will(good())
+            await tell(app, first, *WHOLE_INTAKE[:2])  # what is done once in a process's life is done
+            await app.relay.written()
+            await owner.execute(
+                "INSERT INTO model_breakers (provider, failures, shut_until) VALUES ($1, 3, clock_timestamp())", vendor
+            )
+            server.will({"hang": hang, "fails": status(500)}[fault])
+            began = time.monotonic()
+            waits = sorted(await waits_of(app, sessions, [*WHOLE_INTAKE[:4], *["in front"] * 16]))
+            pauses = (time.monotonic() - began) / pause_s
+            assert len(waits) == 100
+            assert waits[int(len(waits) * 0.99)] <= 0.5
+            assert waits[-1] <= 1.0
+            assert 1 <= len(server.calls) <= pauses + 1
+            assert await app.relay.book.shut() == {vendor}
+            assert app.database.in_use == 0
+
+
 @pytest.mark.parametrize("vendor", ONE_QUICKLY)
 async def test_after_three_failures_in_a_row_a_session_stays_scripted_and_the_operator_sees_which(
     clinic, owner, vendor
@@ -397,13 +448,17 @@ async def test_a_provider_that_recovers_is_asked_again(clinic, owner, vendor):
         await app.relay.written()
         assert await owner.fetchval(count) == 1
         await asyncio.sleep(1.1)
+        # The first turn after the pause tries it beside itself, and does not wait to learn.
         await tell(app, session_id, "Jane, 34, female")
+        await app.relay.written()
+        assert len(server.calls) == 2
+        await tell(app, session_id, "I have had a bad headache since Monday")
         await app.relay.written()
         states = [
             row["turn_state"]
             for row in await owner.fetch("SELECT * FROM chat_messages WHERE role = 'user' ORDER BY seq")
         ]
-        assert states == [SCRIPTED, AI]
+        assert states == [SCRIPTED, SCRIPTED, AI]
         assert await owner.fetchval(count) == 0
         await asyncio.sleep(1.05)
         assert (await app.health.report())["parts"]["ai"] == "ok"
@@ -430,8 +485,8 @@ async def test_a_provider_recovers_for_others_beside_a_session_that_rests_and_tr
                 assert await app.relay.book.admit(vendor, UUID(resting)) is Admission.SHUT
                 await asyncio.sleep(pause_s / 100)
 
-        began, tries = time.monotonic(), asyncio.create_task(trying())
-        for text in WHOLE_INTAKE:
+        began, tries, told = time.monotonic(), asyncio.create_task(trying()), iter(WHOLE_INTAKE)
+        for text in told:
             await tell(app, healthy, text, who="another")
             if server.calls:
                 break
@@ -441,6 +496,8 @@ async def test_a_provider_recovers_for_others_beside_a_session_that_rests_and_tr
         assert time.monotonic() - began <= 2 * pause_s
         await app.relay.written()
         assert await app.relay.book.shut() == frozenset()
+        while len(server.calls) == 1:  # some questions are in our own words whoever is well
+            await tell(app, healthy, next(told), who="another")
         state = "SELECT turn_state FROM chat_messages WHERE session_id = $1 AND role = 'user' ORDER BY seq DESC LIMIT 1"
         assert await owner.fetchval(state, UUID(healthy)) == AI
 
