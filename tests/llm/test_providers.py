@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fault_server import (
@@ -526,6 +527,37 @@ async def test_llmock_is_understood_and_its_faults_are_ours(llmock, vendor, way)
     assert isinstance(await failure(model), ModelUnavailable | ModelBusy)
     assert len(llmock.requests) == 4
     await model.aclose()
+
+
+_TOLD = """
+import asyncio, json, sys
+sys.path[:0] = {paths!r}
+from fault_server import FaultServer, envelope, raw
+from test_providers import PROMPT, failure, vendor_at
+
+async def main():
+    async with FaultServer() as server:
+        for way in ("whole", "growing"):
+            async def strange(exchange):
+                body = envelope(exchange.vendor, "x")
+                body["candidates"][0]["finishReason"] = "SECRETOSIS said the patient"
+                kind = "text/event-stream" if exchange.is_growing else "application/json"
+                text = f"data: {{json.dumps(body)}}\\n\\n" if exchange.is_growing else json.dumps(body)
+                return await raw(text, kind=kind)(exchange)
+            server.will(strange)
+            print(type(await failure(vendor_at(server.url, "gemini", way))).__name__)
+
+asyncio.run(main())
+"""
+
+
+def test_what_a_provider_says_for_a_name_is_told_to_nobody_by_its_sdk():
+    """Its words would stand on the error stream, beside the log, and a model's words may be a patient's."""
+    tests = Path(__file__).parent
+    code = _TOLD.format(paths=[str(tests), str(tests.parent)])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["ModelRefused", "ModelRefused"]
+    assert done.stderr == ""
 
 
 # -- what they cost ----------------------------------------------------------------------------------------------
