@@ -222,7 +222,7 @@ class Relay:
                     failed, place = refusal if calls == 0 else failed, place + 1
                     continue
                 if is_probe:
-                    self._try(provider, prompt, end)
+                    self._try(provider, prompt, end, is_heard=hear is not None)
                     place, calls = place + 1, calls + 1
                     continue
                 is_admitted = True
@@ -265,20 +265,22 @@ class Relay:
             case _:
                 assert_never(admission)
 
-    def _try(self, provider: Provider, prompt: Prompt, end: float) -> None:
+    def _try(self, provider: Provider, prompt: Prompt, end: float, *, is_heard: bool) -> None:
         """Learn whether a provider is back, beside the turn: its patient goes on as while it is shut.
 
-        One call a pause, over all processes: nothing is mended or tried again, and its answer tells of health alone.
+        One call a pause, over all processes: nothing is mended or tried again, and its answer tells of health alone. It
+        is asked for as the turn's would be, for a server may be well one way and not the other.
         """
-        trying = asyncio.create_task(self._tried(provider, prompt, end), name="model probe")
+        hear = _to_nobody if is_heard else None
+        trying = asyncio.create_task(self._tried(provider, prompt, end, hear), name="model probe")
         self._trying.add(trying)
         trying.add_done_callback(self._trying.discard)
 
-    async def _tried(self, provider: Provider, prompt: Prompt, end: float) -> None:
+    async def _tried(self, provider: Provider, prompt: Prompt, end: float, hear: Hear | None) -> None:
         self._in_flight += 1
         try:
             with suppress(ModelFailed):
-                await self._ask(provider, prompt, 1, end - time.monotonic(), None)
+                await self._ask(provider, prompt, 1, end - time.monotonic(), hear)
         finally:
             self._in_flight -= 1
 
@@ -331,6 +333,10 @@ class Relay:
         task = asyncio.create_task(writing, name="model ledger")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+
+
+def _to_nobody(_: str) -> None:
+    """Heard by nobody: what is tried is not shown."""
 
 
 async def _said(model: ChatModel, prompt: Prompt, within_s: float, releasing: Releasing | None) -> Completion:
