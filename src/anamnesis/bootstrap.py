@@ -74,7 +74,6 @@ from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.api import Intake
 from anamnesis.intake.api import procedures as intake_procedures
 from anamnesis.intake.ports import Photos
-from anamnesis.intake.prompting import Briefing
 from anamnesis.intake.sessions import procedures as session_procedures
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.journal import procedure_logger
@@ -109,6 +108,7 @@ from anamnesis.workers.loop import Run, Worker
 from anamnesis.workers.upkeep import keep_tidy, tidy
 
 if TYPE_CHECKING:
+    from anamnesis.intake.prompting import Briefing
     from anamnesis.llm.relay import Price, Relay
 
 _NAMES: Final = tuple(
@@ -690,8 +690,9 @@ async def ask_once(provider: Provider, ai: Ai) -> ModelCall:
     )
 
 
-def _briefing(*, needs_consent: bool = True) -> Briefing:
+def _briefing(*, needs_consent: bool = True) -> "Briefing":
     from anamnesis.content.prompts import load_agents  # noqa: PLC0415 - as for vendors
+    from anamnesis.intake.prompting import Briefing  # noqa: PLC0415 - same
 
     return Briefing(load_agents(), needs_consent=needs_consent)
 

@@ -344,6 +344,116 @@ def test_stop_keeps_the_part_that_was_shown_also_on_another_device_and_after_a_r
     assert problems == []
 
 
+class Line:
+    """The line between a browser and the clinic, as a SOCKS proxy on a thread of its own: it can be cut and mended."""
+
+    def __init__(self):
+        self.loop, self.is_down, self.opened, self._open = asyncio.new_event_loop(), False, 0, set()
+        self._begun, self._over = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=self.loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self):
+        self._thread.start()
+        assert self._begun.wait(10)
+        return self
+
+    def __exit__(self, *_):
+        self.loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(10)
+        self.loop.close()
+
+    async def _serve(self):
+        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._begun.set()
+        await self._over.wait()
+        server.close()
+        self._cut()
+        await asyncio.sleep(0.1)
+
+    async def _carry(self, reader, writer):
+        self._open.add(writer)
+        try:
+            greeting = await reader.readexactly(2)
+            await reader.readexactly(greeting[1])
+            writer.write(b"\x05\x00")
+            head = await reader.readexactly(4)
+            host = await reader.readexactly(4 if head[3] == 1 else (await reader.readexactly(1))[0])
+            name = socket.inet_ntoa(host) if head[3] == 1 else host.decode()
+            port = int.from_bytes(await reader.readexactly(2), "big")
+            if self.is_down or name != "127.0.0.1":
+                writer.write(b"\x05\x05\x00\x01" + bytes(6))
+                return
+            there, out = await asyncio.open_connection(name, port)
+            self._open.add(out)
+            self.opened += 1
+            writer.write(b"\x05\x00\x00\x01" + bytes(6))
+            await asyncio.gather(self._pump(reader, out), self._pump(there, writer))
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _pump(self, reader, writer):
+        try:
+            while part := await reader.read(65536):
+                writer.write(part)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    def _cut(self):
+        for writer in self._open:
+            writer.transport.abort()
+        self._open.clear()
+
+    def cut(self):
+        """Every connection is reset, and none comes about any more."""
+        self.is_down = True
+        self.loop.call_soon_threadsafe(self._cut)
+
+    def mend(self):
+        self.is_down = False
+
+
+@pytest.mark.parametrize("is_whole_first", [False, True], ids=["while it grows", "whole before the line is back"])
+def test_a_line_that_drops_while_a_reply_grows_is_taken_up_where_it_is(speaking, browser, is_whole_first):
+    links, will = speaking
+    broken, asked = [], []
+    with Line() as line:
+        proxy = {"server": f"socks5://127.0.0.1:{line.port}", "bypass": "<-loopback>"}
+        page = browser.new_context(viewport={"width": 390, "height": 844}, proxy=proxy).new_page()
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url) if "onSession" in request.url else None)
+        will(grows(told, pause_s=0.3 if is_whole_first else 0.9))
+        begin(page, links["New patient"])
+        growing = page.locator(".bubble.growing")
+        growing.get_by_text(LEAD.strip()).wait_for(timeout=8000)
+        opened = line.opened
+        line.cut()
+        time.sleep(5 if is_whole_first else 1)
+        assert page.locator(".bubble.model .text").last.inner_text().startswith(LEAD.strip())
+        assert page.get_by_text(QUESTION).count() == 0
+        line.mend()
+        if not is_whole_first:
+            with page.expect_request(lambda request: "onSession" in request.url, timeout=8000):
+                pass
+            assert growing.is_visible()
+        page.get_by_text(LEAD + QUESTION, exact=True).wait_for(timeout=40_000)
+        page.locator(".bubble.model:not(.growing)").nth(1).wait_for(timeout=10_000)
+        assert line.opened > opened
+        assert len(asked) > 1
+        assert page.locator(".bubble.model").count() == 2
+        assert page.locator(".bubble.user").count() == 1
+        assert page.locator(".bubble.waiting").count() == 0
+        assert all((LEAD + QUESTION).startswith(text) for text in page.evaluate("window.seen"))
+        shown = page.locator(".bubble .text").all_inner_texts()
+        page.reload()
+        assert page.locator(".bubble .text").all_inner_texts() == shown
+        assert page.get_by_role("button", name="Stop").is_hidden()
+    assert broken == []
+
+
 OTHER = "Tell me please: "
 
 

@@ -42,5 +42,9 @@ class InMemoryCallBook:
             if pause is not None:
                 self._shut_until[name] = max(self._shut_until.get(name, 0.0), time.monotonic() + pause)
 
+    def forget_pauses(self):
+        """Everybody may be asked again at once."""
+        self._shut_until.clear()
+
     async def shut(self):
         return frozenset(self._shut_until)

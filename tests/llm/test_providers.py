@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fault_server import (
@@ -550,6 +551,37 @@ async def test_llmock_is_understood_and_its_faults_are_ours(llmock, vendor, way)
     await model.aclose()
 
 
+_TOLD = """
+import asyncio, json, sys
+sys.path[:0] = {paths!r}
+from fault_server import FaultServer, envelope, raw
+from test_providers import PROMPT, failure, vendor_at
+
+async def main():
+    async with FaultServer() as server:
+        for way in ("whole", "growing"):
+            async def strange(exchange):
+                body = envelope(exchange.vendor, "x")
+                body["candidates"][0]["finishReason"] = "SECRETOSIS said the patient"
+                kind = "text/event-stream" if exchange.is_growing else "application/json"
+                text = f"data: {{json.dumps(body)}}\\n\\n" if exchange.is_growing else json.dumps(body)
+                return await raw(text, kind=kind)(exchange)
+            server.will(strange)
+            print(type(await failure(vendor_at(server.url, "gemini", way))).__name__)
+
+asyncio.run(main())
+"""
+
+
+def test_what_a_provider_says_for_a_name_is_told_to_nobody_by_its_sdk():
+    """Its words would stand on the error stream, beside the log, and a model's words may be a patient's."""
+    tests = Path(__file__).parent
+    code = _TOLD.format(paths=[str(tests), str(tests.parent)])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["ModelRefused", "ModelRefused"]
+    assert done.stderr == ""
+
+
 # -- what they cost ----------------------------------------------------------------------------------------------
 
 _LOADED = """
@@ -558,7 +590,9 @@ from anamnesis.bootstrap import build
 from anamnesis.settings import Settings
 app = build(Settings(), app_dsn="postgresql:///x", direct_dsn="postgresql:///x")
 assert app.relay is None
-print([name for name in ("openai", "google.genai", "anamnesis.llm.wire", "anamnesis.llm.relay") if name in sys.modules])
+allowed = {"anamnesis.llm", "anamnesis.llm.port", "anamnesis.llm.scripted"}
+layer = {name for name in sys.modules if name.startswith("anamnesis.llm") or name.endswith(".prompting")} - allowed
+print(sorted(layer | sys.modules.keys() & {"openai", "google.genai"}))
 """
 
 
@@ -567,31 +601,28 @@ def test_without_a_provider_no_sdk_is_loaded():
     assert done.stdout.strip() == "[]"
 
 
+#: Everything that a process without a provider still loads of the layer is loaded once more, and nothing else. The port
+#: and the scripted model are the built-in interviewer itself.
 _COST = """
-import resource, sys, time
+import gc, resource, sys, time
 import anamnesis.bootstrap
-for name in {ours!r}:
-    sys.modules.pop(name)
+interviewer = {"anamnesis.llm", "anamnesis.llm.port", "anamnesis.llm.scripted"}
+ours = [name for name in sys.modules if name.startswith("anamnesis.llm") and name not in interviewer]
+ours += ["anamnesis.kernel.calls", "anamnesis.db.model_calls", "anamnesis.intake.speaking"]
+for name in ours:
+    del sys.modules[name]
+gc.collect()
 used = lambda: int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
-memory, started = used(), time.perf_counter()
-for name in {ours!r}:
+memory, started = used(), time.process_time()
+for name in ours:
     __import__(name)
-print((time.perf_counter() - started) * 1000, (used() - memory) / 2**20)
+print((time.process_time() - started) * 1000, (used() - memory) / 2**20)
 """
 
 
 def test_the_layer_itself_adds_at_most_five_milliseconds_and_a_megabyte():
-    ours = (
-        "anamnesis.kernel.calls",
-        "anamnesis.db.model_calls",
-        "anamnesis.intake.prompting",
-        "anamnesis.handover.model",
-    )
-    command = [sys.executable, "-c", _COST.format(ours=ours)]
-    measured = [
-        [float(number) for number in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()]
-        for _ in range(7)
-    ]
+    runs = [subprocess.run([sys.executable, "-c", _COST], capture_output=True, text=True, check=True) for _ in range(7)]
+    measured = [[float(number) for number in run.stdout.split()] for run in runs]
     milliseconds, megabytes = (min(column) for column in zip(*measured, strict=True))
     assert milliseconds <= 5
     assert megabytes <= 1

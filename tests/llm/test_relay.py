@@ -215,16 +215,54 @@ async def test_a_shut_provider_is_passed_over():
     assert (len(first.asked), len(second.asked)) == (1, 2)
 
 
-async def test_after_its_pause_one_call_tries_a_provider_and_heals_it():
+@pytest.mark.proves("I18")
+async def test_after_its_pause_one_call_tries_a_provider_and_heals_it_while_its_patient_does_not_wait():
     book = InMemoryCallBook(failures=1, pause_s=0.2)
-    relay, model = a_relay([ModelTimedOut(), GOOD], book=book)
+    relay, model = a_relay([ModelTimedOut(), 0.3, GOOD], book=book)
     await failure(relay)
     assert isinstance(await failure(relay), ModelShut)
     await asyncio.sleep(0.25)
-    await relay.complete(PROMPT, deadline_s=25)
-    assert model.asked[-1][1] == 5.0
+    started = time.monotonic()
+    with pytest.raises(ModelShut):
+        await relay.complete(PROMPT, deadline_s=25)
+    assert time.monotonic() - started < 0.1
     await relay.written()
+    assert model.asked[-1][1] > 20  # a slow model is no dead one, and nobody waits for it
     assert await book.shut() == frozenset()
+    assert (await relay.complete(PROMPT, deadline_s=1)).text
+
+
+@pytest.mark.parametrize(
+    "bad", [ModelUnavailable("reset"), NONSENSE, HARM, 60.0], ids=["lost", "broken", "harm", "hang"]
+)
+@pytest.mark.proves("I24")
+async def test_a_provider_that_is_tried_is_asked_once_and_the_next_answers(bad):
+    book = InMemoryCallBook(failures=1, pause_s=0.2)
+    relay, first, second = a_relay([ModelTimedOut(), bad], [GOOD], book=book)
+    await relay.complete(PROMPT, deadline_s=1)
+    await relay.written()
+    await asyncio.sleep(0.25)
+    started = time.monotonic()
+    await relay.complete(PROMPT, deadline_s=0.5)
+    assert time.monotonic() - started < 0.1
+    await relay.written()
+    assert (len(first.asked), len(second.asked)) == (2, 2)
+    assert await book.shut() == {"gemini"}
+
+
+async def test_a_provider_that_is_being_tried_is_let_go_when_the_process_ends():
+    book = InMemoryCallBook(failures=1, pause_s=0.1)
+    relay, model = a_relay([ModelTimedOut(), 60.0], book=book)
+    await failure(relay)
+    await asyncio.sleep(0.15)
+    with pytest.raises(ModelShut):
+        await relay.complete(PROMPT, deadline_s=25)
+    await asyncio.sleep(0)
+    started = time.monotonic()
+    await relay.aclose()
+    assert time.monotonic() - started < 0.5
+    assert model.in_flight == 0
+    assert len(book.calls) == 2
 
 
 async def test_more_calls_than_a_session_may_have_in_a_minute_are_not_made():

@@ -155,6 +155,56 @@ async def test_over_sse_it_is_the_same(app, server):
     )
 
 
+WORDS = [WHOLE[:place].strip() for place in range(1, len(WHOLE) + 1) if WHOLE[place : place + 1] in ("", " ")]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_over_sse_a_reply_comes_word_by_word_to_who_asks_for_words(app, server):
+    server.will(grows(reply_to, pause_s=0.02))
+    _, session_id = await a_session(app)
+    given = json.dumps({"json": {"sessionId": session_id, "growing": True, "byWord": True}})
+    listener = asyncio.create_task(
+        http(app.asgi(), "GET", "/api/trpc/intake.onSession", who="patient", query=f"input={given}", stays=True)
+    )
+    await asyncio.sleep(0.3)
+    await tell(app, session_id, "It is about me")
+    await asyncio.sleep(1)
+    await app.bus.close()
+    text = (await asyncio.wait_for(listener, 10))[2]
+    told = [json.loads(line[6:])["json"] for line in text.splitlines() if line.startswith('data: {"json":{')]
+    growing = [each["text"] for each in told if "isGrowing" in each]
+    assert growing == WORDS
+    assert told[-1]["text"] == WHOLE
+
+
+async def test_words_come_one_after_the_other_and_what_follows_does_not_wait_long(app, server):
+    harm = f"{LEAD} I am sorry to hear that you are not well today. Take two tablets of paracetamol. {QUESTION}"
+    server.will(grows(lambda _: json.dumps({"reply": harm, "facts": [], "reasoning": ""}), pause_s=0.02))
+    _, session_id = await a_session(app)
+    async with listening(app, session_id, byWord=True) as ear:
+        await sending(app, session_id)
+        await ear.until(lambda ear: len(ear.lines) == 3)
+        shown = [text for text in ear.shown if text]
+        assert len(shown) > 4
+        assert len(shown) == len(set(shown)) or "" in ear.shown
+        assert not [text for text in shown if "tablets" in text]
+        assert ear.at[-1] - ear.at[2] < 4
+
+
+async def test_who_comes_back_in_the_middle_of_words_is_shown_how_far_it_is_at_once(app, server):
+    server.will(HANGS_IN_FACTS)
+    _, session_id = await a_session(app)
+    async with listening(app, session_id, byWord=True) as first:
+        sent = sending(app, session_id)
+        await first.until(lambda ear: WHOLE in ear.shown)
+        assert first.shown == WORDS
+    async with listening(app, session_id, byWord=True, lastEventId="1") as second:
+        await second.until(lambda ear: WHOLE in ear.shown)
+        assert second.shown == [WHOLE]
+        await stop(app, session_id)
+    await sent
+
+
 async def test_who_comes_back_in_the_middle_is_shown_how_far_it_is(app, other, server):
     server.will(HANGS_IN_REPLY)
     _, session_id = await a_session(app)

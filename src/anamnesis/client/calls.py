@@ -492,7 +492,12 @@ class IntakeCalls:
         return await self.line.mutate("intake.markAsReviewed", intake_views.SessionRow, sessionId=session_id)
 
     def on_session(
-        self, *, session_id: UUID, last_event_id: str | None = None, growing: bool | None = None
+        self,
+        *,
+        session_id: UUID,
+        last_event_id: str | None = None,
+        growing: bool | None = None,
+        by_word: bool | None = None,
     ) -> AsyncIterator[Event[intake_views.ChatLine | intake_views.GrowingReply]]:
         """Each new line of a session's transcript, from the given one on, for as long as the caller may see it."""
         return self.line.listen(
@@ -502,6 +507,7 @@ class IntakeCalls:
             sessionId=session_id,
             lastEventId=last_event_id,
             growing=growing,
+            byWord=by_word,
         )
 
     def on_inbox(self, *, last_event_id: str | None = None) -> AsyncIterator[Event[intake_api.InboxSign]]:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID, uuid4
 
 from anamnesis.care.model import Access
@@ -33,15 +33,17 @@ from anamnesis.intake.model import (
     Turn,
 )
 from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs, Photos
-from anamnesis.intake.prompting import LAST_LINES, Briefing, compose_prompt, with_facts
 from anamnesis.intake.speaking import Stopped, spoken, topic_of
 from anamnesis.kernel.errors import BadInput, Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
 from anamnesis.kernel.listening import Listener
 from anamnesis.kernel.text import clean
-from anamnesis.llm.drafts import asks
 from anamnesis.llm.port import ChatModel, Completion, Look, ModelFailed, Prompt, Speaker
+
+# What tells a model of a case and reads what it proposes is loaded where a model is set: who names none pays for none.
+if TYPE_CHECKING:
+    from anamnesis.intake.prompting import Briefing
 
 _NAME_LENGTH: Final = 255
 _POLL_S: Final = 0.05
@@ -94,7 +96,7 @@ class Interviewer:
     model: ChatModel
     deadline_s: float = 25.0
     is_builtin: bool = True
-    briefing: Briefing | None = None
+    briefing: "Briefing | None" = None
     observer: Observer = field(default_factory=Unobserved)
     listener: Listener | None = None
     photos: Photos | None = None
@@ -400,10 +402,17 @@ async def _find_words(
     if text is None:
         interviewer.observer.fallback("unusable")
         return Worded(plan, plan.reply, "answered_fallback", has_failed=True)
-    record = with_facts(plan.record, completion.facts, interviewer.content.interview.agenda)
     state = "answered_fallback" if interviewer.is_builtin else "answered_ai"
-    worded = replace(plan, record=record)
+    worded = replace(plan, record=_with_facts(plan.record, completion, interviewer))
     return Worded(worded, text, state, has_failed=False, reasoning=completion.reasoning)
+
+
+def _with_facts(record: ClinicalRecord, completion: Completion, interviewer: Interviewer) -> ClinicalRecord:
+    if not completion.facts:
+        return record
+    from anamnesis.intake.prompting import with_facts  # noqa: PLC0415 - who names no model pays for none
+
+    return with_facts(record, completion.facts, interviewer.content.interview.agenda)
 
 
 async def _said(
@@ -419,6 +428,8 @@ async def _prompt(turn: Turn, plan: TurnPlan, store: IntakeStore, interviewer: I
     if interviewer.briefing is None:
         record = plan.record
         return Prompt(plan.question_id, plan.reply, record.stage.value, record.language, is_flagged=bool(record.flags))
+    from anamnesis.intake.prompting import LAST_LINES, compose_prompt  # noqa: PLC0415 - same
+
     lines = await store.last_lines(turn.session.id, LAST_LINES)
     known = await store.known_of(turn.session.id)
     agenda = interviewer.content.interview.agenda
@@ -545,6 +556,8 @@ async def _stop(tx: IntakeTransaction, turn: Turn, access: Access, actor: Person
 
 def _as_far_as_shown(turn: Turn, plan: TurnPlan) -> TurnPlan:
     """The plan with what the patient told, and with its question only if the words that were shown ask it."""
+    from anamnesis.llm.drafts import asks  # noqa: PLC0415 - same
+
     if asks(turn.so_far, plan.question):
         return plan
     old, shown = turn.session.record, turn.so_far

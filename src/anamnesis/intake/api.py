@@ -16,6 +16,7 @@ from anamnesis.files.actions import Filing
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
 from anamnesis.intake.model import Message, NewMessage, Session, Status
+from anamnesis.intake.speaking import word_by_word
 from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.intake.views import (
     NEUTRAL_THOUGHT,
@@ -201,6 +202,7 @@ class Listen(Input):
     session_id: Uuid
     last_event_id: Maybe[Annotated[str, text(1, 40)]] = UNDEFINED
     growing: Maybe[Boolean] = UNDEFINED
+    by_word: Maybe[Boolean] = UNDEFINED
 
 
 class ListenInbox(Input):
@@ -528,10 +530,12 @@ async def review(call: Call, session_id: UUID) -> SessionRow:
 async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | GrowingReply]:
     """Each new line of a session's transcript, from the given one on, for as long as the caller may see it.
 
-    With growing also the reply that is on its way, whole as far as it may be shown, each time it is longer.
+    With growing also the reply that is on its way, whole as far as it may be shown, each time it is a sentence longer,
+    with byWord a word. Who begins to listen is told at once how far it is.
     """
     store, after = call.services.store, place_of(body.last_event_id or None) or 0
     shown: tuple[UUID, str] | None = None
+    is_live = False
     await _access(call, body.session_id, writing=False)
     async with call.services.listener.subscribe(f"session:{body.session_id}") as news:
         with closing(News(news)) as waiting:
@@ -544,12 +548,22 @@ async def on_session(call: Call, body: Listen) -> AsyncIterator[Tracked | Growin
                     now = await store.so_far(body.session_id)
                     told = now or (shown and (shown[0], ""))
                     if told and now != shown:
-                        yield GrowingReply(reply_to=told[0], text=told[1], is_growing=True)
-                    shown = now
+                        before = shown[1] if shown and shown[0] == told[0] else ""
+                        async for text in _laid_out(before, told[1], in_words=bool(body.by_word) and is_live):
+                            yield GrowingReply(reply_to=told[0], text=text, is_growing=True)
+                    shown, is_live = now, True
                 if await waiting.wait() is None:
                     return
                 await check_again(call.person, store=call.services.care)
                 await _access(call, body.session_id, writing=False)
+
+
+async def _laid_out(shown: str, text: str, *, in_words: bool) -> AsyncIterator[str]:
+    if not in_words:
+        yield text
+        return
+    async for longer in word_by_word(shown, text):
+        yield longer
 
 
 @procedures.subscription("intake.onInbox", allow=Allow.DOCTOR, input=ListenInbox, input_optional=True, output=InboxSign)

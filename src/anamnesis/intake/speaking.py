@@ -5,15 +5,21 @@ held between two of its sentences.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from anamnesis.intake.model import Message, Turn
 from anamnesis.kernel.errors import Unavailable
 from anamnesis.kernel.listening import Listener
 from anamnesis.llm.port import STOPPED, Completion, Prompt, Speaker
+
+#: In seconds: between two words that are laid out, and for all that came at once, for what follows waits.
+_PAUSE_S: Final = 0.045
+_LONGEST_S: Final = 0.6
+_WORD: Final = re.compile(r"\s*\S+")
 
 
 class Stopped(Exception):
@@ -84,3 +90,18 @@ async def _answered(news: AsyncIterator[str], message_id: UUID, store: Shown) ->
             if await store.reply_of(message_id) is not None:
                 return
     await asyncio.Event().wait()
+
+
+async def word_by_word(shown: str, text: str) -> AsyncIterator[str]:
+    """What is shown, a word longer each time, until it is the text; the text at once where it is no longer the same.
+
+    Every word of it was judged with its sentence before: this is only how it appears.
+    """
+    if not text.startswith(shown):
+        yield text
+        return
+    ends = [len(shown) + match.end() for match in _WORD.finditer(text[len(shown) :])]
+    for end in ends[:-1]:
+        yield text[:end]
+        await asyncio.sleep(min(_PAUSE_S, _LONGEST_S / len(ends)))
+    yield text

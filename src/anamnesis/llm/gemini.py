@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -35,6 +36,9 @@ from anamnesis.llm.wire import (
     step_s,
     unreachable,
 )
+
+# The SDK prints a name it does not know as it came, and what a model says for one may be a patient's words.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
 
 _BASE_URL: Final = "https://generativelanguage.googleapis.com"
 _API_VERSION: Final = "v1beta"  # the SDK's default, v1, has no JSON schema for answers

@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, assert_never
 
@@ -49,8 +50,6 @@ _BOOK_SHARE: Final = 0.25
 _LEAST_S: Final = 0.1
 #: Kept from the deadline, so that a failure has its name before whoever set it loses patience.
 _MARGIN_S: Final = 0.05
-#: What one patient waits at most so that all others learn whether a provider is back.
-_PROBE_S: Final = 5.0
 _PAUSE_S: Final = 0.2
 #: The ledger takes what a provider tells of itself only in this form: its words are no more to be trusted than a draft.
 _MODEL_NAME: Final = re.compile(r"[\w.:/@-]{1,120}", re.ASCII)
@@ -192,6 +191,7 @@ class Relay:
     most_in_flight: int = 256
     _in_flight: int = 0
     _writing: set["asyncio.Task[None]"] = field(default_factory=set, repr=False)
+    _trying: set["asyncio.Task[None]"] = field(default_factory=set, repr=False)
 
     async def complete(self, prompt: Prompt, *, deadline_s: float) -> Completion:
         """A reply that passed every check, and facts that did. Raises ModelFailed within the deadline."""
@@ -211,7 +211,9 @@ class Relay:
             self._in_flight -= 1
 
     async def aclose(self) -> None:
-        """Write down what is still to be written, and close every provider's connections."""
+        """End what nobody waits for, write down what is still to be written, and close every provider's connections."""
+        for trying in self._trying:
+            trying.cancel()
         await self.written()
         for provider in self.providers:
             close = getattr(provider.model, "aclose", None)
@@ -219,24 +221,30 @@ class Relay:
                 await close()
 
     async def written(self) -> None:
-        """Wait until every call that ended is written down."""
+        """Wait until every call nobody else waits for is over, and every call that ended is written down."""
+        await asyncio.gather(*self._trying, return_exceptions=True)
         await asyncio.gather(*self._writing, return_exceptions=True)
 
     async def _turn(self, prompt: Prompt, end: float, hear: Hear | None) -> Completion:
         failed: ModelFailed = ModelShut()
-        place, calls, longest_s = 0, 0, None
+        place, calls, is_admitted = 0, 0, False
         while place < len(self.providers) and calls < MOST_CALLS:
             provider = self.providers[place]
-            if longest_s is None:
-                admitted = await self._admitted(provider, prompt, end)
-                if isinstance(admitted, ModelFailed):
-                    failed, place = admitted if calls == 0 else failed, place + 1
+            if not is_admitted:
+                try:
+                    is_probe = await self._admit(provider, prompt, end)
+                except ModelFailed as refusal:
+                    failed, place = refusal if calls == 0 else failed, place + 1
                     continue
-                longest_s = admitted
+                if is_probe:
+                    self._try(provider, prompt, end, is_heard=hear is not None)
+                    place, calls = place + 1, calls + 1
+                    continue
+                is_admitted = True
                 prompt = await _seen(prompt, end)
             calls += 1
             has_next = place + 1 < len(self.providers) and calls < MOST_CALLS
-            within_s = min(longest_s, time_for(end - time.monotonic(), has_next=has_next))
+            within_s = time_for(end - time.monotonic(), has_next=has_next)
             try:
                 return await self._ask(provider, prompt, calls, within_s, hear)
             except ModelFailed as failure:
@@ -246,31 +254,53 @@ class Relay:
             if isinstance(step, GiveUp) or calls == MOST_CALLS:
                 break
             if isinstance(step, GoOn):
-                place, longest_s = place + 1, None
+                place, is_admitted = place + 1, False
                 continue
             photos = () if step.is_without_photos else prompt.photos
             prompt = replace(prompt, mending=failed.detail if step.is_mending else "", photos=photos)
             await asyncio.sleep(step.wait_s * random.uniform(1.0, 1.1))  # noqa: S311 - jitter, never before it is due
         raise failed
 
-    async def _admitted(self, provider: Provider, prompt: Prompt, end: float) -> float | ModelFailed:
-        """How many seconds the provider may be asked for, or why not; a book that cannot be read is a reason."""
+    async def _admit(self, provider: Provider, prompt: Prompt, end: float) -> bool:
+        """Whether this would be the one call that tries a provider which is shut.
+
+        Raises ModelFailed for one that is not to be asked; a book that cannot be read is a reason.
+        """
         try:
             async with asyncio.timeout(max(0.0, _BOOK_SHARE * (end - time.monotonic()))):
                 admission = await self.book.admit(provider.name, prompt.session_id)
         except (Unavailable, TimeoutError):
-            return ModelUnavailable("book")
+            raise ModelUnavailable("book") from None
         match admission:
             case Admission.SHUT:
-                return ModelShut("shut")
+                raise ModelShut("shut")
             case Admission.OVER_BUDGET:
-                return ModelOverBudget("per_minute")
+                raise ModelOverBudget("per_minute")
             case Admission.PROBE:
-                return _PROBE_S
+                return True
             case Admission.OPEN:
-                return math.inf
+                return False
             case _:
                 assert_never(admission)
+
+    def _try(self, provider: Provider, prompt: Prompt, end: float, *, is_heard: bool) -> None:
+        """Learn whether a provider is back, beside the turn: its patient goes on as while it is shut.
+
+        One call a pause, over all processes: nothing is mended or tried again, and its answer tells of health alone. It
+        is asked for as the turn's would be, for a server may be well one way and not the other.
+        """
+        hear = _to_nobody if is_heard else None
+        trying = asyncio.create_task(self._tried(provider, prompt, end, hear), name="model probe")
+        self._trying.add(trying)
+        trying.add_done_callback(self._trying.discard)
+
+    async def _tried(self, provider: Provider, prompt: Prompt, end: float, hear: Hear | None) -> None:
+        self._in_flight += 1
+        try:
+            with suppress(ModelFailed):
+                await self._ask(provider, prompt, 1, end - time.monotonic(), hear)
+        finally:
+            self._in_flight -= 1
 
     async def _ask(
         self, provider: Provider, prompt: Prompt, attempt: int, within_s: float, hear: Hear | None
@@ -321,6 +351,10 @@ class Relay:
         task = asyncio.create_task(writing, name="model ledger")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+
+
+def _to_nobody(_: str) -> None:
+    """Heard by nobody: what is tried is not shown."""
 
 
 async def _said(model: ChatModel, prompt: Prompt, within_s: float, releasing: Releasing | None) -> Completion:
