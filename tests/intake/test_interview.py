@@ -631,3 +631,33 @@ def test_a_no_to_safety_after_words_of_self_harm_is_self_harm():
 def test_a_no_to_another_question_is_no_danger():
     plan, _ = interview(*WHOLE[:3], "No")
     assert plan.record.acuity is not Acuity.EMERGENCY
+
+
+# -- pregnancy ----------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_sex_leaves_pregnancy_to_be_asked():
+    plan, _ = interview("It is about me", "Jo, 30", "I don't know", "I have a cough since last week")
+    assert plan.question_id == "pregnancy"
+
+
+def test_an_unknown_sex_does_not_make_pregnancy_not_applicable():
+    plan, _ = interview("It is about me", "I don't know", "I have a cough since last week", "done")
+    note = draft_sbar(plan.record, rules_version="1", is_draft=True)
+    assert "pregnancy not known" in note.situation[0].text
+    assert "pregnancy" in plan.record.gaps
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("yes, 32 weeks", "pregnant (“yes, 32 weeks”)"),
+        ("No, my periods came last week", "not pregnant (“No, my periods came last week”)"),
+        ("I gave birth two weeks ago", "pregnancy (“I gave birth two weeks ago”)"),
+        ("Yes", "female, pregnant"),
+        ("No", "female, not pregnant"),
+    ],
+)
+def test_what_is_said_of_pregnancy_stands_in_the_situation(said, shown):
+    plan, _ = interview("It is about me", "Jane, 27, female", "my knee hurts since Monday", said)
+    assert shown in draft_sbar(plan.record, rules_version="1", is_draft=True).situation[0].text

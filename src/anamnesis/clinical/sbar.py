@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from anamnesis.clinical.answers import is_none, is_yes
 from anamnesis.clinical.record import NONE_NOW, Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.red_flags import gathered, gave_birth_lately
 from anamnesis.clinical.scores import NEWS2_ADULT_YEARS, Counted, meows, news2, qsofa, ugandan_sepsis_index
@@ -25,6 +26,7 @@ STATES: Final = ("none reported", "not obtained", "not asked", "not applicable")
 _QUOTE_WORDS: Final = 20
 _FLAG_QUOTE_WORDS: Final = 6
 _VALUE_WORDS: Final = 24
+_PREGNANCY_WORDS: Final = 10
 _MOST_FLAGS_SHOWN: Final = 4
 #: Clinical content model 7, item 24: the situation with its flags is read at a glance.
 FIRST_SCREEN_WORDS: Final = 90
@@ -224,14 +226,28 @@ def _age(record: ClinicalRecord) -> str:
 
 
 def _pregnancy(record: ClinicalRecord) -> str:
-    if record.person.sex is Sex.MALE or "pregnancy" in record.not_applicable:
+    answer, pregnant = record.answer("pregnancy"), record.person.pregnant
+    is_possible = record.person.sex is not Sex.MALE and "pregnancy" not in record.not_applicable
+    if record.person.sex is Sex.MALE or not (is_possible or pregnant):
         return "pregnancy not applicable"
-    told = {True: "pregnant", False: "not pregnant"}
-    if record.person.pregnant is not None:
-        return told[record.person.pregnant]
-    return (
-        f"pregnancy {describe(record.answer('pregnancy'))}" if record.is_covered("pregnancy") else "pregnancy not known"
-    )
+    state = {True: "pregnant", False: "not pregnant", None: "pregnancy"}[pregnant]
+    words = _said_of_pregnancy(answer)
+    if words:
+        return f"{state} (“{words}”)"
+    if pregnant is not None:
+        return state
+    return f"pregnancy {describe(answer)}" if record.is_covered("pregnancy") else "pregnancy not known"
+
+
+def _said_of_pregnancy(answer: Answer) -> str:
+    """What the answer says beyond yes or no: how many weeks, a birth, a last period."""
+    if (
+        not isinstance(answer, Reported | NoneReported)
+        or is_yes(answer.evidence.quote)
+        or is_none(answer.evidence.quote)
+    ):
+        return ""
+    return "" if answer.evidence.quote.lower() == "pregnant" else shortened(answer.evidence.quote, _PREGNANCY_WORDS)
 
 
 def _person_evidence(record: ClinicalRecord) -> Iterator[Evidence]:
@@ -426,10 +442,10 @@ def recommendation(record: ClinicalRecord) -> Iterator[Statement]:
     elif not record.readings:
         yield Statement("First take vital signs.")
     if record.gaps:
-        yield Statement(f"Ask what is missing, first: {', '.join(_first_gaps(record.gaps))}.")
+        yield Statement(f"Ask what is missing, first: {', '.join(first_gaps(record.gaps))}.")
 
 
-def _first_gaps(gaps: Sequence[str]) -> Sequence[str]:
+def first_gaps(gaps: Sequence[str]) -> Sequence[str]:
     """The gaps to close first: what makes treatment dangerous comes before the rest."""
     urgent = [gap for gap in ("allergies", "medicines", "pregnancy") if gap in gaps]
     return [*urgent, *(gap for gap in gaps if gap not in urgent)][:5]
