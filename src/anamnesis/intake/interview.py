@@ -228,12 +228,23 @@ def _commanded(
     said = answers.command(words.text)
     if said == "person":
         return _ask_next(replace(record, wants_person=True), content, [_say(record, content, "person_wanted")])
-    if said == "done" and record.is_covered("chief_complaint"):
-        return _finish(replace(record, is_ended_early=True), content)
+    if said == "done":
+        return _ended_early(record, words, content)
     if said == "skip" and asked is not None:
         record = _left(record, _asked_slots(record, asked, content), Declined("skipped", words.whole))
         return _ask_next(record, content, [_say(record, content, "ack_skip")])
     return None
+
+
+def _ended_early(record: ClinicalRecord, words: Words, content: ClinicalContent) -> TurnPlan:
+    """Finish; but a doctor can do nothing for a problem nobody named, so that is asked for once before."""
+    complaint = content.interview.agenda.question("chief_complaint")
+    if complaint is None or record.is_covered(complaint.id):
+        return _finish(replace(record, is_ended_early=True), content)
+    if record.asked.count(complaint.id) < _TRIES:
+        return _ask(record, complaint, content, [_say(record, content, "before_end")])
+    record = _left(record, _asked_slots(record, complaint, content), Declined("ended early", words.whole))
+    return _finish(replace(record, is_ended_early=True), content)
 
 
 def _left(record: ClinicalRecord, slots: Sequence[str], declined: Declined) -> ClinicalRecord:
