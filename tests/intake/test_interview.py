@@ -633,6 +633,120 @@ def test_a_no_to_another_question_is_no_danger():
     assert plan.record.acuity is not Acuity.EMERGENCY
 
 
+# -- what is told lands where it belongs --------------------------------------------------------------------------
+
+UP_TO_COMPLAINT = ("It is about me", "Jane, 34, female", "I have a cough since last week", "No")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "why do you need my name?", "I don't want to give my name", "it is private", "I have a headache",
+        "this is urgent", "Is this a real doctor", "I'd rather not say", "thanks, all fine",
+    ],
+)  # fmt: skip
+def test_a_sentence_is_no_name(said):
+    plan, _ = interview("It is about me", said)
+    assert plan.record.name is None
+    assert not isinstance(plan.record.answer("name"), Reported)
+
+
+@pytest.mark.parametrize(
+    ("said", "name"), [("you can call me Tom, 30", "Tom"), ("Mr. Okello James 45 male", "Okello James")]
+)
+def test_a_name_is_read_as_people_give_it(said, name):
+    plan, _ = interview("It is about me", said)
+    assert plan.record.name == name
+
+
+def test_words_beside_a_complaint_told_unasked_give_nobody_a_name():
+    plan, _ = interview("this is very painful, I went to a clinic called Mulago")
+    assert plan.record.name is None
+
+
+def test_a_refused_name_leaves_age_and_sex_to_be_asked_for():
+    plan, _ = interview("It is about me", "I'd rather not say my name")
+    assert isinstance(plan.record.answer("name"), Declined)
+    assert plan.question_id == "who"
+    assert "name" not in plan.question
+
+
+def test_who_is_ill_is_not_of_what():
+    plan, _ = interview("my baby", "Baby Okot, 3 weeks, boy")
+    assert plan.question_id == "chief_complaint"
+    assert isinstance(plan.record.answer("chief_complaint"), NotAsked)
+
+
+@pytest.mark.parametrize(
+    "said", ["I want to talk to someone real please", "can I speak to a doctor?", "I need a nurse now"]
+)
+def test_asking_for_a_person_in_other_words_is_no_complaint(said):
+    plan, replies = interview("It is about me", "Jane, 34, female", said)
+    assert plan.record.wants_person
+    assert "Your doctor can see that you want to talk to a person." in replies[-1]
+    assert isinstance(plan.record.answer("chief_complaint"), NotAsked)
+
+
+@pytest.mark.parametrize("said", ["I want to stop now", "please stop asking questions", "no more questions"])
+def test_stopping_in_other_words_ends_early_and_is_no_detail(said):
+    plan, _ = interview(*UP_TO_COMPLAINT, said)
+    assert plan.is_ready
+    assert plan.record.is_ended_early
+    assert isinstance(plan.record.answer("details"), NotAsked)
+
+
+@pytest.mark.parametrize(
+    "said", ["I want to stop smoking", "I want to see a doctor because of my chest", "finish the tablets"]
+)
+def test_a_sentence_that_begins_like_a_command_is_none(said):
+    plan, _ = interview("It is about me", "Jane, 34, female", said)
+    assert not plan.is_ready
+    assert not plan.record.wants_person
+
+
+def test_stopping_before_the_problem_was_told_asks_for_that_once():
+    plan, replies = interview("It is about me", "Jane, 34, female", "stop")
+    assert plan.question_id == "chief_complaint"
+    assert "one thing" in replies[-1]
+    plan, _ = interview("It is about me", "Jane, 34, female", "stop", "stop")
+    assert plan.is_ready
+    assert isinstance(plan.record.answer("chief_complaint"), Declined)
+
+
+def test_what_is_there_besides_is_not_what_makes_it_worse():
+    plan, _ = interview(*UP_TO_COMPLAINT, "worse at night. dry, no smoke", "4, I also have diarrhoea")
+    assert isinstance(plan.record.answer("exacerbating"), NotAsked)
+    assert "I also have diarrhoea" in [each.quote for each in plan.record.also_told]
+
+
+def test_what_is_there_besides_brings_its_danger_signs():
+    plan, _ = interview(*UP_TO_COMPLAINT, "worse at night. dry, no smoke", "4, I also have diarrhoea", "no")
+    assert plan.question_id == "danger_signs"
+    assert "blood in the stool" in plan.question
+
+
+def test_home_told_with_family_is_kept_apart():
+    plan, _ = interview(
+        *UP_TO_COMPLAINT, "worse at night. it is dry, I don't smoke", "4, cold air, hot tea", "None of these",
+        "I have none", "No records", "no", "no", "no", "no illness in family, I don't drink or smoke, I live alone",
+    )  # fmt: skip
+    assert isinstance(plan.record.answer("family_history"), NoneReported)
+    social = plan.record.answer("social_history").value
+    assert "I don't drink or smoke" in social
+    assert social.count("I live alone") == 1
+
+
+def test_details_told_before_the_course_are_not_taken_for_it():
+    plan, _ = interview(
+        "It is about me",
+        "Tom, 34, male",
+        "burning when I urinate for 3 days",
+        "a bit of discharge, about 8 times a day",
+    )
+    assert plan.record.answer("timing").value == "about 8 times a day"
+    assert plan.record.answer("details").value == "a bit of discharge"
+
+
 # -- pregnancy ----------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical import answers, told
 from anamnesis.clinical.agenda import Agenda, Question, Sign
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
-from anamnesis.clinical.sharing import onset_of, pieces_of, share_out, speaks_of
+from anamnesis.clinical.sharing import besides, is_besides, onset_of, pieces_of, share_out, speaks_of
 from anamnesis.clinical.signs import SignTold, read_signs
 from anamnesis.clinical.terms import Age, Assertion, Evidence, Finding
 from anamnesis.clinical.told import Told
@@ -36,6 +36,7 @@ _LISTED: Final = frozenset({"medicines", "allergies", "past_history", "family_hi
 #: Asked for as one sentence: a long answer that cannot be divided answers both, and the doctor reads it once.
 _TOGETHER: Final = ("timing", "details")
 _PIECES_OF_BOTH: Final = 3
+_HOME: Final = ("family_history", "social_history")
 _SUBJECT: Final = re.compile(r"\s*(?:yes\W+)?(?:(?:i|he|she|we|they)(?:\s+|$))?", re.IGNORECASE)
 _REST_DENIED: Final = re.compile(
     r"\b(?:only|nothing else|no other|none of the (?:others?|rest)|not the (?:others?|rest)|"
@@ -75,7 +76,8 @@ def read_person(record: ClinicalRecord, words: Words, *, asked: str | None) -> C
     if sex is not None and (not record.is_covered("sex") or is_correction):
         record = replace(record, person=replace(record.person, sex=sex.value))
         record = record.with_answer("sex", Reported(sex.value.value, words.quoting(sex.quote)))
-    name = told.read_name(words.text, is_asked=asked == "who" and not record.is_covered("name"))
+    is_told = asked == "who" and not record.is_covered("name") and not answers.is_question(words.text)
+    name = told.read_name(words.text, is_asked=is_told)
     if name is not None and (not record.is_covered("name") or is_correction):
         record = record.with_answer("name", Reported(name.value, words.quoting(name.quote)))
         record = replace(record, name=name.value)
@@ -192,9 +194,11 @@ def read_complaint(record: ClinicalRecord, words: Words, agenda: Agenda, *, aske
         return record
     if asked is not None and words.text in {choice.value for choice in asked.choices}:
         return record
+    # "Baby Okot, 3 weeks, boy" says who is ill, to the question for that, and not of what.
+    only_who = agendas.STATES if asked is not None and asked.kind in ("person", "speaker") else ()
     for start, end in pieces_of(words.text):
-        piece = words.text[start:end]
-        if agendas.recognised(piece.lower(), record.person, agenda) and len(words.text[start:].split()) > 1:
+        kinds = set(agendas.recognised(words.text[start:end].lower(), record.person, agenda))
+        if kinds.difference(only_who) and len(words.text[start:].split()) > 1:
             value = words.text[start:].strip(" ,;")
             return record.with_answer("chief_complaint", Reported(value, words.quoting(value)))
     return record
@@ -209,8 +213,15 @@ def classified(record: ClinicalRecord, agenda: Agenda) -> ClinicalRecord:
     for text in told_words:
         found = agendas.recognised(_affirmed(text), record.person, agenda)
         if found:
-            return replace(record, complaints=found)
+            return replace(record, complaints=tuple(dict.fromkeys((*found, *_kinds_besides(record, agenda)))))
     return record
+
+
+def _kinds_besides(record: ClinicalRecord, agenda: Agenda) -> Iterator[str]:
+    """The kinds of complaint told by the way, after the first: their danger signs are asked for too."""
+    for each in record.also_told:
+        if is_besides(each.quote) or answers.begins_aside(each.quote):
+            yield from agendas.recognised(_affirmed(each.quote), record.person, agenda)
 
 
 def _affirmed(text: str) -> str:
@@ -281,10 +292,8 @@ def read_answer(
         return record
     if question.kind == "signs":
         return _read_signs(record, words, agenda)
-    if answers.is_refused(text):
-        return _each(record, open_slots, Declined(REFUSED, words.whole))
-    if answers.is_unknown(text):
-        return _each(record, open_slots, Declined(DOES_NOT_KNOW, words.whole))
+    if answers.is_refused(text) or answers.is_unknown(text):
+        return _not_told(record, words, open_slots)
     match question.kind:
         case "speaker":
             return record
@@ -298,6 +307,14 @@ def read_answer(
             return _read_list(record, words, open_slots[0], facts, agenda.vocabulary)
         case _:
             return _read_parts(record, words, open_slots, facts)
+
+
+def _not_told(record: ClinicalRecord, words: Words, slots: Sequence[str]) -> ClinicalRecord:
+    """Nothing was told of these topics; whoever keeps only the name back can still tell age and sex."""
+    if not answers.is_refused(words.text):
+        return _each(record, slots, Declined(DOES_NOT_KNOW, words.whole))
+    refused = [slot for slot in slots if slot in PERSON_SLOTS and slot in words.text.lower()]
+    return _each(record, refused or slots, Declined(REFUSED, words.whole))
 
 
 def _is_aside(text: str, open_slots: Sequence[str], facts: Sequence[Fact]) -> bool:
@@ -337,6 +354,8 @@ def _read_list(
     record: ClinicalRecord, words: Words, slot: str, facts: Sequence[Fact], vocabulary: Vocabulary
 ) -> ClinicalRecord:
     """One list: "No, but I am allergic to penicillin" is an allergy; "no medicines, allergic to sulfa" no medicine."""
+    if slot in _HOME:
+        return _read_home(record, words, slot)
     if slot == "anything_else" and not answers.is_none(words.text):
         return record.with_answer(slot, Reported(words.text, words.whole))
     if answers.is_none(words.text):
@@ -354,6 +373,27 @@ def _read_list(
         return record.with_item(slot, Reported(value.strip(), words.whole))
     if any(answers.is_none(piece) for piece in rest) and not isinstance(record.known(slot), Reported):
         return record.with_answer(slot, NoneReported(words.whole))
+    return record
+
+
+def _read_home(record: ClinicalRecord, words: Words, slot: str) -> ClinicalRecord:
+    """Family or home where only one of them is still asked for; what is said of the other goes to that one.
+
+    "No illness in the family, I don't drink, I live alone" tells of both, whatever was told before.
+    """
+    if answers.is_none(words.text):
+        return record.with_answer(slot, NoneReported(words.whole))
+    shares = share_out(words.text, _HOME)
+    if not any(share.slot == slot for share in shares):
+        return record.with_answer(slot, Reported(words.text, words.whole))
+    for share in shares:
+        pieces = [told_so[low:high].strip() for told_so in share.quotes for low, high in pieces_of(told_so)]
+        for quote in pieces:
+            evidence = words.quoting(quote)
+            if share.slot == slot and share.is_none:
+                record = record.with_answer(slot, NoneReported(evidence))
+            elif not share.is_none:
+                record = record.with_item(share.slot, Reported(quote, evidence))
     return record
 
 
@@ -385,12 +425,14 @@ def _read_parts(record: ClinicalRecord, words: Words, slots: Sequence[str], fact
         return _read_complaint_asked(record, words, slots)
     if not _without(text, [fact.told.quote for fact in facts]):
         return record
-    if len(slots) == 1 and slots[0] != "severity":
+    if len(slots) == 1 and slots[0] != "severity" and not besides(text, slots):
         return record.with_answer(slots[0], Reported(text, words.whole))
     if tuple(slots) == _TOGETHER and len(pieces_of(text)) >= _PIECES_OF_BOTH:
         shared = {share.slot for share in share_out(text, slots)}
         if shared != set(slots):
             return _each(record, slots, Reported(text, words.whole))
+    for quote in besides(text, slots):
+        record = record.with_told(words.quoting(quote))
     for share in share_out(text, slots):
         evidence, *more = (words.quoting(quote) for quote in share.quotes)
         value = _value(share.slot, "; ".join(share.quotes))

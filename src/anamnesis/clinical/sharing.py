@@ -68,6 +68,8 @@ _QUALIFIES: Final = re.compile(
     r"(?:but )?(?:not (?:now|much|really|always|any ?more|so much|often|all|every time)|no more|no longer)"
 )
 _WAYS: Final = ("exacerbating", "relieving")
+#: Any part of the body speaks of these; "I also have pain in my leg" says nothing of where the first pain is.
+_PLACES: Final = frozenset({"site", "character"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,32 @@ class Share:
 
 def share_out(text: str, slots: Sequence[str]) -> tuple[Share, ...]:
     """The shares of the text for these topics, in order of the topics; a topic it does not speak of gets none."""
-    pieces = pieces_of(text)
+    pieces = [piece for piece in pieces_of(text) if not _is_besides(text[slice(*piece)], slots)]
     owners = _by_order(text, pieces, slots) or _by_words(text, pieces, slots)
     return tuple(share for slot in slots if (share := _share(text, pieces, owners, slot)) is not None)
+
+
+#: Says that something else is there too, which answers none of the topics: "4, I also have diarrhoea".
+_BESIDES: Final = re.compile(
+    r"\W*(?:and |but |then )?(?:(?:i|he|she|we|they|there)(?:'s| is| am)? (?:also|too)|also|plus|besides|on top of (?:that|it))\b,? ?"
+    r"(?:(?:i|he|she|we|they|there|my|his|her)\b )?(?:am |is |are )?(?:have|has|having|got|get|feel|feels|feeling|a|an|some|my|his|her|the|vomit\w*|cough\w*|bleed\w*)\b"
+)
+
+
+def besides(text: str, slots: Sequence[str]) -> tuple[str, ...]:
+    """What a message tells besides these topics, verbatim: pieces that no topic gets."""
+    pieces = (text[start:end].strip() for start, end in pieces_of(text))
+    return tuple(piece for piece in pieces if _is_besides(piece, slots))
+
+
+def is_besides(text: str) -> bool:
+    """Whether the words say that something else is there too."""
+    return _BESIDES.match(fold(text)) is not None
+
+
+def _is_besides(piece: str, slots: Sequence[str]) -> bool:
+    is_asked = "details" in slots or any(speaks_of(slot, piece) for slot in slots if slot not in _PLACES)
+    return is_besides(piece) and not is_asked
 
 
 def _by_words(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> list[tuple[str, ...]]:
@@ -133,9 +158,21 @@ def _by_order(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) ->
         last = len(slots) - 1
         by_slot = [*parts[:last], [each for part in parts[last:] for each in part]]
         told = [[text[start:end] for start, end in (pieces[number] for number in part)] for part in by_slot]
+        if _is_turned_round(told, slots):
+            continue
         if all(_may_answer(slot, each, slots, is_rest=extra > 0) for slot, each in zip(slots, told, strict=True)):
             return [(slot,) for slot, part in zip(slots, by_slot, strict=True) for _ in part]
     return None
+
+
+def _is_turned_round(told: Sequence[Sequence[str]], slots: Sequence[str]) -> bool:
+    """Whether the last topic, which any words may answer, was told first: "a little discharge, eight times a day"."""
+    if slots[-1] in _SPEAKS_OF:
+        return False
+    return any(
+        speaks_of(slot, told[-1][0]) and not any(speaks_of(slot, piece) for piece in part)
+        for slot, part in zip(slots[:-1], told[:-1], strict=True)
+    )
 
 
 def _may_answer(slot: str, part: Sequence[str], slots: Sequence[str], *, is_rest: bool) -> bool:

@@ -93,31 +93,51 @@ def read_sex(text: str, *, is_asked: bool) -> Told[Sex] | None:
     return Told(sex, text[found.start(1) : found.end(1)])
 
 
+_THREE_WORDS: Final = r"([^\W\d_][\w'-]*(?:[^\S\n]+[^\W\d_][\w'-]*){0,2})"
 _NAME: Final = re.compile(
-    r"\b(?:my name is|name is|name's|i am called|i'm called|is called|called|this is|names?:|jina langu ni|nnyitibwa|erinnya lyange)\s+"
-    r"([^\W\d_][\w'-]*(?:[^\S\n]+[^\W\d_][\w'-]*){0,2})",
+    r"\b(?:(?:my|his|her|their|child's|baby's|patient's) name(?: is|'s)|i am called|i'm called|am called|jina langu ni|nnyitibwa|erinnya lyange)\s+"
+    + _THREE_WORDS,
     re.IGNORECASE,
 )
+#: What names somebody only where a name was asked for: "this is very painful", "a clinic called Mulago".
+_NAME_ASKED: Final = re.compile(
+    r"\b(?:name is|name's|is called|called|call me|this is|names?:)\s+" + _THREE_WORDS, re.IGNORECASE
+)
 _NOT_A_NAME: Final = frozenset(
-    """i am is was my years year old male female man woman boy girl yes no none months the a an and have has it me he she name
+    """i am is was my it's years year old male female man woman boy girl yes no none months the a an and have has it me he she name
     aged im i'm his her he's she's years. months. this for about who with but since because of him mimi nze what why hello hi
     patient's patient child's child baby babys pain fever sick unwell eh hmm ok okay what's not sure don't know mwanamke mwanaume
     miaka mukazi musajja emyaka jina langu ni na""".split()
 )
 
 
+#: Words of a sentence: with one of these, what begins a message is no name.
+_OF_A_SENTENCE: Final = frozenset(
+    """i'd i'll i've rather want wants need needs give giving gave say saying tell telling prefer private do does did don't doesn't not can can't
+    cannot could may would should call calls you your yours are to its that that's of on in at there then some any have has had having
+    feel feels feeling get gets getting got why what how when where which who who's if or but so very really please help real
+    doctor nurse thanks fine well good question answer secret anonymous matter matters urgent serious nothing pain pains paining fever cough headache sick ill""".split()
+)
+_TITLE: Final = re.compile(r"^\s*(?:mr|mrs|ms|miss|madam|sir)\b\.?\s+", re.IGNORECASE)
+_KIN_NAMED: Final = frozenset(
+    "son daughter child baby boy girl mother father wife husband sister brother friend".split()
+)
+
+
 def read_name(text: str, *, is_asked: bool) -> Told[str] | None:
-    """A name: after "my name is", or, when it was asked for, the first words of the message that can be one."""
-    found = _NAME.search(text)
+    """A name: after "my name is", or, when it was asked for, the first words of the message if they can be one."""
+    found = _NAME.search(text) or (_NAME_ASKED.search(text) if is_asked else None)
     words = found.group(1).split() if found else []
     if not found and is_asked:
-        first = re.split(r"[,;.\n\d]", text.strip(), maxsplit=1)[0]
-        words = re.findall(r"[^\W\d_][\w'-]*", first)
-        while words and words[0].lower() in _NOT_A_NAME:
+        first = re.split(r"[,;.\n\d]", _TITLE.sub("", text).strip(), maxsplit=1)[0]
+        words = re.findall(r"[^\W\d_][\w'’-]*", first)
+        if any(word.lower().replace("’", "'") in _OF_A_SENTENCE for word in words):
+            return None
+        while words and words[0].lower() in _NOT_A_NAME | _KIN_NAMED:
             words = words[1:]
     kept: list[str] = []
     for word in words:
-        if word.lower() in _NOT_A_NAME:
+        if word.lower() in _NOT_A_NAME | _OF_A_SENTENCE:
             break
         kept.append(word)
     name = " ".join(kept)
