@@ -707,7 +707,7 @@ def test_a_sentence_that_begins_like_a_command_is_none(said):
 def test_stopping_before_the_problem_was_told_asks_for_that_once():
     plan, replies = interview("It is about me", "Jane, 34, female", "stop")
     assert plan.question_id == "chief_complaint"
-    assert "one thing" in replies[-1]
+    assert "one more thing" in replies[-1]
     plan, _ = interview("It is about me", "Jane, 34, female", "stop", "stop")
     assert plan.is_ready
     assert isinstance(plan.record.answer("chief_complaint"), Declined)
