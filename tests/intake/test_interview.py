@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from anamnesis.clinical.guardrails import Approved, Refused, check_reply
 from anamnesis.clinical.record import Declined, NoneReported, NotAsked, Reported, record_from_json, record_to_json
 from anamnesis.clinical.sbar import background, draft_sbar, sbar_text, sbar_to_json
-from anamnesis.clinical.terms import Acuity, Sex
+from anamnesis.clinical.terms import Acuity, Evidence, Sex
+from anamnesis.clinical.told import read_onset
 from anamnesis.content import load_content
 from anamnesis.evaluation.interviews import figures, judge
 from anamnesis.evaluation.patients import interview as conduct
@@ -775,3 +776,79 @@ def test_an_unknown_sex_does_not_make_pregnancy_not_applicable():
 def test_what_is_said_of_pregnancy_stands_in_the_situation(said, shown):
     plan, _ = interview("It is about me", "Jane, 27, female", "my knee hurts since Monday", said)
     assert shown in draft_sbar(plan.record, rules_version="1", is_draft=True).situation[0].text
+
+
+# -- nothing said is lost -----------------------------------------------------------------------------------------
+
+KNEE = (
+    "It is about me",
+    "Tom, 54, male",
+    "pain in my right knee for two months",
+    "the right knee, aching, it stays there",
+)
+
+
+def at_summary(*instead):
+    """The interview up to the summary, and these further words."""
+    return interview(
+        *KNEE, "it comes and goes, one joint, no injury", "6, stairs, rest", "None of these", "I have none",
+        "No records", "no", "no", "no", "no, I don't smoke, I live alone", "Nothing else", *instead,
+    )  # fmt: skip
+
+
+def test_a_side_put_right_at_the_summary_stands_in_the_note():
+    plan, _ = at_summary("no, it is the left knee")
+    assert "left knee (before: the right knee)" in "\n".join(each.text for each in background(plan.record))
+
+
+def test_an_onset_put_right_at_the_summary_stands_first():
+    plan, _ = at_summary("The pain started two weeks ago, not two months")
+    onset = plan.record.answer("onset")
+    assert "two weeks ago" in onset.value
+    assert onset.superseded == ("for two months",)
+
+
+@pytest.mark.parametrize("said", ["Yes, this is right", "that is right", "I also had a fever yesterday"])
+def test_what_puts_nothing_right_at_the_summary_changes_neither_side_nor_onset(said):
+    plan, _ = at_summary(said)
+    assert plan.record.answer("site").value == "the right knee"
+    assert plan.record.answer("onset").value == "for two months"
+
+
+def test_a_corrected_number_reads_like_the_first():
+    plan, _ = interview(*KNEE, "it comes and goes, one joint, no injury", "6, stairs, rest", "sorry, I meant 8")
+    assert plan.record.answer("severity").value == "8 of 10"
+
+
+def test_life_told_beside_a_name_is_kept_for_the_doctor():
+    plan, _ = interview("It is about me", "My name is Grace, I am 29 years old, a woman, I sell tomatoes in the market")
+    assert [each.quote for each in plan.record.also_told] == ["I sell tomatoes in the market"]
+
+
+def test_signs_told_that_nobody_asked_for_are_kept_for_the_doctor():
+    plan, _ = interview(
+        *UP_TO_COMPLAINT, "worse at night. dry, no smoke", "4, cold air, hot tea", "a little fever, but no back pain"
+    )
+    assert "no back pain" in [each.quote for each in plan.record.also_told]
+
+
+def test_noise_takes_no_room_from_what_was_said():
+    said = [f"my neighbour number {number} says it is the rain" for number in range(7)]
+    record = new_record()
+    for number, quote in enumerate(("???", "idk", "No", *said)):
+        record = record.with_told(Evidence(f"m{number}", quote))
+    lines = [each for each in background(record) if each.text.startswith("Also said")]
+    assert not any("???" in each.text or "idk" in each.text for each in lines)
+    assert lines[-1].text == "Also said, in words not shown here: 2 more"
+    assert [each.quote for each in lines[-1].evidence] == said[5:]
+
+
+def test_who_does_not_know_is_not_thanked_for_helping():
+    for seq_before in range(1, 5):
+        _, replies = interview(*KNEE[:seq_before], "I don't know")
+        assert replies[-1].startswith("That is all right")
+
+
+def test_an_onset_ends_where_its_words_do():
+    told = read_onset("it all began last Tuesday when I came home")
+    assert told.value == "began last Tuesday"

@@ -6,7 +6,7 @@ Nothing enters the record without the verbatim words. Words that fit no topic ar
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical import answers, told
@@ -36,6 +36,7 @@ _LISTED: Final = frozenset({"medicines", "allergies", "past_history", "family_hi
 #: Asked for as one sentence: a long answer that cannot be divided answers both, and the doctor reads it once.
 _TOGETHER: Final = ("timing", "details")
 _PIECES_OF_BOTH: Final = 3
+_LEAST_WORDS_TOLD: Final = 3
 _HOME: Final = ("family_history", "social_history")
 _SUBJECT: Final = re.compile(r"\s*(?:yes\W+)?(?:(?:i|he|she|we|they)(?:\s+|$))?", re.IGNORECASE)
 _REST_DENIED: Final = re.compile(
@@ -331,6 +332,25 @@ def _each(record: ClinicalRecord, slots: Sequence[str], answer: Answer) -> Clini
     return record
 
 
+def read_beside_person(record: ClinicalRecord, words: Words, facts: Sequence[Fact]) -> ClinicalRecord:
+    """The record with what is told beside name, age and sex, in whole pieces: "I live in Gulu and sell tomatoes"."""
+    told_so = (*record.answers.values(), *record.signs.values())
+    quotes = [each.evidence.quote for each in told_so if _is_told_in(each, words)]
+    quotes += [evidence.quote for _, evidence in record.readings if evidence.message_id == words.message_id]
+    for piece in _without(words.text, [*quotes, *(fact.told.quote for fact in facts)]):
+        if (
+            len(piece.split()) >= _LEAST_WORDS_TOLD
+            and not answers.is_none(piece)
+            and not answers.is_question(words.text)
+        ):
+            record = record.with_told(words.quoting(piece))
+    return record
+
+
+def _is_told_in(answer: Answer, words: Words) -> TypeGuard[Reported | NoneReported | Declined]:
+    return not isinstance(answer, NotAsked) and answer.evidence.message_id == words.message_id
+
+
 def _read_unknown_parts(record: ClinicalRecord, words: Words, slots: Sequence[str]) -> ClinicalRecord:
     for start, end in pieces_of(words.text):
         piece = words.text[start:end].strip()
@@ -474,6 +494,8 @@ def _read_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> Clinica
     denied_rest = (
         answers.begins_with_no(words.text) or _REST_DENIED.search(words.text.lower()) is not None
     ) and not _has_unread(words.text, asked)
+    for quote in _unread(words.text, asked):
+        record = record.with_told(words.quoting(quote))
     rest: Answer = NoneReported(words.whole) if denied_rest else Declined(NOT_MENTIONED, words.whole)
     all_told = all(isinstance(record.sign(name), NoneReported) for name in record.danger_signs)
     whole: Answer = NoneReported(words.whole) if all_told else Reported(words.text, words.whole)
@@ -494,6 +516,26 @@ def _has_unread(text: str, asked: Sequence[Sign]) -> bool:
             if not (is_known or is_empty or answers.begins_with_no(piece)):
                 return True
     return False
+
+
+def _unread(text: str, asked: Sequence[Sign]) -> Iterator[str]:
+    """What such an answer says besides the signs asked for, such as "no back pain": the doctor reads it as told."""
+    told_signs = read_signs(text, asked, is_asked=True)
+    if not any(each.is_present for each in told_signs):
+        return
+    known = [each.quote for each in told_signs]
+    for start, end in pieces_of(text):
+        begin = start
+        for match in [*_AND.finditer(text, start, end), None]:
+            part = text[begin : end if match is None else match.start()].strip(" .,!")
+            begin = end if match is None else match.end()
+            is_known = any(quote in part or part in quote for quote in known)
+            words = _REST_DENIED.sub(" ", part.lower()).strip(" .,!")
+            is_empty = not words or any(
+                says(words) for says in (answers.is_none, answers.is_yes, answers.is_filler, answers.is_vague)
+            )
+            if not (is_known or is_empty):
+                yield part
 
 
 def _rest_of_signs(record: ClinicalRecord, rest: Answer, whole: Answer) -> ClinicalRecord:
@@ -528,4 +570,30 @@ def read_correction(
         return record if targets else None
     shares = share_out(rest, targets)
     slot = shares[0].slot if shares else targets[0]
-    return record.with_answer(slot, Reported(rest, words.quoting(rest)))
+    return record.with_answer(slot, Reported(_value(slot, rest), words.quoting(rest)))
+
+
+_BEGAN: Final = re.compile(r"\b(?:start\w*|began|begun|since|ago|(?:has|have|'s|'ve) been|it(?:'s| is| was) for)\b")
+_SIDE: Final = re.compile(r"\b(?:(?:the|my|his|her) (?:left|right|upper|lower)|both)\b")
+_MOST_WORDS_OF_A_NUMBER: Final = 7
+
+
+def read_summary_corrected(record: ClinicalRecord, words: Words) -> ClinicalRecord:
+    """The record with what an objection to the summary puts right of onset, severity and side; what stood is kept.
+
+    Medicines, allergies and illnesses are read wherever they are told.
+    """
+    text = words.text.lower()
+    if answers.begins_with_yes(text) or answers.is_yes(text):
+        return record
+    onset = told.read_onset(words.text) or told.read_lasting(words.text)
+    if onset is not None and _BEGAN.search(text) and not is_besides(words.text):
+        record = _with_fact(record, words, Fact("onset", onset), corrects=True)
+    is_short = len(text.split()) <= _MOST_WORDS_OF_A_NUMBER
+    severity = told.read_severity(words.text, is_asked=is_short and "not" in text)
+    if severity is not None and isinstance(record.answer("severity"), Reported):
+        record = _with_fact(record, words, Fact("severity", severity), corrects=True)
+    site = record.answer("site")
+    if isinstance(site, Reported) and any(side.split()[-1] not in site.value.lower() for side in _SIDE.findall(text)):
+        record = record.with_answer("site", Reported(words.text, words.whole))
+    return record

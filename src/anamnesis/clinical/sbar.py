@@ -4,16 +4,17 @@ Written from the record alone (clinical content, section 7). Told, none, not obt
 conflicting never look alike. The differential is withheld: nothing here weighs evidence for an illness.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from anamnesis.clinical.answers import is_none, is_yes
+from anamnesis.clinical.answers import is_greeting, is_none, is_unknown, is_yes
 from anamnesis.clinical.record import NONE_NOW, Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.red_flags import gathered, gave_birth_lately
 from anamnesis.clinical.scores import NEWS2_ADULT_YEARS, Counted, meows, news2, qsofa, ugandan_sepsis_index
 from anamnesis.clinical.terms import Acuity, Colour, Evidence, RedFlag, Sex, Speaker
-from anamnesis.clinical.vitals import is_unknown
+from anamnesis.clinical.vitals import is_unknown as is_unmeasured
 
 HEADINGS: Final = ("situation", "background", "assessment", "recommendation")
 #: How the interview goes about it, as the replaced system names that to clinicians.
@@ -30,7 +31,7 @@ _PREGNANCY_WORDS: Final = 10
 _MOST_FLAGS_SHOWN: Final = 4
 #: Clinical content model 7, item 24: the situation with its flags is read at a glance.
 FIRST_SCREEN_WORDS: Final = 90
-_MOST_TOLD_SHOWN: Final = 3
+_MOST_TOLD_SHOWN: Final = 5
 #: Label and UCUM unit of each reading; blood pressure is written as one.
 UNITS: Final[Mapping[str, tuple[str, str]]] = {
     "temperature_celsius": ("Temperature", "Cel"),
@@ -296,9 +297,17 @@ def background(record: ClinicalRecord) -> Iterator[Statement]:
     yield from _lines(record, HPI[1:])
     yield from _signs(record)
     yield from _lines(record, HISTORY)
-    shown = [each for each in record.also_told if each.quote][:_MOST_TOLD_SHOWN]
-    for each in shown:
+    told = [each for each in record.also_told if _says_something(each.quote)]
+    for each in told[:_MOST_TOLD_SHOWN]:
         yield Statement(f"Also said: “{first_words(each.quote, _QUOTE_WORDS)}”", (each,))
+    if rest := told[_MOST_TOLD_SHOWN:]:
+        yield Statement(f"Also said, in words not shown here: {len(rest)} more", tuple(rest))
+
+
+def _says_something(words: str) -> bool:
+    """Whether words beside all questions tell a doctor anything: more than "???", "no" or "I don't know"."""
+    is_said = re.search(r"[^\W_]", words) is not None
+    return is_said and not any(says(words) for says in (is_none, is_yes, is_unknown, is_greeting))
 
 
 def _signs(record: ClinicalRecord) -> Iterator[Statement]:
@@ -363,7 +372,7 @@ def vital_signs(record: ClinicalRecord) -> Iterator[Statement]:
                 number = f"{value:g}/{record.vitals.diastolic_mmhg:g}"
             yield Statement(f"{label} {number} {unit}, told by the patient, plausible", (quotes[field],))
     yield from _states(record, quotes)
-    if is_unknown(record.vitals):
+    if is_unmeasured(record.vitals):
         answer = record.answer("vitals")
         applies = describe(answer)
         yield Statement(f"Vital signs: {applies}", evidence_of(answer))

@@ -189,7 +189,7 @@ _ONSET: Final = re.compile(
     rf"\b(?:since (?:(?:last|this|the|early|about|around) )*\w+(?: (?:morning|night|evening|afternoon|week|month|year|ago))?|"
     rf"for (?:(?:the|last|past|about|over|almost|nearly|more than|around) )*{_NUMBER} {_UNIT}|"
     rf"{_NUMBER} {_UNIT} (?:ago|now|back)|(?:started|began|came on|happened) (?:suddenly |slowly |about |around )*"
-    rf"(?:(?:{_NUMBER} {_UNIT} ago|yesterday|today|this \w+|last \w+|on (?:the \d+\w*|\w+day)|in (?:\d{{4}}|january|february|march|april|may|june|july|august|september|october|november|december)|after \w+|at \d+)(?: \w+)?|suddenly|slowly|all at once|gradually)|"
+    rf"(?:(?:{_NUMBER} {_UNIT} ago|yesterday|today|this \w+|last \w+|on (?:the \d+\w*|\w+day)|in (?:\d{{4}}|january|february|march|april|may|june|july|august|september|october|november|december)|after \w+|at \d+)(?: (?:morning|night|evening|afternoon|week|month|year|am|pm))?|suddenly|slowly|all at once|gradually)|"
     rf"(?:this|yesterday|last) (?:morning|night|evening|afternoon|week|month|year)|yesterday|today|"
     rf"tangu (?:jana|leo|juzi|asubuhi|jumatatu|wiki \w+)|okuva (?:jjo|leero|ku \w+))\b"
 )

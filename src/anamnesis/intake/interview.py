@@ -17,11 +17,13 @@ from anamnesis.clinical.reading import (
     Words,
     classified,
     read_answer,
+    read_beside_person,
     read_complaint,
     read_contradicted_signs,
     read_correction,
     read_person,
     read_pregnancy_answer,
+    read_summary_corrected,
     read_told_signs,
     read_unasked,
 )
@@ -208,9 +210,11 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
     record, facts = read_unasked(record, words, slots, asked, agenda.vocabulary)
     record = read_complaint(record, words, agenda, asked=asked)
     if asked is not None and asked.kind == "read_back":
-        return _after_read_back(correction or record, words, asked, content)
+        corrected = read_summary_corrected(record, words) if correction is None else correction
+        return _after_read_back(corrected, words, asked, content)
     if asked is not None:
         record = read_answer(record, words, asked, slots, facts, agenda)
+        record = read_beside_person(record, words, facts) if asked.kind in ("person", "speaker") else record
         # Whoever told of one medicine unasked has now been asked for the others.
         record = replace(record, volunteered=tuple(each for each in record.volunteered if each not in asked.slots))
     record = read_contradicted_signs(record, words, agenda, asked=asked)
@@ -397,6 +401,9 @@ def _settled(record: ClinicalRecord, words: Words) -> ClinicalRecord:
 
 
 def _ack(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -> str:
+    """Thanks for what was told; whoever does not know, or will not say, is not thanked for helping."""
+    if answers.is_unknown(inbound.text) or answers.is_refused(inbound.text):
+        return _say(record, content, "ack_skip")
     return _say(record, content, _ACKS[inbound.seq % len(_ACKS)])
 
 
