@@ -362,7 +362,7 @@ def assessment(record: ClinicalRecord, *, is_degraded: bool = False) -> Iterator
 
 
 def vital_signs(record: ClinicalRecord) -> Iterator[Statement]:
-    """Each reading with its UCUM unit, told by the patient in the message quoted; then NEWS2, whole or partial."""
+    """Each reading with its UCUM unit, told by the patient in the message quoted, and when; then NEWS2."""
     quotes = dict(record.readings)
     for field, (label, unit) in UNITS.items():
         value = getattr(record.vitals, field)
@@ -370,7 +370,9 @@ def vital_signs(record: ClinicalRecord) -> Iterator[Statement]:
             number = f"{value:g}"
             if field == "systolic_mmhg" and record.vitals.diastolic_mmhg is not None:
                 number = f"{value:g}/{record.vitals.diastolic_mmhg:g}"
-            yield Statement(f"{label} {number} {unit}, told by the patient, plausible", (quotes[field],))
+            told_at = record.told_at.get(quotes[field].message_id)
+            when = f" {told_at}" if told_at else ""
+            yield Statement(f"{label} {number} {unit}, told by the patient{when}, plausible", (quotes[field],))
     yield from _states(record, quotes)
     if is_unmeasured(record.vitals):
         answer = record.answer("vitals")

@@ -8,6 +8,7 @@ import random
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ BEHAVIOURS: Final = (
 )  # fmt: skip
 NONE: Final = "no"
 _MOST_TURNS: Final = 60
+_STARTED: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+_BETWEEN: Final = timedelta(minutes=1)
 _NAMES: Final = ("Jane", "Okello", "Sarah", "Moses", "Grace Auma", "Peter", "Amina", "Joseph", "Nakato", "Daniel")
 _NONES: Final = ("No", "none", "nothing", "No, none", "not that I know", "I have none")
 #: What a patient answers to a question that the story has no answer for.
@@ -287,7 +290,7 @@ def _tell(
     plan: TurnPlan,
     content: ClinicalContent,
 ) -> TurnPlan:
-    inbound = Inbound(message_id, text, turn)
+    inbound = Inbound(message_id, text, turn, _STARTED + turn * _BETWEEN)
     held.messages[message_id] = text
     held.said += [Said(message_id, slot, fact) for slot, fact in facts]
     screened = screen(plan.record, inbound, content)

@@ -35,6 +35,7 @@ from anamnesis.intake.model import (
 from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs
 from anamnesis.intake.prompting import LAST_LINES, Briefing, compose_prompt, with_facts
 from anamnesis.intake.speaking import Stopped, spoken, topic_of
+from anamnesis.kernel.clock import Clock, SystemClock
 from anamnesis.kernel.errors import BadInput, Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
@@ -94,6 +95,7 @@ class Interviewer:
     briefing: Briefing | None = None
     observer: Observer = field(default_factory=Unobserved)
     listener: Listener | None = None
+    clock: Clock = field(default_factory=SystemClock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ async def _keep(
 ) -> Received | None:
     """The message kept and screened, with what has to follow at once; None when it is stored already."""
     message_id, content = uuid4(), interviewer.content
-    inbound = Inbound(str(message_id), message.text, session.next_seq)
+    inbound = Inbound(str(message_id), message.text, session.next_seq, interviewer.clock.now())
     screened = interview.screen(session.record, inbound, content)
     topics = (f"session:{session.id}", f"inbox:{access.link.doctor_id}")
     kept = await tx.keep(session, message_id, message, screened.record, *topics)

@@ -6,6 +6,7 @@ Pure: a record and a message in, a record and a text out. Code decides what is a
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from anamnesis.clinical import agenda as agendas
@@ -62,11 +63,12 @@ _SHOWN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A patient's message: its id, its words, and its place in the session."""
+    """A patient's message: its id, its words, its place in the session, and when it came, in UTC."""
 
     message_id: str
     text: str
     seq: int
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +157,21 @@ def screen(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -
     if record.pending == "pregnancy":
         record = read_pregnancy_answer(record, words)
     unsafe = is_unsafe(record, words)
-    record = heard(record, words, content.lexicon)
+    record = _timed(heard(record, words, content.lexicon), inbound)
     latched = latch(record, content.rules, version=content.version)
     # Whoever has just said that they are not safe is told where to go, and not asked for it once more.
     advice = (EMERGENCY_ADVICE,) if unsafe else latched.advice
     text = "\n\n".join(_say(latched.record, content, key) for key in advice) or None
     is_danger = bool(latched.new_flags or text) or latched.record.acuity > acuity
     return Screened(latched.record, latched.new_flags, text, is_danger)
+
+
+def _timed(record: ClinicalRecord, inbound: Inbound) -> ClinicalRecord:
+    """The record with when the readings of this message were told."""
+    has_readings = any(evidence.message_id == inbound.message_id for _, evidence in record.readings)
+    if inbound.at is None or not has_readings:
+        return record
+    return replace(record, told_at={**record.told_at, inbound.message_id: f"{inbound.at:%Y-%m-%d %H:%M} UTC"})
 
 
 _LANGUAGES: Final = {
