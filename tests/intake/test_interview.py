@@ -15,7 +15,7 @@ from anamnesis.content import load_content
 from anamnesis.evaluation.interviews import figures, judge
 from anamnesis.evaluation.patients import interview as conduct
 from anamnesis.evaluation.patients import read_cases
-from anamnesis.intake.interview import Inbound, _ask, new_record, opening, plan_turn, screen
+from anamnesis.intake.interview import Inbound, _ask, after_emergency, new_record, opening, plan_turn, screen
 
 CONTENT = load_content()
 
@@ -852,3 +852,81 @@ def test_who_does_not_know_is_not_thanked_for_helping():
 def test_an_onset_ends_where_its_words_do():
     told = read_onset("it all began last Tuesday when I came home")
     assert told.value == "began last Tuesday"
+
+
+# -- an answer that tells of danger -------------------------------------------------------------------------------
+
+
+def in_the_clinic(*messages):
+    """The interview as the clinic holds it: an emergency is answered with its advice, then the next question."""
+    plan, replies = opening(new_record(), CONTENT), []
+    for seq, text in enumerate(messages):
+        inbound = Inbound(f"m{seq}", text, seq)
+        screened = screen(plan.record, inbound, CONTENT)
+        if screened.emergency_text is None:
+            plan = plan_turn(screened.record, inbound, CONTENT)
+            replies.append(plan.reply)
+        else:
+            plan, words = after_emergency(screened.record, screened.emergency_text, inbound, CONTENT)
+            replies.append(words)
+    return plan, replies
+
+
+def everything(record):
+    note = draft_sbar(record, rules_version="1", is_draft=True)
+    return "\n".join(each.text for each in (*note.situation, *note.background))
+
+
+LOW = ("me", "Sarah 24 f", "I feel very low for a month and I can't sleep", "no", "three weeks, no interest")
+
+
+def test_medicines_that_raise_an_emergency_are_medicines_all_the_same():
+    record = replace(in_the_clinic(*UP_TO_COMPLAINT)[0].record, pending="medicines", asked=("medicines",))
+    inbound = Inbound("m9", "metformin 500 mg and some herbs", 9)
+    plan, words = after_emergency(record, "Go now.", inbound, CONTENT)
+    assert plan.record.answer("medicines").value == "metformin 500 mg and some herbs"
+    assert words.startswith("Go now.")
+    assert plan.question_id != "medicines"
+
+
+def test_a_cry_for_help_is_no_medicine_and_is_kept():
+    record = replace(in_the_clinic(*UP_TO_COMPLAINT)[0].record, pending="medicines", asked=("medicines",))
+    plan, _ = after_emergency(record, "Go now.", Inbound("m9", "help me I am dying here", 9), CONTENT)
+    assert isinstance(plan.record.answer("medicines"), NotAsked)
+    assert "help me I am dying here" in [each.quote for each in plan.record.also_told]
+
+
+def test_details_that_raise_an_emergency_stand_in_the_note():
+    plan, _ = in_the_clinic(
+        "me", "Jane, 34, female", "I have a cough since Monday", "No", "day and night, I am coughing up a lot of blood"
+    )
+    assert plan.record.acuity is Acuity.EMERGENCY
+    assert "day and night" in everything(plan.record)
+
+
+def test_a_sign_told_with_danger_is_not_asked_for_again():
+    plan, replies = in_the_clinic(*LOW, "I think about killing myself sometimes", "yes I am safe, my sister is here")
+    assert plan.question_id == "danger_signs"
+    assert "ending your life" not in replies[-1]
+    assert "Signs present: suicidal" in everything(
+        in_the_clinic(*LOW, "I think about killing myself", "yes", "No")[0].record
+    )
+
+
+def test_the_answer_to_are_you_safe_stands_in_the_note_and_under_no_topic():
+    plan, _ = in_the_clinic(*LOW, "I think about killing myself sometimes", "yes I am safe, my sister is here")
+    assert "yes I am safe, my sister is here" in [each.quote for each in plan.record.also_told]
+    assert isinstance(plan.record.answer("family_history"), NotAsked)
+
+
+def test_a_greeting_after_a_day_is_no_try_at_the_question():
+    plan, replies = interview(*KNEE, "it comes and goes, one joint, no injury", "Hello", "Hello", "Hello")
+    assert plan.question_id == "course"
+    assert replies[-1].startswith("Hello.")
+    plan, _ = interview(*KNEE, "it comes and goes, one joint, no injury", "Hello", "Hello", "6, stairs, rest")
+    assert plan.record.answer("severity").value == "6 of 10"
+
+
+def test_the_same_words_again_are_kept_once():
+    plan, _ = interview(*UP_TO_COMPLAINT, "I have a cough since last week")
+    assert plan.record.also_told == ()

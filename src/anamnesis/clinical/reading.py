@@ -241,6 +241,14 @@ def read_told_signs(record: ClinicalRecord, words: Words, agenda: Agenda, *, ask
     return record
 
 
+def read_present_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> ClinicalRecord:
+    """The record with the signs asked for that the words affirm; what they leave out stays open."""
+    asked = [agenda.signs[name] for name in record.danger_signs if name in agenda.signs]
+    for each in read_signs(words.text, asked, is_asked=True):
+        record = record.with_sign(each.sign_id, _of_sign(each, words, agenda)) if each.is_present else record
+    return record
+
+
 def _of_sign(told_so: SignTold, words: Words, agenda: Agenda) -> Answer:
     """What the words say of a sign, as it stands in the record."""
     evidence = words.quoting(told_so.quote)
@@ -316,6 +324,28 @@ def _not_told(record: ClinicalRecord, words: Words, slots: Sequence[str]) -> Cli
         return _each(record, slots, Declined(DOES_NOT_KNOW, words.whole))
     refused = [slot for slot in slots if slot in PERSON_SLOTS and slot in words.text.lower()]
     return _each(record, refused or slots, Declined(REFUSED, words.whole))
+
+
+def may_be_answer(text: str, question: Question, vocabulary: Vocabulary) -> bool:
+    """Whether words that tell of danger may be the answer to this question all the same.
+
+    Whatever is told of the complaint is; what is asked of the past takes only words of its own topic.
+    """
+    match question.id:
+        case "medicines":
+            return (
+                vocabulary.medicine.search(text.lower()) is not None or told.read_medicine(text, vocabulary) is not None
+            )
+        case "allergies":
+            return (
+                told.read_allergy(text, vocabulary) is not None or vocabulary.medicine.search(text.lower()) is not None
+            )
+        case "past_history":
+            return next(told.read_illnesses(text, vocabulary), None) is not None
+        case "vitals":
+            return any(character.isdigit() for character in text)
+        case _:
+            return question.kind in ("words", "signs") or question.id == "anything_else"
 
 
 def _is_aside(text: str, open_slots: Sequence[str], facts: Sequence[Fact]) -> bool:

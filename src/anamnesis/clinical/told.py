@@ -304,6 +304,12 @@ _FAMILY: Final = re.compile(
     r"\bmy (?:late )?((?:mother|father|mum|mom|dad|sister|brother|grand\w+|uncle|aunt|parents?|parents both)(?: and (?:mother|father|mum|dad|sister|brother|grand\w+))? (?:\w+ )?"
     r"(?:had|has|have|died (?:of|from)|suffered from|suffers from|is|was|were|are|died) [^.;,\n]{2,50})"
 )
+#: What kin do that is no illness of theirs: "my sister is here", "my father is the one who sent me".
+_NO_ILLNESS: Final = re.compile(
+    r"\b(?:says|said|told|thinks|brought|is worried|gave)\b|"
+    r"\b(?:is|are|was|were) (?:\w+ )?(?:here|there|with (?:me|us)|around|at|coming|going|away|outside|home|fine|ok|okay|alive|"
+    r"safe|asleep|the one|in (?:the|town|\w+ house)|looking|helping|waiting)\b"
+)
 _SOCIAL: Final = re.compile(
     r"\b(?:i|he|she|we) (?:do not |don't |never |used to |quit |stopped |only |also |still |sometimes |often )*(?:smoke|smokes|drink (?:alcohol|beer|waragi|a lot|heavily)|drinks? (?:alcohol|beer|waragi)|smoking|drinking alcohol|live with|live alone|lives with|work (?:as|in|at)|am a (?:teacher|farmer|driver|student|nurse|trader|mechanic|tailor|boda rider))[^.;,\n]{0,40}"
 )
@@ -354,7 +360,7 @@ def read_illnesses(text: str, words: Vocabulary) -> Iterator[Told[str]]:
 def read_family(text: str) -> Told[str] | None:
     """An illness of the family the text tells of."""
     found = _FAMILY.search(fold(text))
-    if found is None or re.search(r"\b(?:says|said|told|thinks|brought|is worried|gave)\b", found.group()):
+    if found is None or _NO_ILLNESS.search(found.group()):
         return None
     return Told(text[found.start(1) : found.end(1)].strip(), text[found.start() : found.end()].strip())
 

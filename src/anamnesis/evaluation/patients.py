@@ -17,7 +17,7 @@ from anamnesis.clinical.agenda import Agenda
 from anamnesis.clinical.record import SIGN, ClinicalRecord, NotAsked
 from anamnesis.clinical.screening import SAFETY
 from anamnesis.content import ClinicalContent
-from anamnesis.intake.interview import Inbound, TurnPlan, new_record, opening, plan_turn, screen
+from anamnesis.intake.interview import Inbound, TurnPlan, after_emergency, new_record, opening, plan_turn, screen
 
 BEHAVIOURS: Final = (
     "plain", "terse", "two_at_once", "vague", "does_not_know", "topic_change", "contradiction", "swahili", "talkative",
@@ -294,8 +294,12 @@ def _tell(
     held.messages[message_id] = text
     held.said += [Said(message_id, slot, fact) for slot, fact in facts]
     screened = screen(plan.record, inbound, content)
-    following = plan_turn(screened.record, inbound, content)
-    held.replies += [*([screened.emergency_text] if screened.emergency_text else []), following.reply]
+    if screened.emergency_text is None:
+        following = plan_turn(screened.record, inbound, content)
+        held.replies.append(following.reply)
+        return following
+    following, words = after_emergency(screened.record, screened.emergency_text, inbound, content)
+    held.replies.append(words)
     return following
 
 

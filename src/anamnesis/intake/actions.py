@@ -216,19 +216,12 @@ def _after_emergency(
 ) -> tuple[TurnPlan, str]:
     """What is said to an emergency, and the record with the facts it tells.
 
-    It is not read as the answer to what was asked ("I want to die" is no medicine). Advice that asks something itself
-    stands alone, and only that is pending after it: "yes, I am safe" is no medicine either. While an earlier message
-    still waits (is_next is False) this one is only screened, for facts are read in the order in which they were told.
+    While an earlier message still waits (is_next is False) this one is only screened, for facts are read in the order
+    in which they were told.
     """
     if not is_next:
         return TurnPlan(record, advice, advice, record.pending, (), is_ready=False), advice
-    plan = interview.plan_turn(replace(record, pending=None), inbound, content)
-    if not advice.rstrip().endswith("?") or plan.is_ready:
-        return plan, f"{advice}\n\n{content.texts['continue']}\n\n{plan.question}"
-    told = replace(
-        plan.record, asked=record.asked, danger_signs=record.danger_signs, stage=record.stage, pending=SAFETY
-    )
-    return TurnPlan(told, advice, advice, None, (), is_ready=False), advice
+    return interview.after_emergency(record, advice, inbound, content)
 
 
 def _after_ready(record: ClinicalRecord, interviewer: Interviewer) -> NewReply:
