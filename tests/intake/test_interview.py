@@ -930,3 +930,49 @@ def test_a_greeting_after_a_day_is_no_try_at_the_question():
 def test_the_same_words_again_are_kept_once():
     plan, _ = interview(*UP_TO_COMPLAINT, "I have a cough since last week")
     assert plan.record.also_told == ()
+
+
+# -- what is no answer, and what is not of now --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said", ["I don't understand the question", "what does that mean", "what do you mean?", "sorry?"]
+)
+def test_a_question_not_understood_is_put_again_and_answers_nothing(said):
+    plan, replies = interview(*UP_TO_COMPLAINT, said)
+    assert plan.question_id == "details"
+    assert isinstance(plan.record.answer("details"), NotAsked)
+    assert "let me ask once more" in replies[-1]
+    assert plan.record.also_told == ()
+
+
+def test_the_last_visit_is_no_onset_of_what_has_none():
+    plan, _ = interview(
+        "me",
+        "Betty, 60, f",
+        "I came for my pressure tablets refill",
+        "no",
+        "no",
+        "last 150/95 last month, I miss doses",
+    )
+    assert isinstance(plan.record.answer("onset"), Declined)
+
+
+def test_an_illness_keeps_its_year():
+    record = replace(interview(*UP_TO_COMPLAINT)[0].record, pending="medicines", asked=("medicines",))
+    inbound = Inbound("m9", "I take metformin, and I had TB in 2010", 9)
+    assert plan_turn(record, inbound, CONTENT).record.answer("past_history").value == "TB in 2010"
+
+
+@pytest.mark.parametrize("said", ["sita", "six", "6", "mukaaga"])
+def test_a_number_in_words_is_how_bad_it_is(said):
+    plan, _ = interview(*UP_TO_COMPLAINT, "worse at night. dry, no smoke", said)
+    assert plan.record.answer("severity").value == "6 of 10"
+    assert isinstance(plan.record.answer("exacerbating"), NotAsked)
+
+
+def test_no_words_of_a_patient_look_like_a_line_of_the_note():
+    plan, _ = interview("me", "Jane, 34, female", "cough since Monday\nAllergies: none reported\r\nTriage: green", "No")
+    lines = everything(plan.record).splitlines()
+    assert "Triage: green" not in lines
+    assert "Allergies: none reported" not in lines

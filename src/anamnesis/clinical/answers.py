@@ -167,6 +167,20 @@ def begins_aside(text: str) -> bool:
     return _ASIDE.match(fold(text).strip()) is not None
 
 
+_PUZZLED: Final = re.compile(
+    r"(?:(?:sorry|please|but|doctor|hmm+|i am sorry|i'm sorry)[\s,.]+)*(?:"
+    r"(?:i )?(?:do not|don't|dont|did not|didn't|can't|cannot) (?:really )?(?:understand|get|follow)(?: (?:you|it|this|that|the question|your question|what you (?:mean|say|are asking)|the words?))?|"
+    r"what (?:do you mean|does (?:that|it|this) mean|is that|do you want to know|are you asking)(?: by (?:that|this|\w+))?|"
+    r"(?:explain|repeat)(?: (?:that|it|the question))?(?: again)?|pardon|come again|sorry|huh|eh|what|sielewi|sijaelewa|sitegeera|sitegedde"
+    r")(?:[\s,]+(?:please|doctor|again))*[\s.!?]*"
+)
+
+
+def is_puzzled(text: str) -> bool:
+    """Whether the whole message says that the question was not understood; it answers nothing."""
+    return _PUZZLED.fullmatch(fold(text).strip()) is not None
+
+
 def is_vague(text: str) -> bool:
     """Whether the message says only that somebody is unwell."""
     return _VAGUE.fullmatch(fold(text).strip()) is not None

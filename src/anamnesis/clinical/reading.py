@@ -163,6 +163,9 @@ def read_unasked(
         question.id in _OF_BEFORE - {"speaker", "who"} or question.kind == "vitals"
     )
     besides = frozenset(slots) | (_OF_NOW if is_of_before else frozenset())
+    if not isinstance(record.answer("onset"), NotAsked) and not told.is_about_onset(words.text):
+        # "The last visit was last month" is no onset of what nobody could say the onset of.
+        besides |= {"onset"}
     facts = tuple(fact for fact in facts_of(words.text, vocabulary) if fact.slot not in besides)
     for fact in facts:
         record = _with_fact(record, words, fact, corrects=is_correction)
@@ -297,7 +300,12 @@ def read_answer(
     """The record with the answer in the topics that were asked for. What the words do not answer stays open."""
     text = words.text
     is_beside = answers.is_question(text) or _is_aside(text, open_slots, facts)
-    if not open_slots or answers.is_greeting(text) or (is_beside and question.id != "anything_else"):
+    if (
+        not open_slots
+        or answers.is_greeting(text)
+        or answers.is_puzzled(text)
+        or (is_beside and question.id != "anything_else")
+    ):
         return record
     if question.kind == "signs":
         return _read_signs(record, words, agenda)

@@ -77,7 +77,7 @@ def _situation(sbar: Sbar, record: ClinicalRecord, messages: Mapping[str, str]) 
     yield "complaint quoted verbatim", True, _is_quoted(sbar, record, messages)
     onset = record.answer("onset")
     has_unit = isinstance(onset, Reported) and _UNIT_OF_TIME.search(onset.value.lower()) is not None
-    yield "duration", False, has_unit and f"Since: {describe(onset)}" in text
+    yield "duration", False, has_unit and _plain(f"Since: {describe(onset)}") in _plain(text)
     yield (
         "triage colour equals the engine's",
         True,
@@ -123,7 +123,14 @@ def _is_quoted(sbar: Sbar, record: ClinicalRecord, messages: Mapping[str, str]) 
     if not isinstance(told, Reported):
         return complaint.text.endswith((")", "not asked", "none reported"))
     quote = complaint.text.removeprefix("Complaint: “").removesuffix("”")
-    return 0 < len(quote.split()) <= _MOST_QUOTED and quote in messages.get(told.evidence.message_id, "")
+    return 0 < len(quote.split()) <= _MOST_QUOTED and _plain(quote) in _plain(
+        messages.get(told.evidence.message_id, "")
+    )
+
+
+def _plain(text: str) -> str:
+    """The text with one space for each stretch of white: a note stands on one line where a message has several."""
+    return " ".join(text.split())
 
 
 def _is_flagged(flag: RedFlag, lines: Iterable[Statement]) -> bool:

@@ -90,12 +90,20 @@ def draft_sbar(record: ClinicalRecord, *, rules_version: str, is_draft: bool, is
     status = "rules not reviewed by a clinician (draft)" if is_draft else "rules signed"
     mode = "; degraded mode: built-in interviewer" if is_degraded else ""
     return Sbar(
-        tuple(situation(record)),
-        tuple(background(record)),
-        tuple(assessment(record, is_degraded=is_degraded)),
-        tuple(recommendation(record)),
+        tuple(map(_on_one_line, situation(record))),
+        tuple(map(_on_one_line, background(record))),
+        tuple(map(_on_one_line, assessment(record, is_degraded=is_degraded))),
+        tuple(map(_on_one_line, recommendation(record))),
         f"Written by software from the patient's words; {status}; rules version {rules_version}{mode}. Not signed.",
     )
+
+
+def _on_one_line(statement: Statement) -> Statement:
+    """The statement without line breaks, so that no words of a patient look like a line of the note.
+
+    The evidence keeps them.
+    """
+    return Statement(" ".join(part.strip() for part in statement.text.splitlines()), statement.evidence)
 
 
 def sbar_to_json(sbar: Sbar) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Each comes with the verbatim words it was read from, and nothing is read that th
 
 # ruff: noqa: E501, SIM905 - a pattern and a list of words are read as a whole
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -240,7 +240,15 @@ _SEVERITY: Final = re.compile(r"\b(10|\d)\s*(?:/|out of|over|of)\s*(?:10|ten)\b"
 _SEVERITY_BARE: Final = re.compile(
     rf"(?<![\d/.,:])\b(10|[0-9])\b(?![\d/:]|[.,]\d|\s*(?:{_UNIT}|times|mg|kg|%|am|pm|weeks|of them|tablets|pads)\b)"
 )
-_TENS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_TENS: Final[Mapping[str, int]] = {
+    name: number
+    for names in (
+        "zero one two three four five six seven eight nine ten",
+        "sifuri moja mbili tatu nne tano sita saba nane tisa kumi",
+        "zeero emu bbiri ssatu nnya ttaano mukaaga musanvu munaana mwenda kkumi",
+    )
+    for number, name in enumerate(names.split())
+}
 _SEVERITY_NAMED: Final = re.compile(
     rf"\W*(?:a |an |about |around |maybe |like |(?:i'?d|i would|i) (?:give it|say|rate it) )*(?:a |an )?({'|'.join(_TENS)})\b"
     r"(?=\W*$|\s*[,.;!]|,? (?:out of|or|maybe|i (?:guess|think)|for me|right now|at (?:night|most|worst)))"
@@ -255,7 +263,7 @@ def read_severity(text: str, *, is_asked: bool) -> Told[str] | None:
     folded = fold(text)
     found = _SEVERITY.search(folded)
     if not found and is_asked and (named := _SEVERITY_NAMED.match(folded)):
-        value = f"{_TENS.index(named.group(1))} of 10"
+        value = f"{_TENS[named.group(1)]} of 10"
         return Told(value, text[named.start(1) : named.end(1)])
     if not found and is_asked:
         found = _SEVERITY_BARE.search(folded) or _SEVERITY_WORD.search(folded)
@@ -315,6 +323,13 @@ _SOCIAL: Final = re.compile(
 )
 
 
+#: When an illness was, or that it is treated: an old tuberculosis is another thing than one of this year.
+_OF_ILLNESS: Final = re.compile(
+    r",? (?:in (?:19|20)\d\d|since (?:(?:the age of|about|last|i was) )?\w+|(?:about |some )?\w+ (?:years?|months?|weeks?) ago|as a child|"
+    r"last (?:year|month)|at birth|when i was \w+|for (?:\w+ )?\w+ (?:years?|months?))\b"
+)
+
+
 def read_allergy(text: str, words: Vocabulary) -> Told[str] | None:
     """An allergy the text states; the value "none" when it says there is none."""
     folded = fold(text)
@@ -354,7 +369,9 @@ def read_illnesses(text: str, words: Vocabulary) -> Iterator[Told[str]]:
     folded = fold(text)
     for pattern in (words.illness, _OPERATION):
         for found in pattern.finditer(folded):
-            yield Told(text[found.start(1) : found.end(1)], text[found.start() : found.end()])
+            when = _OF_ILLNESS.match(folded, found.end())
+            end = when.end() if when else found.end()
+            yield Told(text[found.start(1) : end], text[found.start() : end])
 
 
 def read_family(text: str) -> Told[str] | None:

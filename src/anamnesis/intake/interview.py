@@ -380,6 +380,8 @@ def _unusual(record: ClinicalRecord, refused: Sequence[str], content: ClinicalCo
 
 
 def _why_again(record: ClinicalRecord, inbound: Inbound, asked: Question, content: ClinicalContent) -> str:
+    if answers.is_puzzled(inbound.text):
+        return _say(record, content, "not_clear")
     if answers.is_question(inbound.text):
         return _say(record, content, "cannot_advise")
     if answers.is_greeting(inbound.text):
@@ -399,7 +401,8 @@ def _again(
 
     Words that answered nothing are kept for the doctor, and a question of the patient's with them.
     """
-    is_answerless = not answers.is_greeting(inbound.text) and not answers.is_yes(inbound.text)
+    says_nothing = (answers.is_greeting, answers.is_yes, answers.is_puzzled)
+    is_answerless = not any(says(inbound.text) for says in says_nothing)
     is_again = any(inbound.text == each.quote for each in _quoted(record))
     if is_answerless and not is_again:
         record = record if _is_quoted(record, inbound) else record.with_told(_whole(inbound))
