@@ -51,7 +51,7 @@ _DONE: Final = re.compile(
     r"(?:(?:please|ok|okay|sorry|no,?|look)[\s,]+)*(?:"
     r"done|finish(?:ed)?|stop|stop now|end|(?:i am|i'm|im|we are) (?:done|finished)|nimemaliza|acha|"
     r"(?:i (?:want|would like|'d like|need|have) to|let me|can (?:i|we)|let us|let's) (?:stop|finish|end)(?: (?:now|here|this|it|there))*|"
-    r"(?:stop|finish|end|enough|no more)(?: asking)?(?: me)?(?: with)?(?: (?:so many|these|the|all|of|this|your|any more|more))* (?:questions?|interview|asking(?: me)?)|"
+    r"(?:stop|finish|end|enough|no more)(?: asking)?(?: me)?(?: with)?(?: (?:so many|these|the|all|of|this|your|any more|more))* (?:questions?|asking(?: me)?)|"
     r"stop asking(?: me)?|(?:i am|i'm|im) (?:so )?tired of (?:these |the |all |your |answering )*questions?"
     r")(?:[\s,]+(?:please|now|thank you|thanks|finish|stop|enough))*[\s.!?]*"
 )
