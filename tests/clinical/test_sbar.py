@@ -1,6 +1,7 @@
 """The note, its renderings and its rubric."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from html import escape
 
 import pytest
@@ -28,7 +29,7 @@ MESSAGES = {f"m{number}": text for number, text in enumerate(TOLD)}
 def record_of(*messages):
     plan = opening(new_record(), CONTENT)
     for number, text in enumerate(messages):
-        inbound = Inbound(f"m{number}", text, number)
+        inbound = Inbound(f"m{number}", text, number, datetime(2026, 1, 5, 9, number, tzinfo=UTC))
         plan = plan_turn(screen(plan.record, inbound, CONTENT).record, inbound, CONTENT)
     return plan.record
 
@@ -48,6 +49,9 @@ def test_the_note_meets_its_rubric():
     assert passes(score(NOTE, RECORD, MESSAGES))
 
 
+TEMPERATURE = "Temperature 37.2 Cel, told by the patient 2026-01-05 09:08 UTC, plausible"
+
+
 def changed(section, begins, **new):
     kept = tuple(replace(each, **new) if each.text.startswith(begins) else each for each in getattr(NOTE, section))
     return replace(NOTE, **{section: kept})
@@ -62,6 +66,23 @@ def changed(section, begins, **new):
         (changed("background", "Allergies", text="Allergies: none reported"), 20),
         (changed("background", "Medicines", text="Medicines: aspirin"), 20),
         (changed("background", "Site", evidence=(Evidence("m4", "on the left"),)), 19),
+        (changed("background", "Site", evidence=()), 19),
+        (changed("background", "Site", evidence=(Evidence("", "in front"),)), 19),
+        (changed("background", "Site", evidence=(Evidence("profile", "in front"),)), 19),
+        (changed("background", "Site", evidence=(Evidence("m4", ""),)), 19),
+        (changed("background", "Site", text="Site: at the back"), 20),
+        (replace(NOTE, background=(*NOTE.background, Statement("Signs present: chest pain"))), 19),
+        (changed("situation", "34", text="34 years, male, pregnancy not applicable"), 2),
+        (changed("situation", "34", text="34 years, female, pregnancy not applicable"), 2),
+        (changed("situation", "Since", text="Since: suddenly"), 5),
+        (changed("situation", "Complaint", text="Complaint: “”"), 4),
+        (changed("background", "Course", text="Course, Severity, Worse with, Better with: not asked"), 9),
+        (changed("background", "Signs denied", text="Signs denied: fever"), 10),
+        (changed("background", "Signs denied", text=f"Signs present: {', '.join(RECORD.signs)}"), 10),
+        (changed("assessment", "Temperature", text=TEMPERATURE.replace("37", "39")), 15),
+        (changed("assessment", "Temperature", text=TEMPERATURE.replace(" Cel", "")), 15),
+        (changed("assessment", "Temperature", text=TEMPERATURE.replace(" 2026-01-05 09:08 UTC", "")), 15),
+        (changed("assessment", "Differential", text=f"{PROPOSED}Migraine.", evidence=NOTE.background[0].evidence), 17),
         (changed("assessment", "NEWS2", text="NEWS2 3 (temperature 3)"), 16),
         (changed("assessment", "Differential", text="Differential: migraine"), 17),
         (changed("assessment", "Differential", text=f"{PROPOSED}Migraine."), 17),
@@ -171,5 +192,5 @@ def test_that_no_sign_was_measured_is_said_beside_a_weight():
     inbound = Inbound("m9", "none", 9)
     record = plan_turn(screen(record, inbound, CONTENT).record, inbound, CONTENT).record
     note = [each.text for each in draft_sbar(record, rules_version="v", is_draft=True).assessment]
-    assert "Weight 70 kg, told by the patient, plausible" in note
+    assert "Weight 70 kg, told by the patient 2026-01-05 09:02 UTC, plausible" in note
     assert "Vital signs: none reported" in note

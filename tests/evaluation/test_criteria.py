@@ -12,7 +12,7 @@ from anamnesis.evaluation.criteria import Criterion, wilson
 from anamnesis.evaluation.interviews import figures, judge
 from anamnesis.evaluation.leaks import Line
 from anamnesis.evaluation.messages import Judged
-from anamnesis.evaluation.patients import Asked, interview, read_cases
+from anamnesis.evaluation.patients import Asked, Said, interview, read_cases
 from anamnesis.evaluation.report import of_leaks, of_messages, of_patients
 
 CONTENT = load_content()
@@ -96,6 +96,27 @@ def test_an_invented_fact_lowers_precision_and_costs_a_starred_item(held):
     found = found_of(altered(held, answers={**held.record.answers, "social_history": invented}))
     assert found["precision"] < 1
     assert found["starred_met"] == 0
+
+
+def test_a_fact_under_another_topic_is_counted(held):
+    assert found_of(held)["in_place"] == 1
+    held.said.append(Said("m9", "social_history", "I smoke five a day"))
+    wrong = Reported("I smoke five a day", Evidence("m9", "I smoke five a day"))
+    assert found_of(altered(held, answers={**held.record.answers, "family_history": wrong}))["in_place"] < 1
+
+
+def test_a_question_of_which_a_part_was_told_is_a_repeat(held):
+    held.asked.append(Asked("course", ("severity", "relieving"), ("severity",)))
+    assert found_of(held)["repeat_rate"] > 0
+
+
+def test_of_a_set_half_worked_on_the_other_half_is_reported(held):
+    judged = judge(held, CONTENT)
+    good, bad = replace(judged, number=0), replace(judged, number=1, wrong=("an invented fact",))
+    section = of_patients("Patients", "Lead.", [good, good, bad, bad], is_halved=True)
+    precision = next(each for each in section.criteria if each.name == "precision")
+    assert not precision.is_met
+    assert [row[:2] for row in section.further[0][2]] == [("worked on", "2"), ("only counted", "2")]
 
 
 def test_a_denial_nobody_made_lowers_precision(held):

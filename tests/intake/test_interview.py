@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from anamnesis.clinical.guardrails import Approved, Refused, check_reply
 from anamnesis.clinical.record import Declined, NoneReported, NotAsked, Reported, record_from_json, record_to_json
 from anamnesis.clinical.sbar import background, draft_sbar, sbar_text, sbar_to_json
-from anamnesis.clinical.terms import Acuity, Sex
+from anamnesis.clinical.terms import Acuity, Evidence, Sex
+from anamnesis.clinical.told import read_onset
 from anamnesis.content import load_content
 from anamnesis.evaluation.interviews import figures, judge
 from anamnesis.evaluation.patients import interview as conduct
 from anamnesis.evaluation.patients import read_cases
-from anamnesis.intake.interview import Inbound, _ask, new_record, opening, plan_turn, screen
+from anamnesis.intake.interview import Inbound, _ask, after_emergency, new_record, opening, plan_turn, screen
 
 CONTENT = load_content()
 
@@ -631,3 +632,347 @@ def test_a_no_to_safety_after_words_of_self_harm_is_self_harm():
 def test_a_no_to_another_question_is_no_danger():
     plan, _ = interview(*WHOLE[:3], "No")
     assert plan.record.acuity is not Acuity.EMERGENCY
+
+
+# -- what is told lands where it belongs --------------------------------------------------------------------------
+
+UP_TO_COMPLAINT = ("It is about me", "Jane, 34, female", "I have a cough since last week", "No")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "why do you need my name?", "I don't want to give my name", "it is private", "I have a headache",
+        "this is urgent", "Is this a real doctor", "I'd rather not say", "thanks, all fine",
+    ],
+)  # fmt: skip
+def test_a_sentence_is_no_name(said):
+    plan, _ = interview("It is about me", said)
+    assert plan.record.name is None
+    assert not isinstance(plan.record.answer("name"), Reported)
+
+
+@pytest.mark.parametrize(
+    ("said", "name"), [("you can call me Tom, 30", "Tom"), ("Mr. Okello James 45 male", "Okello James")]
+)
+def test_a_name_is_read_as_people_give_it(said, name):
+    plan, _ = interview("It is about me", said)
+    assert plan.record.name == name
+
+
+def test_words_beside_a_complaint_told_unasked_give_nobody_a_name():
+    plan, _ = interview("this is very painful, I went to a clinic called Mulago")
+    assert plan.record.name is None
+
+
+def test_a_refused_name_leaves_age_and_sex_to_be_asked_for():
+    plan, _ = interview("It is about me", "I'd rather not say my name")
+    assert isinstance(plan.record.answer("name"), Declined)
+    assert plan.question_id == "who"
+    assert "name" not in plan.question
+
+
+def test_who_is_ill_is_not_of_what():
+    plan, _ = interview("my baby", "Baby Okot, 3 weeks, boy")
+    assert plan.question_id == "chief_complaint"
+    assert isinstance(plan.record.answer("chief_complaint"), NotAsked)
+
+
+@pytest.mark.parametrize(
+    "said", ["I want to talk to someone real please", "can I speak to a doctor?", "I need a nurse now"]
+)
+def test_asking_for_a_person_in_other_words_is_no_complaint(said):
+    plan, replies = interview("It is about me", "Jane, 34, female", said)
+    assert plan.record.wants_person
+    assert "Your doctor can see that you want to talk to a person." in replies[-1]
+    assert isinstance(plan.record.answer("chief_complaint"), NotAsked)
+
+
+@pytest.mark.parametrize("said", ["I want to stop now", "please stop asking questions", "no more questions"])
+def test_stopping_in_other_words_ends_early_and_is_no_detail(said):
+    plan, _ = interview(*UP_TO_COMPLAINT, said)
+    assert plan.is_ready
+    assert plan.record.is_ended_early
+    assert isinstance(plan.record.answer("details"), NotAsked)
+
+
+@pytest.mark.parametrize(
+    "said", ["I want to stop smoking", "I want to see a doctor because of my chest", "finish the tablets"]
+)
+def test_a_sentence_that_begins_like_a_command_is_none(said):
+    plan, _ = interview("It is about me", "Jane, 34, female", said)
+    assert not plan.is_ready
+    assert not plan.record.wants_person
+
+
+def test_stopping_before_the_problem_was_told_asks_for_that_once():
+    plan, replies = interview("It is about me", "Jane, 34, female", "stop")
+    assert plan.question_id == "chief_complaint"
+    assert "one more thing" in replies[-1]
+    plan, _ = interview("It is about me", "Jane, 34, female", "stop", "stop")
+    assert plan.is_ready
+    assert isinstance(plan.record.answer("chief_complaint"), Declined)
+
+
+def test_what_is_there_besides_is_not_what_makes_it_worse():
+    plan, _ = interview(*UP_TO_COMPLAINT, "worse at night. dry, no smoke", "4, I also have diarrhoea")
+    assert isinstance(plan.record.answer("exacerbating"), NotAsked)
+    assert "I also have diarrhoea" in [each.quote for each in plan.record.also_told]
+
+
+def test_what_is_there_besides_brings_its_danger_signs():
+    plan, _ = interview(*UP_TO_COMPLAINT, "worse at night. dry, no smoke", "4, I also have diarrhoea", "no")
+    assert plan.question_id == "danger_signs"
+    assert "blood in the stool" in plan.question
+
+
+def test_home_told_with_family_is_kept_apart():
+    plan, _ = interview(
+        *UP_TO_COMPLAINT, "worse at night. it is dry, I don't smoke", "4, cold air, hot tea", "None of these",
+        "I have none", "No records", "no", "no", "no", "no illness in family, I don't drink or smoke, I live alone",
+    )  # fmt: skip
+    assert isinstance(plan.record.answer("family_history"), NoneReported)
+    social = plan.record.answer("social_history").value
+    assert "I don't drink or smoke" in social
+    assert social.count("I live alone") == 1
+
+
+def test_details_told_before_the_course_are_not_taken_for_it():
+    plan, _ = interview(
+        "It is about me",
+        "Tom, 34, male",
+        "burning when I urinate for 3 days",
+        "a bit of discharge, about 8 times a day",
+    )
+    assert plan.record.answer("timing").value == "about 8 times a day"
+    assert plan.record.answer("details").value == "a bit of discharge"
+
+
+# -- pregnancy ----------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_sex_leaves_pregnancy_to_be_asked():
+    plan, _ = interview("It is about me", "Jo, 30", "I don't know", "I have a cough since last week")
+    assert plan.question_id == "pregnancy"
+
+
+def test_an_unknown_sex_does_not_make_pregnancy_not_applicable():
+    plan, _ = interview("It is about me", "I don't know", "I have a cough since last week", "done")
+    note = draft_sbar(plan.record, rules_version="1", is_draft=True)
+    assert "pregnancy not known" in note.situation[0].text
+    assert "pregnancy" in plan.record.gaps
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("yes, 32 weeks", "pregnant (“yes, 32 weeks”)"),
+        ("No, my periods came last week", "not pregnant (“No, my periods came last week”)"),
+        ("I gave birth two weeks ago", "pregnancy (“I gave birth two weeks ago”)"),
+        ("Yes", "female, pregnant"),
+        ("No", "female, not pregnant"),
+    ],
+)
+def test_what_is_said_of_pregnancy_stands_in_the_situation(said, shown):
+    plan, _ = interview("It is about me", "Jane, 27, female", "my knee hurts since Monday", said)
+    assert shown in draft_sbar(plan.record, rules_version="1", is_draft=True).situation[0].text
+
+
+# -- nothing said is lost -----------------------------------------------------------------------------------------
+
+KNEE = (
+    "It is about me",
+    "Tom, 54, male",
+    "pain in my right knee for two months",
+    "the right knee, aching, it stays there",
+)
+
+
+def at_summary(*instead):
+    """The interview up to the summary, and these further words."""
+    return interview(
+        *KNEE, "it comes and goes, one joint, no injury", "6, stairs, rest", "None of these", "I have none",
+        "No records", "no", "no", "no", "no, I don't smoke, I live alone", "Nothing else", *instead,
+    )  # fmt: skip
+
+
+def test_a_side_put_right_at_the_summary_stands_in_the_note():
+    plan, _ = at_summary("no, it is the left knee")
+    assert "left knee (before: the right knee)" in "\n".join(each.text for each in background(plan.record))
+
+
+def test_an_onset_put_right_at_the_summary_stands_first():
+    plan, _ = at_summary("The pain started two weeks ago, not two months")
+    onset = plan.record.answer("onset")
+    assert "two weeks ago" in onset.value
+    assert onset.superseded == ("for two months",)
+
+
+@pytest.mark.parametrize("said", ["Yes, this is right", "that is right", "I also had a fever yesterday"])
+def test_what_puts_nothing_right_at_the_summary_changes_neither_side_nor_onset(said):
+    plan, _ = at_summary(said)
+    assert plan.record.answer("site").value == "the right knee"
+    assert plan.record.answer("onset").value == "for two months"
+
+
+def test_a_corrected_number_reads_like_the_first():
+    plan, _ = interview(*KNEE, "it comes and goes, one joint, no injury", "6, stairs, rest", "sorry, I meant 8")
+    assert plan.record.answer("severity").value == "8 of 10"
+
+
+def test_life_told_beside_a_name_is_kept_for_the_doctor():
+    plan, _ = interview("It is about me", "My name is Grace, I am 29 years old, a woman, I sell tomatoes in the market")
+    assert [each.quote for each in plan.record.also_told] == ["I sell tomatoes in the market"]
+
+
+def test_signs_told_that_nobody_asked_for_are_kept_for_the_doctor():
+    plan, _ = interview(
+        *UP_TO_COMPLAINT, "worse at night. dry, no smoke", "4, cold air, hot tea", "a little fever, but no back pain"
+    )
+    assert "no back pain" in [each.quote for each in plan.record.also_told]
+
+
+def test_noise_takes_no_room_from_what_was_said():
+    said = [f"my neighbour number {number} says it is the rain" for number in range(7)]
+    record = new_record()
+    for number, quote in enumerate(("???", "idk", "No", *said)):
+        record = record.with_told(Evidence(f"m{number}", quote))
+    lines = [each for each in background(record) if each.text.startswith("Also said")]
+    assert not any("???" in each.text or "idk" in each.text for each in lines)
+    assert lines[-1].text == "Also said, in words not shown here: 2 more"
+    assert [each.quote for each in lines[-1].evidence] == said[5:]
+
+
+def test_who_does_not_know_is_not_thanked_for_helping():
+    for seq_before in range(1, 5):
+        _, replies = interview(*KNEE[:seq_before], "I don't know")
+        assert replies[-1].startswith("That is all right")
+
+
+def test_an_onset_ends_where_its_words_do():
+    told = read_onset("it all began last Tuesday when I came home")
+    assert told.value == "began last Tuesday"
+
+
+# -- an answer that tells of danger -------------------------------------------------------------------------------
+
+
+def in_the_clinic(*messages):
+    """The interview as the clinic holds it: an emergency is answered with its advice, then the next question."""
+    plan, replies = opening(new_record(), CONTENT), []
+    for seq, text in enumerate(messages):
+        inbound = Inbound(f"m{seq}", text, seq)
+        screened = screen(plan.record, inbound, CONTENT)
+        if screened.emergency_text is None:
+            plan = plan_turn(screened.record, inbound, CONTENT)
+            replies.append(plan.reply)
+        else:
+            plan, words = after_emergency(screened.record, screened.emergency_text, inbound, CONTENT)
+            replies.append(words)
+    return plan, replies
+
+
+def everything(record):
+    note = draft_sbar(record, rules_version="1", is_draft=True)
+    return "\n".join(each.text for each in (*note.situation, *note.background))
+
+
+LOW = ("me", "Sarah 24 f", "I feel very low for a month and I can't sleep", "no", "three weeks, no interest")
+
+
+def test_medicines_that_raise_an_emergency_are_medicines_all_the_same():
+    record = replace(in_the_clinic(*UP_TO_COMPLAINT)[0].record, pending="medicines", asked=("medicines",))
+    inbound = Inbound("m9", "metformin 500 mg and some herbs", 9)
+    plan, words = after_emergency(record, "Go now.", inbound, CONTENT)
+    assert plan.record.answer("medicines").value == "metformin 500 mg and some herbs"
+    assert words.startswith("Go now.")
+    assert plan.question_id != "medicines"
+
+
+def test_a_cry_for_help_is_no_medicine_and_is_kept():
+    record = replace(in_the_clinic(*UP_TO_COMPLAINT)[0].record, pending="medicines", asked=("medicines",))
+    plan, _ = after_emergency(record, "Go now.", Inbound("m9", "help me I am dying here", 9), CONTENT)
+    assert isinstance(plan.record.answer("medicines"), NotAsked)
+    assert "help me I am dying here" in [each.quote for each in plan.record.also_told]
+
+
+def test_details_that_raise_an_emergency_stand_in_the_note():
+    plan, _ = in_the_clinic(
+        "me", "Jane, 34, female", "I have a cough since Monday", "No", "day and night, I am coughing up a lot of blood"
+    )
+    assert plan.record.acuity is Acuity.EMERGENCY
+    assert "day and night" in everything(plan.record)
+
+
+def test_a_sign_told_with_danger_is_not_asked_for_again():
+    plan, replies = in_the_clinic(*LOW, "I think about killing myself sometimes", "yes I am safe, my sister is here")
+    assert plan.question_id == "danger_signs"
+    assert "ending your life" not in replies[-1]
+    assert "Signs present: suicidal" in everything(
+        in_the_clinic(*LOW, "I think about killing myself", "yes", "No")[0].record
+    )
+
+
+def test_the_answer_to_are_you_safe_stands_in_the_note_and_under_no_topic():
+    plan, _ = in_the_clinic(*LOW, "I think about killing myself sometimes", "yes I am safe, my sister is here")
+    assert "yes I am safe, my sister is here" in [each.quote for each in plan.record.also_told]
+    assert isinstance(plan.record.answer("family_history"), NotAsked)
+
+
+def test_a_greeting_after_a_day_is_no_try_at_the_question():
+    plan, replies = interview(*KNEE, "it comes and goes, one joint, no injury", "Hello", "Hello", "Hello")
+    assert plan.question_id == "course"
+    assert replies[-1].startswith("Hello.")
+    plan, _ = interview(*KNEE, "it comes and goes, one joint, no injury", "Hello", "Hello", "6, stairs, rest")
+    assert plan.record.answer("severity").value == "6 of 10"
+
+
+def test_the_same_words_again_are_kept_once():
+    plan, _ = interview(*UP_TO_COMPLAINT, "I have a cough since last week")
+    assert plan.record.also_told == ()
+
+
+# -- what is no answer, and what is not of now --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said", ["I don't understand the question", "what does that mean", "what do you mean?", "sorry?"]
+)
+def test_a_question_not_understood_is_put_again_and_answers_nothing(said):
+    plan, replies = interview(*UP_TO_COMPLAINT, said)
+    assert plan.question_id == "details"
+    assert isinstance(plan.record.answer("details"), NotAsked)
+    assert "let me ask once more" in replies[-1]
+    assert plan.record.also_told == ()
+
+
+def test_the_last_visit_is_no_onset_of_what_has_none():
+    plan, _ = interview(
+        "me",
+        "Betty, 60, f",
+        "I came for my pressure tablets refill",
+        "no",
+        "no",
+        "last 150/95 last month, I miss doses",
+    )
+    assert isinstance(plan.record.answer("onset"), Declined)
+
+
+def test_an_illness_keeps_its_year():
+    record = replace(interview(*UP_TO_COMPLAINT)[0].record, pending="medicines", asked=("medicines",))
+    inbound = Inbound("m9", "I take metformin, and I had TB in 2010", 9)
+    assert plan_turn(record, inbound, CONTENT).record.answer("past_history").value == "TB in 2010"
+
+
+@pytest.mark.parametrize("said", ["sita", "six", "6", "mukaaga"])
+def test_a_number_in_words_is_how_bad_it_is(said):
+    plan, _ = interview(*UP_TO_COMPLAINT, "worse at night. dry, no smoke", said)
+    assert plan.record.answer("severity").value == "6 of 10"
+    assert isinstance(plan.record.answer("exacerbating"), NotAsked)
+
+
+def test_no_words_of_a_patient_look_like_a_line_of_the_note():
+    plan, _ = interview("me", "Jane, 34, female", "cough since Monday\nAllergies: none reported\r\nTriage: green", "No")
+    lines = everything(plan.record).splitlines()
+    assert "Triage: green" not in lines
+    assert "Allergies: none reported" not in lines

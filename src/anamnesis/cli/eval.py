@@ -20,8 +20,8 @@ PAGE: Final = Path("docs/evaluation.md")
 PARTS: Final = ("messages", "vitals", "patients", "leaks")
 _LABELS: Final = frozenset({"routine", "urgent", "emergency"})
 _OF_HALF: Final = (
-    "Written before the reader met them; every second story was then read and worked on, the others only counted. "
-    "The first run stands among the blind figures below."
+    "Written before the reader met them; every second story was then read and worked on, the others only counted: "
+    "the figures are theirs. The first run stands among the blind figures below."
 )
 #: Each set of simulated patients: its title, how it was used, its folder, and the number of interviews.
 _PATIENTS: Final = (
@@ -89,7 +89,8 @@ def _of_patients(folder: Path) -> list[Section]:
     for title, lead, where, count in _PATIENTS:
         if (folder / where / "stories.toml").exists():
             held = [patients.interview(case, content) for case in patients.read_cases(folder / where, count)]
-            sections.append(of_patients(title, lead, [interviews.judge(each, content) for each in held]))
+            judged = [interviews.judge(each, content) for each in held]
+            sections.append(of_patients(title, lead, judged, is_halved=lead is _OF_HALF))
     return sections
 
 

@@ -24,7 +24,7 @@ _COURSE: Final = ("severity", "exacerbating", "relieving")
 
 _NONE: Final[Mapping[str, Sequence[str]]] = {}
 #: Kinds that say who is ill rather than of what: they add their danger signs to those of what is named beside them.
-_STATES: Final = ("infant", "child", "pregnancy")
+STATES: Final = ("infant", "child", "pregnancy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +184,8 @@ def _letters(word: str) -> str:
 
 
 def could_be_pregnant(person: Person) -> bool:
-    """Whether pregnancy has to be asked of this person; an unknown age counts as possible, an unknown sex does not."""
-    if person.sex is not Sex.FEMALE:
+    """Whether pregnancy has to be asked of this person; an unknown age or sex counts as possible."""
+    if person.sex is Sex.MALE:
         return False
     return person.age is None or FERTILE_YEARS[0] <= person.age.years <= FERTILE_YEARS[1]
 
@@ -205,9 +205,9 @@ def recognised(text: str, person: Person, agenda: Agenda) -> tuple[str, ...]:
     named = _longest(_found(folded, ((each.id, each.pattern, each.unlike) for each in kinds)))
     kept = named or _longest(_found(folded, ((each.id, each.weak, each.unlike) for each in kinds)))
     names = dict.fromkeys(name for _, _, name in sorted(kept))
-    what = [name for name in names if name not in _STATES]
+    what = [name for name in names if name not in STATES]
     is_child = "infant" not in names and (not what or _is_small(person))
-    who = [name for name in names if name in _STATES and (name != "child" or is_child)]
+    who = [name for name in names if name in STATES and (name != "child" or is_child)]
     return (*what, *who)
 
 

@@ -43,12 +43,30 @@ _YES: Final = re.compile(
     r"everything is right|all of it|i think so))*[\s.!]*"
 )
 _REFUSAL: Final = re.compile(
-    r"\b(?:rather not|prefer not|don't want to (?:say|tell|answer)|do not want to (?:say|tell|answer)|won't (?:say|tell)|none of your business|"
+    r"\b(?:rather not|prefer not|don't want to (?:say|tell|answer|give|share)|do not want to (?:say|tell|answer|give|share)|won't (?:say|tell)|none of your business|"
     r"that is private|that's private|not comfortable (?:saying|telling))\b"
 )
 _SKIP: Final = re.compile(r"(?:skip|skip this|next question|ruka)[\s.!]*")
-_DONE: Final = re.compile(r"(?:done|finish|i am done|i'm done)[\s.!]*")
-_PERSON: Final = re.compile(r"i want (?:a person|to talk to a person|a doctor|to talk to a doctor)[\s.!]*")
+_DONE: Final = re.compile(
+    r"(?:(?:please|ok|okay|sorry|no,?|look)[\s,]+)*(?:"
+    r"done|finish(?:ed)?|stop|stop now|end|(?:i am|i'm|im|we are) (?:done|finished)|nimemaliza|acha|"
+    r"(?:i (?:want|would like|'d like|need|have) to|let me|can (?:i|we)|let us|let's) (?:stop|finish|end)(?: (?:now|here|this|it|there))*|"
+    r"(?:stop|finish|end|enough|no more)(?: asking)?(?: me)?(?: with)?(?: (?:so many|these|the|all|of|this|your|any more|more))* (?:questions?|asking(?: me)?)|"
+    r"stop asking(?: me)?|(?:i am|i'm|im) (?:so )?tired of (?:these |the |all |your |answering )*questions?"
+    r")(?:[\s,]+(?:please|now|thank you|thanks|finish|stop|enough))*[\s.!?]*"
+)
+_SOMEBODY: Final = (
+    r"(?:(?:a|the|my|any|some)? ?(?:real |human |live |actual )*(?:person|human(?: being)?|doctor|nurse|health worker)|"
+    r"(?:someone|somebody|anyone|anybody)(?: (?:real|human|else|there))?)"
+)
+_PERSON: Final = re.compile(
+    r"(?:(?:please|ok|okay|sorry|no,?|but|hello)[\s,]+)*(?:"
+    r"(?:i (?:want|need|would like|wish|prefer)|i'd like|i just want|let me|can i|could i|may i|connect me|put me|get me|give me|i would rather|i'd rather|we want|we need)"
+    rf"(?: (?:to|through|please))*(?: (?:talk|speak|chat|see|meet))?(?: (?:to|with))* {_SOMEBODY}|"
+    rf"(?:talk|speak) (?:to|with) {_SOMEBODY}|is there (?:a (?:real )?person|(?:someone|somebody)) i can (?:talk|speak) to|"
+    r"nataka (?:kuongea na |kumuona |kuona )?(?:mtu|daktari)|njagala (?:okwogera n'?)?omusawo"
+    r")(?:[\s,]+(?:please|now|instead|directly|on the phone|not a (?:computer|machine|robot|bot)|thank you|thanks|here|today))*[\s.!?]*"
+)
 _GREETING: Final = re.compile(
     r"(?:hi+|hello+|hey+|good (?:morning|afternoon|evening|day)|thanks?|thank you|asante|habari|jambo|gyebale(?: ko)?|webale|"
     r"are you there)(?:[\s,]+(?:doctor|there|sir|madam|again|so much|very much|ssebo|nnyabo))*[\s.!?]*"
@@ -149,6 +167,20 @@ def begins_aside(text: str) -> bool:
     return _ASIDE.match(fold(text).strip()) is not None
 
 
+_PUZZLED: Final = re.compile(
+    r"(?:(?:sorry|please|but|doctor|hmm+|i am sorry|i'm sorry)[\s,.]+)*(?:"
+    r"(?:i )?(?:do not|don't|dont|did not|didn't|can't|cannot) (?:really )?(?:understand|get|follow)(?: (?:you|it|this|that|the question|your question|what you (?:mean|say|are asking)|the words?))?|"
+    r"what (?:do you mean|does (?:that|it|this) mean|is that|do you want to know|are you asking)(?: by (?:that|this|\w+))?|"
+    r"(?:explain|repeat)(?: (?:that|it|the question))?(?: again)?|pardon|come again|sorry|huh|eh|what|sielewi|sijaelewa|sitegeera|sitegedde"
+    r")(?:[\s,]+(?:please|doctor|again))*[\s.!?]*"
+)
+
+
+def is_puzzled(text: str) -> bool:
+    """Whether the whole message says that the question was not understood; it answers nothing."""
+    return _PUZZLED.fullmatch(fold(text).strip()) is not None
+
+
 def is_vague(text: str) -> bool:
     """Whether the message says only that somebody is unwell."""
     return _VAGUE.fullmatch(fold(text).strip()) is not None
@@ -169,7 +201,10 @@ def corrected(text: str) -> str | None:
 
 
 def command(text: str) -> str | None:
-    """Answer "skip", "done" or "person" when the message is exactly that command; a word that merely begins one is not."""
+    """Answer "skip", "done" or "person" when the whole message asks for that; a word that merely begins one is not.
+
+    "I want to stop now" and "I want to talk to a real person" are no complaint and no detail of one.
+    """
     words = fold(text).strip()
     commands = (("skip", _SKIP), ("done", _DONE), ("person", _PERSON))
     return next((name for name, pattern in commands if pattern.fullmatch(words)), None)

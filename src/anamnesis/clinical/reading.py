@@ -6,13 +6,13 @@ Nothing enters the record without the verbatim words. Words that fit no topic ar
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeGuard
 
 from anamnesis.clinical import agenda as agendas
 from anamnesis.clinical import answers, told
 from anamnesis.clinical.agenda import Agenda, Question, Sign
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
-from anamnesis.clinical.sharing import onset_of, pieces_of, share_out, speaks_of
+from anamnesis.clinical.sharing import besides, is_besides, onset_of, pieces_of, share_out, speaks_of
 from anamnesis.clinical.signs import SignTold, read_signs
 from anamnesis.clinical.terms import Age, Assertion, Evidence, Finding
 from anamnesis.clinical.told import Told
@@ -36,6 +36,8 @@ _LISTED: Final = frozenset({"medicines", "allergies", "past_history", "family_hi
 #: Asked for as one sentence: a long answer that cannot be divided answers both, and the doctor reads it once.
 _TOGETHER: Final = ("timing", "details")
 _PIECES_OF_BOTH: Final = 3
+_LEAST_WORDS_TOLD: Final = 3
+_HOME: Final = ("family_history", "social_history")
 _SUBJECT: Final = re.compile(r"\s*(?:yes\W+)?(?:(?:i|he|she|we|they)(?:\s+|$))?", re.IGNORECASE)
 _REST_DENIED: Final = re.compile(
     r"\b(?:only|nothing else|no other|none of the (?:others?|rest)|not the (?:others?|rest)|"
@@ -75,7 +77,8 @@ def read_person(record: ClinicalRecord, words: Words, *, asked: str | None) -> C
     if sex is not None and (not record.is_covered("sex") or is_correction):
         record = replace(record, person=replace(record.person, sex=sex.value))
         record = record.with_answer("sex", Reported(sex.value.value, words.quoting(sex.quote)))
-    name = told.read_name(words.text, is_asked=asked == "who" and not record.is_covered("name"))
+    is_told = asked == "who" and not record.is_covered("name") and not answers.is_question(words.text)
+    name = told.read_name(words.text, is_asked=is_told)
     if name is not None and (not record.is_covered("name") or is_correction):
         record = record.with_answer("name", Reported(name.value, words.quoting(name.quote)))
         record = replace(record, name=name.value)
@@ -160,6 +163,9 @@ def read_unasked(
         question.id in _OF_BEFORE - {"speaker", "who"} or question.kind == "vitals"
     )
     besides = frozenset(slots) | (_OF_NOW if is_of_before else frozenset())
+    if not isinstance(record.answer("onset"), NotAsked) and not told.is_about_onset(words.text):
+        # "The last visit was last month" is no onset of what nobody could say the onset of.
+        besides |= {"onset"}
     facts = tuple(fact for fact in facts_of(words.text, vocabulary) if fact.slot not in besides)
     for fact in facts:
         record = _with_fact(record, words, fact, corrects=is_correction)
@@ -192,9 +198,11 @@ def read_complaint(record: ClinicalRecord, words: Words, agenda: Agenda, *, aske
         return record
     if asked is not None and words.text in {choice.value for choice in asked.choices}:
         return record
+    # "Baby Okot, 3 weeks, boy" says who is ill, to the question for that, and not of what.
+    only_who = agendas.STATES if asked is not None and asked.kind in ("person", "speaker") else ()
     for start, end in pieces_of(words.text):
-        piece = words.text[start:end]
-        if agendas.recognised(piece.lower(), record.person, agenda) and len(words.text[start:].split()) > 1:
+        kinds = set(agendas.recognised(words.text[start:end].lower(), record.person, agenda))
+        if kinds.difference(only_who) and len(words.text[start:].split()) > 1:
             value = words.text[start:].strip(" ,;")
             return record.with_answer("chief_complaint", Reported(value, words.quoting(value)))
     return record
@@ -209,8 +217,15 @@ def classified(record: ClinicalRecord, agenda: Agenda) -> ClinicalRecord:
     for text in told_words:
         found = agendas.recognised(_affirmed(text), record.person, agenda)
         if found:
-            return replace(record, complaints=found)
+            return replace(record, complaints=tuple(dict.fromkeys((*found, *_kinds_besides(record, agenda)))))
     return record
+
+
+def _kinds_besides(record: ClinicalRecord, agenda: Agenda) -> Iterator[str]:
+    """The kinds of complaint told by the way, after the first: their danger signs are asked for too."""
+    for each in record.also_told:
+        if is_besides(each.quote) or answers.begins_aside(each.quote):
+            yield from agendas.recognised(_affirmed(each.quote), record.person, agenda)
 
 
 def _affirmed(text: str) -> str:
@@ -226,6 +241,14 @@ def read_told_signs(record: ClinicalRecord, words: Words, agenda: Agenda, *, ask
     wanted = [agenda.signs[name] for name in agendas.signs_to_ask(record, agenda)]
     for each in read_signs(words.text, wanted, is_asked=False):
         record = record.with_sign(each.sign_id, _of_sign(each, words, agenda))
+    return record
+
+
+def read_present_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> ClinicalRecord:
+    """The record with the signs asked for that the words affirm; what they leave out stays open."""
+    asked = [agenda.signs[name] for name in record.danger_signs if name in agenda.signs]
+    for each in read_signs(words.text, asked, is_asked=True):
+        record = record.with_sign(each.sign_id, _of_sign(each, words, agenda)) if each.is_present else record
     return record
 
 
@@ -277,14 +300,17 @@ def read_answer(
     """The record with the answer in the topics that were asked for. What the words do not answer stays open."""
     text = words.text
     is_beside = answers.is_question(text) or _is_aside(text, open_slots, facts)
-    if not open_slots or answers.is_greeting(text) or (is_beside and question.id != "anything_else"):
+    if (
+        not open_slots
+        or answers.is_greeting(text)
+        or answers.is_puzzled(text)
+        or (is_beside and question.id != "anything_else")
+    ):
         return record
     if question.kind == "signs":
         return _read_signs(record, words, agenda)
-    if answers.is_refused(text):
-        return _each(record, open_slots, Declined(REFUSED, words.whole))
-    if answers.is_unknown(text):
-        return _each(record, open_slots, Declined(DOES_NOT_KNOW, words.whole))
+    if answers.is_refused(text) or answers.is_unknown(text):
+        return _not_told(record, words, open_slots)
     match question.kind:
         case "speaker":
             return record
@@ -300,6 +326,36 @@ def read_answer(
             return _read_parts(record, words, open_slots, facts)
 
 
+def _not_told(record: ClinicalRecord, words: Words, slots: Sequence[str]) -> ClinicalRecord:
+    """Nothing was told of these topics; whoever keeps only the name back can still tell age and sex."""
+    if not answers.is_refused(words.text):
+        return _each(record, slots, Declined(DOES_NOT_KNOW, words.whole))
+    refused = [slot for slot in slots if slot in PERSON_SLOTS and slot in words.text.lower()]
+    return _each(record, refused or slots, Declined(REFUSED, words.whole))
+
+
+def may_be_answer(text: str, question: Question, vocabulary: Vocabulary) -> bool:
+    """Whether words that tell of danger may be the answer to this question all the same.
+
+    Whatever is told of the complaint is; what is asked of the past takes only words of its own topic.
+    """
+    match question.id:
+        case "medicines":
+            return (
+                vocabulary.medicine.search(text.lower()) is not None or told.read_medicine(text, vocabulary) is not None
+            )
+        case "allergies":
+            return (
+                told.read_allergy(text, vocabulary) is not None or vocabulary.medicine.search(text.lower()) is not None
+            )
+        case "past_history":
+            return next(told.read_illnesses(text, vocabulary), None) is not None
+        case "vitals":
+            return any(character.isdigit() for character in text)
+        case _:
+            return question.kind in ("words", "signs") or question.id == "anything_else"
+
+
 def _is_aside(text: str, open_slots: Sequence[str], facts: Sequence[Fact]) -> bool:
     """Whether the message says by the way something else than what was asked for, and nothing of that."""
     if not facts or not answers.begins_aside(text):
@@ -312,6 +368,25 @@ def _each(record: ClinicalRecord, slots: Sequence[str], answer: Answer) -> Clini
     for slot in slots:
         record = record.with_answer(slot, answer)
     return record
+
+
+def read_beside_person(record: ClinicalRecord, words: Words, facts: Sequence[Fact]) -> ClinicalRecord:
+    """The record with what is told beside name, age and sex, in whole pieces: "I live in Gulu and sell tomatoes"."""
+    told_so = (*record.answers.values(), *record.signs.values())
+    quotes = [each.evidence.quote for each in told_so if _is_told_in(each, words)]
+    quotes += [evidence.quote for _, evidence in record.readings if evidence.message_id == words.message_id]
+    for piece in _without(words.text, [*quotes, *(fact.told.quote for fact in facts)]):
+        if (
+            len(piece.split()) >= _LEAST_WORDS_TOLD
+            and not answers.is_none(piece)
+            and not answers.is_question(words.text)
+        ):
+            record = record.with_told(words.quoting(piece))
+    return record
+
+
+def _is_told_in(answer: Answer, words: Words) -> TypeGuard[Reported | NoneReported | Declined]:
+    return not isinstance(answer, NotAsked) and answer.evidence.message_id == words.message_id
 
 
 def _read_unknown_parts(record: ClinicalRecord, words: Words, slots: Sequence[str]) -> ClinicalRecord:
@@ -337,6 +412,8 @@ def _read_list(
     record: ClinicalRecord, words: Words, slot: str, facts: Sequence[Fact], vocabulary: Vocabulary
 ) -> ClinicalRecord:
     """One list: "No, but I am allergic to penicillin" is an allergy; "no medicines, allergic to sulfa" no medicine."""
+    if slot in _HOME:
+        return _read_home(record, words, slot)
     if slot == "anything_else" and not answers.is_none(words.text):
         return record.with_answer(slot, Reported(words.text, words.whole))
     if answers.is_none(words.text):
@@ -354,6 +431,27 @@ def _read_list(
         return record.with_item(slot, Reported(value.strip(), words.whole))
     if any(answers.is_none(piece) for piece in rest) and not isinstance(record.known(slot), Reported):
         return record.with_answer(slot, NoneReported(words.whole))
+    return record
+
+
+def _read_home(record: ClinicalRecord, words: Words, slot: str) -> ClinicalRecord:
+    """Family or home where only one of them is still asked for; what is said of the other goes to that one.
+
+    "No illness in the family, I don't drink, I live alone" tells of both, whatever was told before.
+    """
+    if answers.is_none(words.text):
+        return record.with_answer(slot, NoneReported(words.whole))
+    shares = share_out(words.text, _HOME)
+    if not any(share.slot == slot for share in shares):
+        return record.with_answer(slot, Reported(words.text, words.whole))
+    for share in shares:
+        pieces = [told_so[low:high].strip() for told_so in share.quotes for low, high in pieces_of(told_so)]
+        for quote in pieces:
+            evidence = words.quoting(quote)
+            if share.slot == slot and share.is_none:
+                record = record.with_answer(slot, NoneReported(evidence))
+            elif not share.is_none:
+                record = record.with_item(share.slot, Reported(quote, evidence))
     return record
 
 
@@ -385,12 +483,14 @@ def _read_parts(record: ClinicalRecord, words: Words, slots: Sequence[str], fact
         return _read_complaint_asked(record, words, slots)
     if not _without(text, [fact.told.quote for fact in facts]):
         return record
-    if len(slots) == 1 and slots[0] != "severity":
+    if len(slots) == 1 and slots[0] != "severity" and not besides(text, slots):
         return record.with_answer(slots[0], Reported(text, words.whole))
     if tuple(slots) == _TOGETHER and len(pieces_of(text)) >= _PIECES_OF_BOTH:
         shared = {share.slot for share in share_out(text, slots)}
         if shared != set(slots):
             return _each(record, slots, Reported(text, words.whole))
+    for quote in besides(text, slots):
+        record = record.with_told(words.quoting(quote))
     for share in share_out(text, slots):
         evidence, *more = (words.quoting(quote) for quote in share.quotes)
         value = _value(share.slot, "; ".join(share.quotes))
@@ -432,6 +532,8 @@ def _read_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> Clinica
     denied_rest = (
         answers.begins_with_no(words.text) or _REST_DENIED.search(words.text.lower()) is not None
     ) and not _has_unread(words.text, asked)
+    for quote in _unread(words.text, asked):
+        record = record.with_told(words.quoting(quote))
     rest: Answer = NoneReported(words.whole) if denied_rest else Declined(NOT_MENTIONED, words.whole)
     all_told = all(isinstance(record.sign(name), NoneReported) for name in record.danger_signs)
     whole: Answer = NoneReported(words.whole) if all_told else Reported(words.text, words.whole)
@@ -452,6 +554,26 @@ def _has_unread(text: str, asked: Sequence[Sign]) -> bool:
             if not (is_known or is_empty or answers.begins_with_no(piece)):
                 return True
     return False
+
+
+def _unread(text: str, asked: Sequence[Sign]) -> Iterator[str]:
+    """What such an answer says besides the signs asked for, such as "no back pain": the doctor reads it as told."""
+    told_signs = read_signs(text, asked, is_asked=True)
+    if not any(each.is_present for each in told_signs):
+        return
+    known = [each.quote for each in told_signs]
+    for start, end in pieces_of(text):
+        begin = start
+        for match in [*_AND.finditer(text, start, end), None]:
+            part = text[begin : end if match is None else match.start()].strip(" .,!")
+            begin = end if match is None else match.end()
+            is_known = any(quote in part or part in quote for quote in known)
+            words = _REST_DENIED.sub(" ", part.lower()).strip(" .,!")
+            is_empty = not words or any(
+                says(words) for says in (answers.is_none, answers.is_yes, answers.is_filler, answers.is_vague)
+            )
+            if not (is_known or is_empty):
+                yield part
 
 
 def _rest_of_signs(record: ClinicalRecord, rest: Answer, whole: Answer) -> ClinicalRecord:
@@ -486,4 +608,30 @@ def read_correction(
         return record if targets else None
     shares = share_out(rest, targets)
     slot = shares[0].slot if shares else targets[0]
-    return record.with_answer(slot, Reported(rest, words.quoting(rest)))
+    return record.with_answer(slot, Reported(_value(slot, rest), words.quoting(rest)))
+
+
+_BEGAN: Final = re.compile(r"\b(?:start\w*|began|begun|since|ago|(?:has|have|'s|'ve) been|it(?:'s| is| was) for)\b")
+_SIDE: Final = re.compile(r"\b(?:(?:the|my|his|her) (?:left|right|upper|lower)|both)\b")
+_MOST_WORDS_OF_A_NUMBER: Final = 7
+
+
+def read_summary_corrected(record: ClinicalRecord, words: Words) -> ClinicalRecord:
+    """The record with what an objection to the summary puts right of onset, severity and side; what stood is kept.
+
+    Medicines, allergies and illnesses are read wherever they are told.
+    """
+    text = words.text.lower()
+    if answers.begins_with_yes(text) or answers.is_yes(text):
+        return record
+    onset = told.read_onset(words.text) or told.read_lasting(words.text)
+    if onset is not None and _BEGAN.search(text) and not is_besides(words.text):
+        record = _with_fact(record, words, Fact("onset", onset), corrects=True)
+    is_short = len(text.split()) <= _MOST_WORDS_OF_A_NUMBER
+    severity = told.read_severity(words.text, is_asked=is_short and "not" in text)
+    if severity is not None and isinstance(record.answer("severity"), Reported):
+        record = _with_fact(record, words, Fact("severity", severity), corrects=True)
+    site = record.answer("site")
+    if isinstance(site, Reported) and any(side.split()[-1] not in site.value.lower() for side in _SIDE.findall(text)):
+        record = record.with_answer("site", Reported(words.text, words.whole))
+    return record

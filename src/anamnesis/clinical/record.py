@@ -91,7 +91,10 @@ class Lowered:
 
 @dataclass(frozen=True, slots=True)
 class ClinicalRecord:
-    """One interview's state. Made by ``intake.interview``; changed only by making another one."""
+    """One interview's state. Made by ``intake.interview``; changed only by making another one.
+
+    told_at has the minute, in UTC, of each message with a reading: an old temperature is none of today.
+    """
 
     language: str = "en"
     name: str | None = None
@@ -121,6 +124,7 @@ class ClinicalRecord:
     apart: tuple[str, ...] = ()
     signs_due: tuple[str, ...] = ()
     not_applicable: tuple[str, ...] = ()
+    told_at: Mapping[str, str] = field(default_factory=dict)
     is_ended_early: bool = False
     wants_person: bool = False
     lowered: Lowered | None = None
@@ -289,6 +293,7 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
         "apart": list(record.apart),
         "signs_due": list(record.signs_due),
         "not_applicable": list(record.not_applicable),
+        "told_at": dict(record.told_at),
         "is_ended_early": record.is_ended_early,
         "wants_person": record.wants_person,
         "lowered": None if record.lowered is None else _lowered_to_json(record.lowered),
@@ -349,6 +354,7 @@ def record_from_json(data: Mapping[str, Any]) -> ClinicalRecord:
         apart=tuple(data.get("apart") or ()),
         signs_due=tuple(data.get("signs_due") or ()),
         not_applicable=tuple(data.get("not_applicable") or ()),
+        told_at=dict(data.get("told_at") or {}),
         is_ended_early=bool(data.get("is_ended_early")),
         wants_person=bool(data.get("wants_person")),
         lowered=_lowered(data["lowered"]) if data.get("lowered") else None,

@@ -4,15 +4,17 @@ Written from the record alone (clinical content, section 7). Told, none, not obt
 conflicting never look alike. The differential is withheld: nothing here weighs evidence for an illness.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from anamnesis.clinical.answers import is_greeting, is_none, is_unknown, is_yes
 from anamnesis.clinical.record import NONE_NOW, Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.red_flags import gathered, gave_birth_lately
 from anamnesis.clinical.scores import NEWS2_ADULT_YEARS, Counted, meows, news2, qsofa, ugandan_sepsis_index
 from anamnesis.clinical.terms import Acuity, Colour, Evidence, RedFlag, Sex, Speaker
-from anamnesis.clinical.vitals import is_unknown
+from anamnesis.clinical.vitals import is_unknown as is_unmeasured
 
 HEADINGS: Final = ("situation", "background", "assessment", "recommendation")
 #: How the interview goes about it, as the replaced system names that to clinicians.
@@ -25,10 +27,11 @@ STATES: Final = ("none reported", "not obtained", "not asked", "not applicable")
 _QUOTE_WORDS: Final = 20
 _FLAG_QUOTE_WORDS: Final = 6
 _VALUE_WORDS: Final = 24
+_PREGNANCY_WORDS: Final = 10
 _MOST_FLAGS_SHOWN: Final = 4
 #: Clinical content model 7, item 24: the situation with its flags is read at a glance.
 FIRST_SCREEN_WORDS: Final = 90
-_MOST_TOLD_SHOWN: Final = 3
+_MOST_TOLD_SHOWN: Final = 5
 #: Label and UCUM unit of each reading; blood pressure is written as one.
 UNITS: Final[Mapping[str, tuple[str, str]]] = {
     "temperature_celsius": ("Temperature", "Cel"),
@@ -87,12 +90,20 @@ def draft_sbar(record: ClinicalRecord, *, rules_version: str, is_draft: bool, is
     status = "rules not reviewed by a clinician (draft)" if is_draft else "rules signed"
     mode = "; degraded mode: built-in interviewer" if is_degraded else ""
     return Sbar(
-        tuple(situation(record)),
-        tuple(background(record)),
-        tuple(assessment(record, is_degraded=is_degraded)),
-        tuple(recommendation(record)),
+        tuple(map(_on_one_line, situation(record))),
+        tuple(map(_on_one_line, background(record))),
+        tuple(map(_on_one_line, assessment(record, is_degraded=is_degraded))),
+        tuple(map(_on_one_line, recommendation(record))),
         f"Written by software from the patient's words; {status}; rules version {rules_version}{mode}. Not signed.",
     )
+
+
+def _on_one_line(statement: Statement) -> Statement:
+    """The statement without line breaks, so that no words of a patient look like a line of the note.
+
+    The evidence keeps them.
+    """
+    return Statement(" ".join(part.strip() for part in statement.text.splitlines()), statement.evidence)
 
 
 def sbar_to_json(sbar: Sbar) -> dict[str, Any]:
@@ -224,14 +235,28 @@ def _age(record: ClinicalRecord) -> str:
 
 
 def _pregnancy(record: ClinicalRecord) -> str:
-    if record.person.sex is Sex.MALE or "pregnancy" in record.not_applicable:
+    answer, pregnant = record.answer("pregnancy"), record.person.pregnant
+    is_possible = record.person.sex is not Sex.MALE and "pregnancy" not in record.not_applicable
+    if record.person.sex is Sex.MALE or not (is_possible or pregnant):
         return "pregnancy not applicable"
-    told = {True: "pregnant", False: "not pregnant"}
-    if record.person.pregnant is not None:
-        return told[record.person.pregnant]
-    return (
-        f"pregnancy {describe(record.answer('pregnancy'))}" if record.is_covered("pregnancy") else "pregnancy not known"
-    )
+    state = {True: "pregnant", False: "not pregnant", None: "pregnancy"}[pregnant]
+    words = _said_of_pregnancy(answer)
+    if words:
+        return f"{state} (“{words}”)"
+    if pregnant is not None:
+        return state
+    return f"pregnancy {describe(answer)}" if record.is_covered("pregnancy") else "pregnancy not known"
+
+
+def _said_of_pregnancy(answer: Answer) -> str:
+    """What the answer says beyond yes or no: how many weeks, a birth, a last period."""
+    if (
+        not isinstance(answer, Reported | NoneReported)
+        or is_yes(answer.evidence.quote)
+        or is_none(answer.evidence.quote)
+    ):
+        return ""
+    return "" if answer.evidence.quote.lower() == "pregnant" else shortened(answer.evidence.quote, _PREGNANCY_WORDS)
 
 
 def _person_evidence(record: ClinicalRecord) -> Iterator[Evidence]:
@@ -280,9 +305,17 @@ def background(record: ClinicalRecord) -> Iterator[Statement]:
     yield from _lines(record, HPI[1:])
     yield from _signs(record)
     yield from _lines(record, HISTORY)
-    shown = [each for each in record.also_told if each.quote][:_MOST_TOLD_SHOWN]
-    for each in shown:
+    told = [each for each in record.also_told if _says_something(each.quote)]
+    for each in told[:_MOST_TOLD_SHOWN]:
         yield Statement(f"Also said: “{first_words(each.quote, _QUOTE_WORDS)}”", (each,))
+    if rest := told[_MOST_TOLD_SHOWN:]:
+        yield Statement(f"Also said, in words not shown here: {len(rest)} more", tuple(rest))
+
+
+def _says_something(words: str) -> bool:
+    """Whether words beside all questions tell a doctor anything: more than "???", "no" or "I don't know"."""
+    is_said = re.search(r"[^\W_]", words) is not None
+    return is_said and not any(says(words) for says in (is_none, is_yes, is_unknown, is_greeting))
 
 
 def _signs(record: ClinicalRecord) -> Iterator[Statement]:
@@ -337,7 +370,7 @@ def assessment(record: ClinicalRecord, *, is_degraded: bool = False) -> Iterator
 
 
 def vital_signs(record: ClinicalRecord) -> Iterator[Statement]:
-    """Each reading with its UCUM unit, told by the patient in the message quoted; then NEWS2, whole or partial."""
+    """Each reading with its UCUM unit, told by the patient in the message quoted, and when; then NEWS2."""
     quotes = dict(record.readings)
     for field, (label, unit) in UNITS.items():
         value = getattr(record.vitals, field)
@@ -345,9 +378,11 @@ def vital_signs(record: ClinicalRecord) -> Iterator[Statement]:
             number = f"{value:g}"
             if field == "systolic_mmhg" and record.vitals.diastolic_mmhg is not None:
                 number = f"{value:g}/{record.vitals.diastolic_mmhg:g}"
-            yield Statement(f"{label} {number} {unit}, told by the patient, plausible", (quotes[field],))
+            told_at = record.told_at.get(quotes[field].message_id)
+            when = f" {told_at}" if told_at else ""
+            yield Statement(f"{label} {number} {unit}, told by the patient{when}, plausible", (quotes[field],))
     yield from _states(record, quotes)
-    if is_unknown(record.vitals):
+    if is_unmeasured(record.vitals):
         answer = record.answer("vitals")
         applies = describe(answer)
         yield Statement(f"Vital signs: {applies}", evidence_of(answer))
@@ -426,10 +461,10 @@ def recommendation(record: ClinicalRecord) -> Iterator[Statement]:
     elif not record.readings:
         yield Statement("First take vital signs.")
     if record.gaps:
-        yield Statement(f"Ask what is missing, first: {', '.join(_first_gaps(record.gaps))}.")
+        yield Statement(f"Ask what is missing, first: {', '.join(first_gaps(record.gaps))}.")
 
 
-def _first_gaps(gaps: Sequence[str]) -> Sequence[str]:
+def first_gaps(gaps: Sequence[str]) -> Sequence[str]:
     """The gaps to close first: what makes treatment dangerous comes before the rest."""
     urgent = [gap for gap in ("allergies", "medicines", "pregnancy") if gap in gaps]
     return [*urgent, *(gap for gap in gaps if gap not in urgent)][:5]

@@ -38,21 +38,22 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
         r"\b(?:spread\w*|mov(?:e|es|ing)|radiat\w*|travel\w*|stays? (?:there|in|at)|shoot\w*|goes (?:to|down|up|into|through|round)|into (?:my|the)|down (?:my|the|to|into)|only there|nowhere|up to (?:my|the)|through to|stays? put|stays? (?:where|on)|no further|does not leave|just there|round to|around to|reach\w*)\b|^\W*(?:and |then )?(?:to|into|towards|down|up|round|across|through)\b(?: (?:to|into))? (?:my|the|his|her|both|one)\b"
     ),
     "exacerbating": re.compile(
-        r"\b(?:worse\w*|aggravat\w*|trigger\w*|brings? it|hurts? more|more when|increas\w*|sets it off|comes when|provok\w*|irritat\w*|bothers?|worst|brings? (?:it|this|on)|starts? it|is too much|tires? (?:me|him|her)|hurts? (?:it|me|him|her)|stings?|flares?|when i (?:walk|move|breathe|cough|eat|bend|stand|lie|climb|swallow|touch))\b"
+        r"\b(?:worse\w*|aggravat\w*|trigger\w*|brings? it|hurts? more|more when|increas\w*|sets it off|comes when|provok\w*|irritat\w*|bothers?|worst|brings? (?:it|this|on)|starts? it|is too much|tires? (?:me|him|her)|hurts? (?:it|me|him|her)|stings?|flar(?:es?|ing)|when i (?:walk|move|breathe|cough|eat|bend|stand|lie|climb|swallow|touch))\b"
     ),
     "relieving": re.compile(
-        r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works(?! (?:at|in|for|as|with))|relief|soothes?|cools?|numbs?|loosens?|lessens?|dulls?|lifts?|stops? it|(?:brings?|takes?|cuts?) (?:it|this) down|used to (?:work|help)|takes? (?:it|the edge) (?:off|away)|makes? it go|disappears?|goes down|comforts?)\b"
+        r"\b(?:better|reliev\w*|helps?|helped|eas(?:e|es|ed|ing)|reduc\w*|goes away|improv\w*|calms?|settles?|works(?! (?:at|in|for|as|with))|relief|soothes?|cools?|numbs?|loosens?|lessens?|dulls?|lifts?|stops? it|(?:brings?|takes?|cuts?) (?:it|this) down|used to (?:work|help)|takes? (?:it|the edge) (?:off|away)|makes? it go|disappears?|(?<!sun )goes down|comforts?)\b"
     ),
     "family_history": re.compile(
         rf"^\W*(?:both |all |only )?(?:my |his |her |our |the )?(?:\w+ )?{_KIN}\b(?! (?:cooks?|smokes?|lives?|works?|stays?))|\b(?:famil\w+|runs in|inherit\w*|hereditary|{_KIN} (?:\w+ )?(?:had|has|have|died|suffer\w*|is|was|are|were|with (?!us|me|him|her|them))|in (?:\w+ ){{0,3}}{_KIN}|passed (?:on|away)|"
         rf"on (?:my|his|her|the|our) (?:\w+'s )?side)\b"
     ),
     "social_history": re.compile(
-        r"\b(?:smok\w*|drink\w*|alcohol|beer|waragi|live|lives|living|alone|works?|working|job|teacher|farmer|driver|student|trader|wife|husband|children|kids|married|single|cigarettes?|tobacco|farm|sell|teetotal\w*|stay with|share|mairungi|widow\w*|divorced|housewife|hostel|school|pension\w*|unemployed|nurse|tailor|mechanic|boda|market|town|village|rooms?|nets?|goats|cows|charcoal|firewood|borehole|spring|latrine)\b"
+        r"\b(?:smok\w*|drink\w*|alcohol|beer|waragi|live|lives|living|alone|works?|working|job|teacher|farmer|driver|student|trader|wife|husband|children|kids|married|single|cigarettes?|tobacco|farm|sell|teetotal\w*|stays? with|share|mairungi|widow\w*|divorced|housewife|hostel|school|pension\w*|unemployed|nurse|tailor|mechanic|boda|market|town|village|rooms?|nets?|goats|cows|charcoal|firewood|borehole|spring|tap|latrine)\b"
     ),
 }
 #: Topics that any words may answer; the others need words that speak of them.
 _OPEN: Final = frozenset({"site", "character", "details", "onset", "social_history"})
+_AT_HOME: Final = "social_history"
 #: Topics that a no does not answer.
 _NEVER_NONE: Final = frozenset({"onset", "timing", "site", "character", "severity"})
 _SENTENCE_END: Final = re.compile(r"[.;!?\n]")
@@ -68,6 +69,8 @@ _QUALIFIES: Final = re.compile(
     r"(?:but )?(?:not (?:now|much|really|always|any ?more|so much|often|all|every time)|no more|no longer)"
 )
 _WAYS: Final = ("exacerbating", "relieving")
+#: Any part of the body speaks of these; "I also have pain in my leg" says nothing of where the first pain is.
+_PLACES: Final = frozenset({"site", "character"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +84,32 @@ class Share:
 
 def share_out(text: str, slots: Sequence[str]) -> tuple[Share, ...]:
     """The shares of the text for these topics, in order of the topics; a topic it does not speak of gets none."""
-    pieces = pieces_of(text)
+    pieces = [piece for piece in pieces_of(text) if not _is_besides(text[slice(*piece)], slots)]
     owners = _by_order(text, pieces, slots) or _by_words(text, pieces, slots)
     return tuple(share for slot in slots if (share := _share(text, pieces, owners, slot)) is not None)
+
+
+#: Says that something else is there too, which answers none of the topics: "4, I also have diarrhoea".
+_BESIDES: Final = re.compile(
+    r"\W*(?:and |but |then )?(?:(?:i|he|she|we|they|there)(?:'s| is| am)? (?:also|too)|also|plus|besides|on top of (?:that|it))\b,? ?"
+    r"(?:(?:i|he|she|we|they|there|my|his|her)\b )?(?:am |is |are )?(?:have|has|having|got|get|feel|feels|feeling|a|an|some|my|his|her|the|vomit\w*|cough\w*|bleed\w*)\b"
+)
+
+
+def besides(text: str, slots: Sequence[str]) -> tuple[str, ...]:
+    """What a message tells besides these topics, verbatim: pieces that no topic gets."""
+    pieces = (text[start:end].strip() for start, end in pieces_of(text))
+    return tuple(piece for piece in pieces if _is_besides(piece, slots))
+
+
+def is_besides(text: str) -> bool:
+    """Whether the words say that something else is there too."""
+    return _BESIDES.match(fold(text)) is not None
+
+
+def _is_besides(piece: str, slots: Sequence[str]) -> bool:
+    is_asked = "details" in slots or any(speaks_of(slot, piece) for slot in slots if slot not in _PLACES)
+    return is_besides(piece) and not is_asked
 
 
 def _by_words(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> list[tuple[str, ...]]:
@@ -133,9 +159,21 @@ def _by_order(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) ->
         last = len(slots) - 1
         by_slot = [*parts[:last], [each for part in parts[last:] for each in part]]
         told = [[text[start:end] for start, end in (pieces[number] for number in part)] for part in by_slot]
+        if _is_turned_round(told, slots):
+            continue
         if all(_may_answer(slot, each, slots, is_rest=extra > 0) for slot, each in zip(slots, told, strict=True)):
             return [(slot,) for slot, part in zip(slots, by_slot, strict=True) for _ in part]
     return None
+
+
+def _is_turned_round(told: Sequence[Sequence[str]], slots: Sequence[str]) -> bool:
+    """Whether the last topic, which any words may answer, was told first: "a little discharge, eight times a day"."""
+    if slots[-1] in _SPEAKS_OF or len(told[-1]) > 1:
+        return False
+    return any(
+        speaks_of(slot, told[-1][0]) and not any(speaks_of(slot, piece) for piece in part)
+        for slot, part in zip(slots[:-1], told[:-1], strict=True)
+    )
 
 
 def _may_answer(slot: str, part: Sequence[str], slots: Sequence[str], *, is_rest: bool) -> bool:
@@ -269,12 +307,13 @@ def _in_order(
     the second's. Only where every piece finds one topic; otherwise nothing is guessed.
     """
     missing = [slot for slot in slots if not any(slot in owner for owner in owners)]
-    if not missing or len(pieces) != len(slots):
+    if not missing or len(pieces) != len(slots) or len(_joined(text, pieces)) != len(slots):
         return owners
     kept = list(owners)
     for number, slot in enumerate(slots):
         start, end = pieces[number]
-        is_vacant = _is_vacant(text[start:end], [each for each in slots if each not in _OPEN])
+        # Where it is and how it feels are told in any words; home has its own, and a home is no family's illness.
+        is_vacant = _is_vacant(text[start:end], [each for each in slots if each not in _OPEN or each == _AT_HOME])
         if slot in missing and is_vacant and not is_unknown(text[start:end]):
             kept[number] = (slot,)
     return kept

@@ -5,7 +5,7 @@ Each comes with the verbatim words it was read from, and nothing is read that th
 
 # ruff: noqa: E501, SIM905 - a pattern and a list of words are read as a whole
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -93,31 +93,51 @@ def read_sex(text: str, *, is_asked: bool) -> Told[Sex] | None:
     return Told(sex, text[found.start(1) : found.end(1)])
 
 
+_THREE_WORDS: Final = r"([^\W\d_][\w'-]*(?:[^\S\n]+[^\W\d_][\w'-]*){0,2})"
 _NAME: Final = re.compile(
-    r"\b(?:my name is|name is|name's|i am called|i'm called|is called|called|this is|names?:|jina langu ni|nnyitibwa|erinnya lyange)\s+"
-    r"([^\W\d_][\w'-]*(?:[^\S\n]+[^\W\d_][\w'-]*){0,2})",
+    r"\b(?:(?:my|his|her|their|child's|baby's|patient's) name(?: is|'s)|i am called|i'm called|am called|jina langu ni|nnyitibwa|erinnya lyange)\s+"
+    + _THREE_WORDS,
     re.IGNORECASE,
 )
+#: What names somebody only where a name was asked for: "this is very painful", "a clinic called Mulago".
+_NAME_ASKED: Final = re.compile(
+    r"\b(?:name is|name's|is called|called|call me|this is|names?:)\s+" + _THREE_WORDS, re.IGNORECASE
+)
 _NOT_A_NAME: Final = frozenset(
-    """i am is was my years year old male female man woman boy girl yes no none months the a an and have has it me he she name
+    """i am is was my it's years year old male female man woman boy girl yes no none months the a an and have has it me he she name
     aged im i'm his her he's she's years. months. this for about who with but since because of him mimi nze what why hello hi
     patient's patient child's child baby babys pain fever sick unwell eh hmm ok okay what's not sure don't know mwanamke mwanaume
     miaka mukazi musajja emyaka jina langu ni na""".split()
 )
 
 
+#: Words of a sentence: with one of these, what begins a message is no name.
+_OF_A_SENTENCE: Final = frozenset(
+    """i'd i'll i've rather want wants need needs give giving gave say saying tell telling prefer private do does did don't doesn't not can can't
+    cannot could may would should call calls you your yours are to its that that's of on in at there then some any have has had having
+    feel feels feeling get gets getting got why what how when where which who who's if or but so very really please help real
+    doctor nurse thanks fine well good question answer secret anonymous matter matters urgent serious nothing pain pains paining fever cough headache sick ill""".split()
+)
+_TITLE: Final = re.compile(r"^\s*(?:mr|mrs|ms|miss|madam|sir)\b\.?\s+", re.IGNORECASE)
+_KIN_NAMED: Final = frozenset(
+    "son daughter child baby boy girl mother father wife husband sister brother friend".split()
+)
+
+
 def read_name(text: str, *, is_asked: bool) -> Told[str] | None:
-    """A name: after "my name is", or, when it was asked for, the first words of the message that can be one."""
-    found = _NAME.search(text)
+    """A name: after "my name is", or, when it was asked for, the first words of the message if they can be one."""
+    found = _NAME.search(text) or (_NAME_ASKED.search(text) if is_asked else None)
     words = found.group(1).split() if found else []
     if not found and is_asked:
-        first = re.split(r"[,;.\n\d]", text.strip(), maxsplit=1)[0]
-        words = re.findall(r"[^\W\d_][\w'-]*", first)
-        while words and words[0].lower() in _NOT_A_NAME:
+        first = re.split(r"[,;.\n\d]", _TITLE.sub("", text).strip(), maxsplit=1)[0]
+        words = re.findall(r"[^\W\d_][\w'’-]*", first)
+        if any(word.lower().replace("’", "'") in _OF_A_SENTENCE for word in words):
+            return None
+        while words and words[0].lower() in _NOT_A_NAME | _KIN_NAMED:
             words = words[1:]
     kept: list[str] = []
     for word in words:
-        if word.lower() in _NOT_A_NAME:
+        if word.lower() in _NOT_A_NAME | _OF_A_SENTENCE:
             break
         kept.append(word)
     name = " ".join(kept)
@@ -169,7 +189,7 @@ _ONSET: Final = re.compile(
     rf"\b(?:since (?:(?:last|this|the|early|about|around) )*\w+(?: (?:morning|night|evening|afternoon|week|month|year|ago))?|"
     rf"for (?:(?:the|last|past|about|over|almost|nearly|more than|around) )*{_NUMBER} {_UNIT}|"
     rf"{_NUMBER} {_UNIT} (?:ago|now|back)|(?:started|began|came on|happened) (?:suddenly |slowly |about |around )*"
-    rf"(?:(?:{_NUMBER} {_UNIT} ago|yesterday|today|this \w+|last \w+|on (?:the \d+\w*|\w+day)|in (?:\d{{4}}|january|february|march|april|may|june|july|august|september|october|november|december)|after \w+|at \d+)(?: \w+)?|suddenly|slowly|all at once|gradually)|"
+    rf"(?:(?:{_NUMBER} {_UNIT} ago|yesterday|today|this \w+|last \w+|on (?:the \d+\w*|\w+day)|in (?:\d{{4}}|january|february|march|april|may|june|july|august|september|october|november|december)|after \w+|at \d+)(?: (?:morning|night|evening|afternoon|week|month|year|am|pm))?|suddenly|slowly|all at once|gradually)|"
     rf"(?:this|yesterday|last) (?:morning|night|evening|afternoon|week|month|year)|yesterday|today|"
     rf"tangu (?:jana|leo|juzi|asubuhi|jumatatu|wiki \w+)|okuva (?:jjo|leero|ku \w+))\b"
 )
@@ -220,7 +240,15 @@ _SEVERITY: Final = re.compile(r"\b(10|\d)\s*(?:/|out of|over|of)\s*(?:10|ten)\b"
 _SEVERITY_BARE: Final = re.compile(
     rf"(?<![\d/.,:])\b(10|[0-9])\b(?![\d/:]|[.,]\d|\s*(?:{_UNIT}|times|mg|kg|%|am|pm|weeks|of them|tablets|pads)\b)"
 )
-_TENS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_TENS: Final[Mapping[str, int]] = {
+    name: number
+    for names in (
+        "zero one two three four five six seven eight nine ten",
+        "sifuri moja mbili tatu nne tano sita saba nane tisa kumi",
+        "zeero emu bbiri ssatu nnya ttaano mukaaga musanvu munaana mwenda kkumi",
+    )
+    for number, name in enumerate(names.split())
+}
 _SEVERITY_NAMED: Final = re.compile(
     rf"\W*(?:a |an |about |around |maybe |like |(?:i'?d|i would|i) (?:give it|say|rate it) )*(?:a |an )?({'|'.join(_TENS)})\b"
     r"(?=\W*$|\s*[,.;!]|,? (?:out of|or|maybe|i (?:guess|think)|for me|right now|at (?:night|most|worst)))"
@@ -235,7 +263,7 @@ def read_severity(text: str, *, is_asked: bool) -> Told[str] | None:
     folded = fold(text)
     found = _SEVERITY.search(folded)
     if not found and is_asked and (named := _SEVERITY_NAMED.match(folded)):
-        value = f"{_TENS.index(named.group(1))} of 10"
+        value = f"{_TENS[named.group(1)]} of 10"
         return Told(value, text[named.start(1) : named.end(1)])
     if not found and is_asked:
         found = _SEVERITY_BARE.search(folded) or _SEVERITY_WORD.search(folded)
@@ -284,8 +312,21 @@ _FAMILY: Final = re.compile(
     r"\bmy (?:late )?((?:mother|father|mum|mom|dad|sister|brother|grand\w+|uncle|aunt|parents?|parents both)(?: and (?:mother|father|mum|dad|sister|brother|grand\w+))? (?:\w+ )?"
     r"(?:had|has|have|died (?:of|from)|suffered from|suffers from|is|was|were|are|died) [^.;,\n]{2,50})"
 )
+#: What kin do that is no illness of theirs: "my sister is here", "my father is the one who sent me".
+_NO_ILLNESS: Final = re.compile(
+    r"\b(?:says|said|told|thinks|brought|is worried|gave)\b|"
+    r"\b(?:is|are|was|were) (?:\w+ )?(?:here|there|with (?:me|us)|around|at|coming|going|away|outside|home|fine|ok|okay|alive|"
+    r"safe|asleep|the one|in (?:the|town|\w+ house)|looking|helping|waiting)\b"
+)
 _SOCIAL: Final = re.compile(
     r"\b(?:i|he|she|we) (?:do not |don't |never |used to |quit |stopped |only |also |still |sometimes |often )*(?:smoke|smokes|drink (?:alcohol|beer|waragi|a lot|heavily)|drinks? (?:alcohol|beer|waragi)|smoking|drinking alcohol|live with|live alone|lives with|work (?:as|in|at)|am a (?:teacher|farmer|driver|student|nurse|trader|mechanic|tailor|boda rider))[^.;,\n]{0,40}"
+)
+
+
+#: When an illness was, or that it is treated: an old tuberculosis is another thing than one of this year.
+_OF_ILLNESS: Final = re.compile(
+    r",? (?:in (?:19|20)\d\d|since (?:(?:the age of|about|last|i was) )?\w+|(?:about |some )?\w+ (?:years?|months?|weeks?) ago|as a child|"
+    r"last (?:year|month)|at birth|when i was \w+|for (?:\w+ )?\w+ (?:years?|months?))\b"
 )
 
 
@@ -328,13 +369,15 @@ def read_illnesses(text: str, words: Vocabulary) -> Iterator[Told[str]]:
     folded = fold(text)
     for pattern in (words.illness, _OPERATION):
         for found in pattern.finditer(folded):
-            yield Told(text[found.start(1) : found.end(1)], text[found.start() : found.end()])
+            when = _OF_ILLNESS.match(folded, found.end())
+            end = when.end() if when else found.end()
+            yield Told(text[found.start(1) : end], text[found.start() : end])
 
 
 def read_family(text: str) -> Told[str] | None:
     """An illness of the family the text tells of."""
     found = _FAMILY.search(fold(text))
-    if found is None or re.search(r"\b(?:says|said|told|thinks|brought|is worried|gave)\b", found.group()):
+    if found is None or _NO_ILLNESS.search(found.group()):
         return None
     return Told(text[found.start(1) : found.end(1)].strip(), text[found.start() : found.end()].strip())
 

@@ -21,6 +21,10 @@ from anamnesis.evaluation.patients import NONE, Interview, Said
 _NOT_OBTAINED: Final = ("asked, not mentioned", "not understood twice")
 _UNSURE: Final = "?"
 _WORDS_COMPARED: Final = 20
+#: Topics that take no words told for another one; medicines, illnesses and readings are told anywhere.
+_ONLY_OWN: Final = frozenset({
+    "site", "character", "radiation", "timing", "details", "severity", "exacerbating", "relieving", "family_history",
+})  # fmt: skip
 _PERSON: Final = ("speaker", "name", "age", "sex", "pregnancy", "read_back")
 _WORD: Final = re.compile(r"[\w']+")
 #: A reading is told by its numbers; who took it where stands in the message.
@@ -42,6 +46,7 @@ class Findings:
     lost: tuple[Said, ...]
     claims: int
     wrong: tuple[str, ...]
+    misplaced: tuple[str, ...]
     rubric: tuple[Item, ...]
     refused: tuple[str, ...]
     is_ready: bool
@@ -63,11 +68,12 @@ def judge(held: Interview, content: ClinicalContent) -> Findings:
         negatives=negatives,
         negatives_unasked=tuple(name for name in negatives if isinstance(record.sign(name), NotAsked)),
         questions=len(held.asked),
-        repeats=tuple(each.question_id for each in held.asked if each.slots and each.slots == each.told_before),
+        repeats=tuple(each.question_id for each in held.asked if each.told_before),
         told=len(told),
         lost=tuple(said for said in told if not _stands(said, note, held)),
         claims=len(record.answers) + len(record.signs),
         wrong=tuple(_wrong(held)),
+        misplaced=tuple(_misplaced(held)),
         rubric=score(note, record, held.messages),
         refused=tuple(_refused(held)),
         is_ready=held.is_ready,
@@ -184,6 +190,20 @@ def _was_told(held: Interview, slot: str, message_id: str, quote: str) -> bool:
     return any(words in said.text.lower() for said in held.said if said.message_id == message_id)
 
 
+def _misplaced(held: Interview) -> Iterator[str]:
+    """Every topic whose words were told for another one: how it feels is not where it is."""
+    for slot in sorted(_ONLY_OWN):
+        answer = held.record.answer(slot)
+        if not isinstance(answer, Reported):
+            continue
+        words = answer.evidence.quote.lower().strip(" .,")
+        told = [each for each in held.said if each.message_id == answer.evidence.message_id]
+        akin = [each.slot for each in told if words in each.text.lower() or each.text.lower() in words]
+        is_open = any(each.slot == slot and each.text == _UNSURE for each in told)
+        if akin and not {slot, "chief_complaint"} & set(akin) and not is_open:
+            yield f"{slot}: {answer.value}"
+
+
 def _was_denied(said: Sequence[Said], slot: str, message_id: str) -> bool:
     if slot in ("danger_signs", "associated"):
         return True
@@ -216,6 +236,7 @@ def figures(all_findings: Iterable[Findings]) -> dict[str, float]:
         "repeat_rate": sum(len(one.repeats) for one in each) / sum(questions),
         "fact_recall": 1 - sum(len(one.lost) for one in each) / told,
         "precision": 1 - sum(len(one.wrong) for one in each) / claims,
+        "in_place": 1 - sum(len(one.misplaced) for one in each) / claims,
         "rubric_mean": mean(points),
         "rubric_least": min(points),
         "starred_met": sum(all(item.is_met for item in one.rubric if item.is_starred) for one in each) / len(each),

@@ -8,6 +8,7 @@ import random
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,13 +17,15 @@ from anamnesis.clinical.agenda import Agenda
 from anamnesis.clinical.record import SIGN, ClinicalRecord, NotAsked
 from anamnesis.clinical.screening import SAFETY
 from anamnesis.content import ClinicalContent
-from anamnesis.intake.interview import Inbound, TurnPlan, new_record, opening, plan_turn, screen
+from anamnesis.intake.interview import Inbound, TurnPlan, after_emergency, new_record, opening, plan_turn, screen
 
 BEHAVIOURS: Final = (
     "plain", "terse", "two_at_once", "vague", "does_not_know", "topic_change", "contradiction", "swahili", "talkative",
 )  # fmt: skip
 NONE: Final = "no"
 _MOST_TURNS: Final = 60
+_STARTED: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+_BETWEEN: Final = timedelta(minutes=1)
 _NAMES: Final = ("Jane", "Okello", "Sarah", "Moses", "Grace Auma", "Peter", "Amina", "Joseph", "Nakato", "Daniel")
 _NONES: Final = ("No", "none", "nothing", "No, none", "not that I know", "I have none")
 #: What a patient answers to a question that the story has no answer for.
@@ -287,12 +290,16 @@ def _tell(
     plan: TurnPlan,
     content: ClinicalContent,
 ) -> TurnPlan:
-    inbound = Inbound(message_id, text, turn)
+    inbound = Inbound(message_id, text, turn, _STARTED + turn * _BETWEEN)
     held.messages[message_id] = text
     held.said += [Said(message_id, slot, fact) for slot, fact in facts]
     screened = screen(plan.record, inbound, content)
-    following = plan_turn(screened.record, inbound, content)
-    held.replies += [*([screened.emergency_text] if screened.emergency_text else []), following.reply]
+    if screened.emergency_text is None:
+        following = plan_turn(screened.record, inbound, content)
+        held.replies.append(following.reply)
+        return following
+    following, words = after_emergency(screened.record, screened.emergency_text, inbound, content)
+    held.replies.append(words)
     return following
 
 

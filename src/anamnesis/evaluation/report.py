@@ -91,9 +91,10 @@ def of_vitals(judged: Sequence[VitalsJudged]) -> Section:
     return Section("Vital signs", lead, criteria, (("By group", ("", "sets", "wrong", "under-triaged"), rows),))
 
 
-def of_patients(title: str, lead: str, judged: Sequence[Findings]) -> Section:
-    """Simulated interviews."""
-    found = interviews.figures(judged)
+def of_patients(title: str, lead: str, judged: Sequence[Findings], *, is_halved: bool = False) -> Section:
+    """Simulated interviews. Where every second story was worked on, the criteria are those of the other half."""
+    unseen = [each for each in judged if each.number % 2] if is_halved else judged
+    found = interviews.figures(unseen)
     criteria = (
         Criterion("interviews finished", found["finished"], 1),
         Criterion("slot coverage", found["slot_coverage"], 0.97),
@@ -103,11 +104,27 @@ def of_patients(title: str, lead: str, judged: Sequence[Findings]) -> Section:
         Criterion("repeated questions", found["repeat_rate"], 0.01, is_most=True),
         Criterion("fact recall", found["fact_recall"], 0.97),
         Criterion("precision", found["precision"], 1),
+        Criterion("facts under their own topic", found["in_place"], 0.995),
         Criterion("rubric, mean of 24", found["rubric_mean"], 22, is_rate=False),
         Criterion("every starred item", found["starred_met"], 1),
         Criterion("own texts refused by the guard", found["own_texts_refused"], 0, is_most=True, is_rate=False),
     )
-    return Section(title, f"{lead} {found['cases']:g} interviews.", criteria)
+    halves = (("worked on", [each for each in judged if not each.number % 2]), ("only counted", unseen))
+    rows = tuple((name, *_interview_cells(half)) for name, half in halves) if is_halved else ()
+    further = (("By half", ("", "interviews", *(name for name, _ in _BY_HALF)), rows),) if rows else ()
+    return Section(title, f"{lead} {len(judged)} interviews.", criteria, further)
+
+
+_BY_HALF: Final = (
+    ("slot coverage", "slot_coverage"), ("danger signs asked", "danger_signs_asked"),
+    ("repeated questions", "repeat_rate"), ("fact recall", "fact_recall"), ("precision", "precision"),
+    ("facts under their own topic", "in_place"),
+)  # fmt: skip
+
+
+def _interview_cells(judged: Sequence[Findings]) -> tuple[str, ...]:
+    found = interviews.figures(judged)
+    return (f"{found['cases']:g}", *(f"{found[field]:.1%}" for _, field in _BY_HALF))
 
 
 def of_leaks(corpora: Mapping[str, tuple[Line, ...]]) -> Section:

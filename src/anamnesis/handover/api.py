@@ -13,7 +13,7 @@ from anamnesis.clinical.lowering import basis
 from anamnesis.clinical.reasoning import reasoning_of, with_noted
 from anamnesis.clinical.record import ClinicalRecord, record_from_json
 from anamnesis.clinical.red_flags import gathered
-from anamnesis.clinical.sbar import HEADINGS, describe, sbar_text
+from anamnesis.clinical.sbar import HEADINGS, describe, first_gaps, sbar_text
 from anamnesis.clinical.terms import Colour
 from anamnesis.files.actions import Filing
 from anamnesis.handover.store import PostgresHandoverStore
@@ -326,11 +326,17 @@ def _inbox_case(row: Row) -> InboxCase:
         waiting_since=row["last_patient_at"],
         unread_count=row["unread"],
         chief_complaint=getattr(complaint, "value", None),
-        reason=", ".join([*_UNREAD_REASONS.get(row["unread_acuity"], ()), *map(in_words, _reasons(record)[:3])]),
+        reason=", ".join([*_UNREAD_REASONS.get(row["unread_acuity"], ()), *_why_now(record)]),
         completeness=record.completeness,
-        gaps=list(record.gaps[:4]),
+        gaps=list(first_gaps(record.gaps)[:4]),
         is_readable=row["is_readable"],
     )
+
+
+def _why_now(record: ClinicalRecord) -> list[str]:
+    """Why to look at a case now: its dangers, and that its patient asks for a person, who is told that this shows."""
+    asking = ["asks to talk to a person"] if record.wants_person else []
+    return [*asking, *map(in_words, _reasons(record)[:3])]
 
 
 def _reasons(record: ClinicalRecord) -> list[str]:

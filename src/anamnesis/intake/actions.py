@@ -34,6 +34,7 @@ from anamnesis.intake.model import (
 )
 from anamnesis.intake.ports import IntakeStore, IntakeTransaction, NotOurs, Photos
 from anamnesis.intake.speaking import Stopped, spoken, topic_of
+from anamnesis.kernel.clock import Clock, SystemClock
 from anamnesis.kernel.errors import BadInput, Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
@@ -100,6 +101,7 @@ class Interviewer:
     observer: Observer = field(default_factory=Unobserved)
     listener: Listener | None = None
     photos: Photos | None = None
+    clock: Clock = field(default_factory=SystemClock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ async def _keep(
 ) -> Received | None:
     """The message kept and screened, with what has to follow at once; None when it is stored already."""
     message_id, content = uuid4(), interviewer.content
-    inbound = Inbound(str(message_id), message.text, session.next_seq)
+    inbound = Inbound(str(message_id), message.text, session.next_seq, interviewer.clock.now())
     screened = interview.screen(session.record, inbound, content)
     topics = (f"session:{session.id}", f"inbox:{access.link.doctor_id}")
     kept = await tx.keep(session, message_id, message, screened.record, *topics)
@@ -220,19 +222,12 @@ def _after_emergency(
 ) -> tuple[TurnPlan, str]:
     """What is said to an emergency, and the record with the facts it tells.
 
-    It is not read as the answer to what was asked ("I want to die" is no medicine). Advice that asks something itself
-    stands alone, and only that is pending after it: "yes, I am safe" is no medicine either. While an earlier message
-    still waits (is_next is False) this one is only screened, for facts are read in the order in which they were told.
+    While an earlier message still waits (is_next is False) this one is only screened, for facts are read in the order
+    in which they were told.
     """
     if not is_next:
         return TurnPlan(record, advice, advice, record.pending, (), is_ready=False), advice
-    plan = interview.plan_turn(replace(record, pending=None), inbound, content)
-    if not advice.rstrip().endswith("?") or plan.is_ready:
-        return plan, f"{advice}\n\n{content.texts['continue']}\n\n{plan.question}"
-    told = replace(
-        plan.record, asked=record.asked, danger_signs=record.danger_signs, stage=record.stage, pending=SAFETY
-    )
-    return TurnPlan(told, advice, advice, None, (), is_ready=False), advice
+    return interview.after_emergency(record, advice, inbound, content)
 
 
 def _after_ready(record: ClinicalRecord, interviewer: Interviewer) -> NewReply:

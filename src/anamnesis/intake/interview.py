@@ -6,6 +6,7 @@ Pure: a record and a message in, a record and a text out. Code decides what is a
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from anamnesis.clinical import agenda as agendas
@@ -16,12 +17,16 @@ from anamnesis.clinical.reading import (
     NOT_MENTIONED,
     Words,
     classified,
+    may_be_answer,
     read_answer,
+    read_beside_person,
     read_complaint,
     read_contradicted_signs,
     read_correction,
     read_person,
     read_pregnancy_answer,
+    read_present_signs,
+    read_summary_corrected,
     read_told_signs,
     read_unasked,
 )
@@ -37,6 +42,7 @@ __all__ = [
     "Inbound",
     "Screened",
     "TurnPlan",
+    "after_emergency",
     "after_ready",
     "asked_again",
     "new_record",
@@ -60,11 +66,12 @@ _SHOWN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A patient's message: its id, its words, and its place in the session."""
+    """A patient's message: its id, its words, its place in the session, and when it came, in UTC."""
 
     message_id: str
     text: str
     seq: int
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +160,21 @@ def screen(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -
     if record.pending == "pregnancy":
         record = read_pregnancy_answer(record, words)
     unsafe = is_unsafe(record, words)
-    record = heard(record, words, content.lexicon)
+    record = _timed(heard(record, words, content.lexicon), inbound)
     latched = latch(record, content.rules, version=content.version)
     # Whoever has just said that they are not safe is told where to go, and not asked for it once more.
     advice = (EMERGENCY_ADVICE,) if unsafe else latched.advice
     text = "\n\n".join(_say(latched.record, content, key) for key in advice) or None
     is_danger = bool(latched.new_flags or text) or latched.record.acuity > acuity
     return Screened(latched.record, latched.new_flags, text, is_danger)
+
+
+def _timed(record: ClinicalRecord, inbound: Inbound) -> ClinicalRecord:
+    """The record with when the readings of this message were told."""
+    has_readings = any(evidence.message_id == inbound.message_id for _, evidence in record.readings)
+    if inbound.at is None or not has_readings:
+        return record
+    return replace(record, told_at={**record.told_at, inbound.message_id: f"{inbound.at:%Y-%m-%d %H:%M} UTC"})
 
 
 _LANGUAGES: Final = {
@@ -196,6 +211,9 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
     words, agenda = Words(inbound.message_id, inbound.text), content.interview.agenda
     if record.pending is not None and record.pending.startswith(_CONFLICT):
         return _ask_next(_settled(record, words), content, [_ack(record, inbound, content)])
+    if record.pending == SAFETY:
+        # Whether somebody is safe, and who is with them, is what the doctor looks for first.
+        record = record.with_told(words.whole)
     asked = agenda.question(record.pending)
     commanded = _commanded(record, words, asked, content)
     if commanded is not None:
@@ -208,14 +226,43 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
     record, facts = read_unasked(record, words, slots, asked, agenda.vocabulary)
     record = read_complaint(record, words, agenda, asked=asked)
     if asked is not None and asked.kind == "read_back":
-        return _after_read_back(correction or record, words, asked, content)
+        corrected = read_summary_corrected(record, words) if correction is None else correction
+        return _after_read_back(corrected, words, asked, content)
     if asked is not None:
         record = read_answer(record, words, asked, slots, facts, agenda)
+        record = read_beside_person(record, words, facts) if asked.kind in ("person", "speaker") else record
         # Whoever told of one medicine unasked has now been asked for the others.
         record = replace(record, volunteered=tuple(each for each in record.volunteered if each not in asked.slots))
     record = read_contradicted_signs(record, words, agenda, asked=asked)
     record = read_told_signs(classified(record, agenda), words, agenda, asked=asked)
     return _after_answer(before, record, inbound, asked, is_told=bool(facts), content=content)
+
+
+def after_emergency(
+    record: ClinicalRecord, advice: str, inbound: Inbound, content: ClinicalContent
+) -> tuple[TurnPlan, str]:
+    """What is said to an emergency, and the record with the facts it tells.
+
+    It is read as the answer to what was asked only where it can be one: "metformin and some herbs" are medicines, "I
+    want to die" is none. Advice that asks something itself stands alone, and only that is pending after it: "yes, I am
+    safe" is no medicine either. Words that were read as nothing are kept for the doctor.
+    """
+    words, agenda = Words(inbound.message_id, inbound.text), content.interview.agenda
+    asked, is_asking = agenda.question(record.pending), asks_for_safety(advice.rstrip()[-1:])
+    if asked is not None and not is_asking and may_be_answer(words.text, asked, agenda.vocabulary):
+        plan = plan_turn(record, inbound, content)
+    else:
+        if asked is not None and asked.kind == "signs":
+            record = read_present_signs(record, words, agenda)
+        plan = plan_turn(replace(record, pending=None), inbound, content)
+        if not _is_quoted(plan.record, inbound):
+            plan = replace(plan, record=plan.record.with_told(words.whole))
+    if not is_asking or plan.is_ready:
+        return plan, f"{advice}\n\n{content.texts['continue']}\n\n{plan.question}"
+    told_so = replace(
+        plan.record, asked=record.asked, danger_signs=record.danger_signs, stage=record.stage, pending=SAFETY
+    )
+    return TurnPlan(told_so, advice, advice, None, (), is_ready=False), advice
 
 
 def _asked_slots(record: ClinicalRecord, asked: Question, content: ClinicalContent) -> tuple[str, ...]:
@@ -228,12 +275,23 @@ def _commanded(
     said = answers.command(words.text)
     if said == "person":
         return _ask_next(replace(record, wants_person=True), content, [_say(record, content, "person_wanted")])
-    if said == "done" and record.is_covered("chief_complaint"):
-        return _finish(replace(record, is_ended_early=True), content)
+    if said == "done":
+        return _ended_early(record, words, content)
     if said == "skip" and asked is not None:
         record = _left(record, _asked_slots(record, asked, content), Declined("skipped", words.whole))
         return _ask_next(record, content, [_say(record, content, "ack_skip")])
     return None
+
+
+def _ended_early(record: ClinicalRecord, words: Words, content: ClinicalContent) -> TurnPlan:
+    """Finish; but a doctor can do nothing for a problem nobody named, so that is asked for once before."""
+    complaint = content.interview.agenda.question("chief_complaint")
+    if complaint is None or record.is_covered(complaint.id):
+        return _finish(replace(record, is_ended_early=True), content)
+    if record.asked.count(complaint.id) < _TRIES:
+        return _ask(record, complaint, content, [_say(record, content, "before_end")])
+    record = _left(record, _asked_slots(record, complaint, content), Declined("ended early", words.whole))
+    return _finish(replace(record, is_ended_early=True), content)
 
 
 def _left(record: ClinicalRecord, slots: Sequence[str], declined: Declined) -> ClinicalRecord:
@@ -289,6 +347,8 @@ def _after_answer(
     refused = _refused(inbound, asked)
     if refused and record.asked.count(asked.id) < _TRIES:
         return _again(record, inbound, asked, content, _unusual(record, refused, content))
+    if record.acuity is Acuity.EMERGENCY and not asked.in_emergency:
+        return _ask_next(record, content, [ack])
     if not still_open:
         is_asking = asked.id == "anything_else" and answers.is_question(inbound.text)
         return _ask_next(record, content, [_say(record, content, "cannot_advise") if is_asking else ack])
@@ -320,6 +380,8 @@ def _unusual(record: ClinicalRecord, refused: Sequence[str], content: ClinicalCo
 
 
 def _why_again(record: ClinicalRecord, inbound: Inbound, asked: Question, content: ClinicalContent) -> str:
+    if answers.is_puzzled(inbound.text):
+        return _say(record, content, "not_clear")
     if answers.is_question(inbound.text):
         return _say(record, content, "cannot_advise")
     if answers.is_greeting(inbound.text):
@@ -339,18 +401,29 @@ def _again(
 
     Words that answered nothing are kept for the doctor, and a question of the patient's with them.
     """
-    is_answerless = not answers.is_greeting(inbound.text) and not answers.is_yes(inbound.text)
-    if is_answerless and not any(inbound.text == each.quote for each in record.also_told):
+    says_nothing = (answers.is_greeting, answers.is_yes, answers.is_puzzled)
+    is_answerless = not any(says(inbound.text) for says in says_nothing)
+    is_again = any(inbound.text == each.quote for each in _quoted(record))
+    if is_answerless and not is_again:
         record = record if _is_quoted(record, inbound) else record.with_told(_whole(inbound))
     safety = _safety_first(record, content)
     if safety is not None:
         return safety
     tries = _TRIES + 1 if question.id in _NEEDED_WHOLE else _TRIES
+    if answers.is_greeting(inbound.text):
+        # Who comes back after a day says hello first: that is no try at the question.
+        record = replace(record, asked=record.asked[:-1])
     if record.asked.count(question.id) < tries:
         record, leads = _advised(record, content, [lead])
         return _ask(record, question, content, leads)
     record = _left(record, _asked_slots(record, question, content), Declined(_NOT_UNDERSTOOD, _whole(inbound)))
     return _ask_next(record, content, [_say(record, content, "ack_skip")])
+
+
+def _quoted(record: ClinicalRecord) -> tuple[Evidence, ...]:
+    """The words the record has already, so that the same message sent again is not kept twice."""
+    told_so = (each for each in record.answers.values() if isinstance(each, Reported))
+    return (*record.also_told, *(each.evidence for each in told_so))
 
 
 def _is_quoted(record: ClinicalRecord, inbound: Inbound) -> bool:
@@ -386,6 +459,9 @@ def _settled(record: ClinicalRecord, words: Words) -> ClinicalRecord:
 
 
 def _ack(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent) -> str:
+    """Thanks for what was told; whoever does not know, or will not say, is not thanked for helping."""
+    if answers.is_unknown(inbound.text) or answers.is_refused(inbound.text):
+        return _say(record, content, "ack_skip")
     return _say(record, content, _ACKS[inbound.seq % len(_ACKS)])
 
 
@@ -458,8 +534,13 @@ def _choices(record: ClinicalRecord, question: Question, content: ClinicalConten
     fixed = tuple(Choice(each.value, labels(each, record.language)) for each in question.choices)
     if question.kind != "signs":
         return fixed
-    signs = (content.interview.agenda.signs[name].label for name in record.danger_signs)
+    signs = (content.interview.agenda.signs[name].label for name in _signs_open(record))
     return (*fixed[:1], *(Choice(label, label) for label in signs), *fixed[1:])
+
+
+def _signs_open(record: ClinicalRecord) -> tuple[str, ...]:
+    """The signs to name: those not told yet, when the question is put once more."""
+    return tuple(name for name in record.danger_signs if not record.is_sign_covered(name)) or record.danger_signs
 
 
 def _checked(lines: list[str], record: ClinicalRecord) -> str:
@@ -481,7 +562,7 @@ def _worded(record: ClinicalRecord, question: Question, content: ClinicalContent
     if own is not None and is_whole:
         text = agendas.voiced(own, record.person.speaker)
     if question.kind == "signs":
-        return "\n".join([text, *(f"– {agenda.signs[name].label}" for name in record.danger_signs)])
+        return "\n".join([text, *(f"– {agenda.signs[name].label}" for name in _signs_open(record))])
     if question.kind == "read_back":
         return f"{_say(record, content, 'read_back')}\n{_summary(record)}\n{text}"
     return text
