@@ -132,7 +132,8 @@ class LexiconFile(Strict):
             "weak_opener", "patient", "relation", "distant", "speaking", "told_in_past", "told_weakly", "acute",
             "own_state", "family_history", "other_after", "animal", "mistaken", "explained", "joking", "general",
             "owner", "asking", "relapse", "fiction", "treated", "hearsay", "news", "for_another",
-            "dated", "closed", "completed", "reported", "clocked", "lately", "admitting", "owning_up", "of_a_thing", "ailing",
+            "dated", "closed", "completed", "reported", "clocked", "lately", "admitting", "owning_up", "of_a_thing",
+            "ailing",
         ],
         Phrases,
     ] = {}  # fmt: skip
