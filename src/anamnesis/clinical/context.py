@@ -164,7 +164,8 @@ class Scene:
             self._denied[span] = (
                 self._has_denial
                 and (
-                    self._is_negated_before(mention)
+                    self._is_right_after_no(mention)
+                    or self._is_negated_before(mention)
                     or self._is_on_a_denied_list(mention)
                     or self._is_answered_no(mention)
                     or self._is_mistaken(mention)
@@ -249,6 +250,13 @@ class Scene:
                 return False
             joined += words[place] in small.ADDING
         return False
+
+    def _is_right_after_no(self, mention: Match) -> bool:
+        """Whether a "no" stands right before it, be it part of other words too: "no fainting feeling"."""
+        before = mention.first - 1
+        if before < 0 or self._read.breaks[mention.first] or before in self._pseudo:
+            return False
+        return self._read.words[before] in small.NEVER
 
     def _began_lately(self, mention: Match) -> bool:
         """Whether what was never so has begun: "no such thoughts until tonight"; "until now" is no beginning."""
