@@ -1,4 +1,5 @@
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -976,3 +977,13 @@ def test_no_words_of_a_patient_look_like_a_line_of_the_note():
     lines = everything(plan.record).splitlines()
     assert "Triage: green" not in lines
     assert "Allergies: none reported" not in lines
+
+
+@pytest.mark.parametrize(
+    "word", ["no, ", "please ", "I also have pain and ", "I need to to ", "cough\n", "what is it? "]
+)
+def test_an_answer_of_any_length_is_read_at_once(word):
+    record = interview(*UP_TO_COMPLAINT)[0].record
+    started = time.perf_counter()
+    plan_turn(record, Inbound("m9", (word * 2500)[:10_000], 9), CONTENT)
+    assert time.perf_counter() - started < 2

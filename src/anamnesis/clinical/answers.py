@@ -48,7 +48,7 @@ _REFUSAL: Final = re.compile(
 )
 _SKIP: Final = re.compile(r"(?:skip|skip this|next question|ruka)[\s.!]*")
 _DONE: Final = re.compile(
-    r"(?:(?:please|ok|okay|sorry|no,?|look)[\s,]+)*(?:"
+    r"(?:(?:please|ok|okay|sorry|no|look)[\s,]+)*(?:"
     r"done|finish(?:ed)?|stop|stop now|end|(?:i am|i'm|im|we are) (?:done|finished)|nimemaliza|acha|"
     r"(?:i (?:want|would like|'d like|need|have) to|let me|can (?:i|we)|let us|let's) (?:stop|finish|end)(?: (?:now|here|this|it|there))*|"
     r"(?:stop|finish|end|enough|no more)(?: asking)?(?: me)?(?: with)?(?: (?:so many|these|the|all|of|this|your|any more|more))* (?:questions?|asking(?: me)?)|"
@@ -60,7 +60,7 @@ _SOMEBODY: Final = (
     r"(?:someone|somebody|anyone|anybody)(?: (?:real|human|else|there))?)"
 )
 _PERSON: Final = re.compile(
-    r"(?:(?:please|ok|okay|sorry|no,?|but|hello)[\s,]+)*(?:"
+    r"(?:(?:please|ok|okay|sorry|no|but|hello)[\s,]+)*(?:"
     r"(?:i (?:want|need|would like|wish|prefer)|i'd like|i just want|let me|can i|could i|may i|connect me|put me|get me|give me|i would rather|i'd rather|we want|we need)"
     rf"(?: (?:to|through|please))*(?: (?:talk|speak|chat|see|meet))?(?: (?:to|with))* {_SOMEBODY}|"
     rf"(?:talk|speak) (?:to|with) {_SOMEBODY}|is there (?:a (?:real )?person|(?:someone|somebody)) i can (?:talk|speak) to|"

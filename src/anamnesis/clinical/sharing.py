@@ -8,6 +8,7 @@ speaks of, or else stays with the piece before it, so that every word ends up in
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from anamnesis.clinical.answers import begins_with_yes, is_none, is_unknown
@@ -53,6 +54,7 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
 }
 #: Topics that any words may answer; the others need words that speak of them.
 _OPEN: Final = frozenset({"site", "character", "details", "onset", "social_history"})
+_MOST_PIECES: Final = 60
 _AT_HOME: Final = "social_history"
 #: Topics that a no does not answer.
 _NEVER_NONE: Final = frozenset({"onset", "timing", "site", "character", "severity"})
@@ -281,9 +283,9 @@ def onset_of(text: str) -> str | None:
 
 
 def pieces_of(text: str) -> list[tuple[int, int]]:
-    """Where the pieces of a message stand, cut at its commas, sentence ends and turns."""
+    """Where the pieces of a message stand, cut at its commas, sentence ends and turns; past a bound the rest is one."""
     pieces, start = [], 0
-    for match in _CUT.finditer(fold(text)):
+    for match in islice(_CUT.finditer(fold(text)), _MOST_PIECES):
         pieces.append((start, match.start()))
         start = match.end()
     pieces.append((start, len(text)))
