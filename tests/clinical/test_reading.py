@@ -243,6 +243,8 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("Cramps had me bent over but ibuprofen took them away.", "severe_belly_pain", Assertion.RESOLVED),
         ("Cramps had me bent over but ibuprofen did nothing.", "severe_belly_pain", Assertion.AFFIRMED),
         ("Stroke took my mother in the same year.", "arm_weakness", Assertion.SOMEONE_ELSE),
+        ("During my first delivery in 2019 I had eclampsia, two seizures.", "seizure", Assertion.PAST),
+        ("After my operation in 2020 all was fine, chest pain and sweating.", "chest_pain", Assertion.AFFIRMED),
         ("I can stand and walk, no fainting feeling.", "fainted", Assertion.DENIED),
         ("He hasn't fitted and breathing is as always.", "seizure", Assertion.DENIED),
         ("I can't stop bleeding, no feeling in my hand.", "bleeding", Assertion.AFFIRMED),

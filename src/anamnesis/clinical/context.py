@@ -28,6 +28,7 @@ _LONGEST_SENTENCE: Final = 90
 _LAUGH: Final = 2  # tokens of a sentence that only laughs
 _OPENS: Final = 6  # tokens of a sentence in which it names whom it goes on about
 _FRAME_OPENS: Final = 2  # tokens of a sentence before "at age four", that speaks for all of it
+_OCCASION_OPENS: Final = 5  # tokens from "during my first delivery" to its "in 2019"
 _BELIEF_REACH: Final = 6  # tokens from "I thought" to what was thought
 _DOUBLE_REACH: Final = 14  # tokens from "can't" to its "without"
 _OBJECT_REACH: Final = 4  # tokens from "like for a running" to its cow
@@ -921,7 +922,7 @@ class Scene:
             if self._is_told_in_present(past.last + 1, mention.last):
                 return False
             commas = sum(breaks[at] > 0 for at in range(past.last + 1, mention.first + 1))
-            opens = past.first - self._bounds[self._segment[past.first]][0] <= _FRAME_OPENS
+            opens = self._opens_clause(past, mention)
             commas -= self._is_insert(past.last + 1)
             return not commas or (commas == 1 and opens and not self._cues.at("of_a_thing", past.first))
         pauses = [at for at in range(mention.last + 1, past.first + 1) if breaks[at]]
@@ -929,6 +930,13 @@ class Scene:
             return True
         lead = self._read.words[pauses[-1] : past.first]
         return all(word in small.ROUGHLY or number_of(word) is not None for word in lead)
+
+    def _opens_clause(self, past: Match, mention: Match) -> bool:
+        """Whether its clause begins with a past time, or an occasion: "during my first delivery in 2019 I had …"."""
+        words, start = self._read.words, self._bounds[self._segment[past.first]][0]
+        is_occasion = words[start] in small.PREPOSITIONS and past.first - start <= _OCCASION_OPENS
+        is_told = is_occasion and "had" in words[past.last + 1 : mention.first]
+        return is_told or past.first - start <= _FRAME_OPENS
 
     def _is_insert(self, place: int) -> bool:
         """Whether an occasion between commas begins here: "six years ago, after my caesarean, they found …"."""
