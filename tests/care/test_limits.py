@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from anamnesis.kernel.errors import NotSignedIn, TooManyRequests
+from anamnesis.kernel.errors import BadInput, NotSignedIn, TooManyRequests
 from anamnesis.settings import Limits, Settings
-from build import a_session, an_app, caller, claims, closing, http
+from build import a_session, an_app, caller, claims, closing, http, tell
 
 FEW = Settings(limits=Limits(public=3, protected=5, admin=7))
 ROOMY = Settings(limits=Limits(factor=1000))
@@ -133,6 +133,25 @@ async def test_nobody_at_all_costs_nothing(app, owner):
         with pytest.raises(NotSignedIn):
             await app.door.admit(app.registry.find("user.me").procedure, caller(app, "x").request.__class__("r"))
     assert await owner.fetchval("SELECT count(*) FROM rate_windows") == 0
+
+
+async def test_danger_in_what_was_told_before_is_heard_above_every_limit(clinic, owner):
+    async with closing(an_app(clinic.app_dsn, settings=ROOMY)) as roomy:
+        _, session_id = await a_session(roomy)
+        told = await tell(roomy, session_id, "my husband is beating me")
+        assert "Are you safe right now?" in told["aiMessage"]["text"]
+        await caller(roomy, "stranger").call("user.getMe")
+    async with closing(an_app(clinic.app_dsn, settings=FEW)) as app:
+        await owner.execute("TRUNCATE rate_windows")
+        for who in ("stranger", "patient"):
+            for _ in range(5):
+                with pytest.raises(BadInput):
+                    await caller(app, who).call("intake.sendMessage", sessionId=session_id, content="")
+        for who, words in (("stranger", "No"), ("patient", "It is green")):
+            with pytest.raises(TooManyRequests):
+                await caller(app, who).call("intake.sendMessage", sessionId=session_id, content=words)
+        answer = await caller(app, "patient").call("intake.sendMessage", sessionId=session_id, content="No")
+        assert answer["aiMessage"]["isEmergency"]
 
 
 async def test_danger_is_heard_above_every_limit(clinic, owner):

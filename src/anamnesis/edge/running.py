@@ -70,7 +70,7 @@ async def enter(
         if procedure.input is not None:
             given = read_input()
             arguments = (context, await given if inspect.isawaitable(given) else given)
-        _refuse_too_many(bound, actor, arguments)
+        await _refuse_too_many(bound, actor, arguments)
         result = procedure.handler(*arguments)
         is_reading = procedure.kind is not Kind.MUTATION
         trail = trail_of(procedure.name, actor, request.request_id, arguments[-1], is_reading=is_reading)
@@ -117,12 +117,12 @@ async def _on_behalf(actor: Actor, source: AsyncGenerator[Any], trail: Trail, bo
             trail.again()
 
 
-def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> None:
+async def _refuse_too_many(bound: Bound, actor: Actor, arguments: tuple[Any, ...]) -> None:
     """Refuse whoever called too often, unless what they say must be heard."""
     is_urgent = bound.procedure.is_urgent
     if is_urgent is None or not isinstance(actor, Person) or not actor.wait_s:
         return
-    if not is_urgent(bound.services, arguments[-1]):
+    if not await is_urgent(bound.services, actor, arguments[-1]):
         raise TooManyRequests(actor.wait_s, actor.calls_a_minute)
 
 

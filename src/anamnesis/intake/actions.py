@@ -250,6 +250,11 @@ def is_dangerous(text: str, interviewer: Interviewer) -> bool:
     return listen(text, interviewer).is_danger
 
 
+def is_dangerous_next(session: Session, text: str, interviewer: Interviewer) -> bool:
+    """The same of words that follow on what was told in this session, and on what was asked last."""
+    return interview.screen(session.record, Inbound("", text, 0), interviewer.content).is_danger
+
+
 async def answer(received: Received, session_id: UUID, *, store: IntakeStore, interviewer: Interviewer) -> Answered:
     """The reply to a received message: taken now if its turn is ours, else waited for; None past the deadline."""
     if received.answered is not None:

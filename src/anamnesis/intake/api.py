@@ -44,8 +44,8 @@ from anamnesis.intake.views import (
     session_view,
     thought_for_clinician,
 )
-from anamnesis.kernel.errors import BadInput, refused
-from anamnesis.kernel.identity import PatientId
+from anamnesis.kernel.errors import BadInput, NotFound, NotPermitted, refused
+from anamnesis.kernel.identity import PatientId, Person
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Allow, Context, Procedures, Rest, Tracked
@@ -334,8 +334,18 @@ async def doctors_sessions(call: Call, body: ListDoctorsSessions | None) -> Doct
     )
 
 
-def _is_urgent(intake: Intake, body: SendMessage) -> bool:
-    return actions.is_dangerous(body.content, intake.interviewer)
+async def _is_urgent(intake: Intake, person: Person, body: SendMessage) -> bool:
+    """Whether a message is a danger, by itself or as what this patient says next: "no" to "Are you safe?" is one."""
+    if actions.is_dangerous(body.content, intake.interviewer):
+        return True
+    link = await intake.store.link_of_session(body.session_id)
+    try:
+        access_as_patient(person, link, writing=True, what="session")
+    except (NotFound, NotPermitted):
+        return False  # whoever has no part in it learns no more of it above the limit than below
+    with intake.store.at_work():
+        session = await intake.store.peek(body.session_id)
+    return actions.is_dangerous_next(session, body.content, intake.interviewer)
 
 
 @procedures.mutation(

@@ -94,7 +94,7 @@ class Procedure:
     input_optional marks an input that may be left out as a whole; the handler then gets None.
     takes_files marks an input that holds files, which only a form can bring.
     at_once is how many calls of it one page makes, by which its limit is multiplied.
-    is_urgent tells of the services and an input that it must be let in although its caller has called too often.
+    is_urgent tells of the services, the caller and an input that it must be let in although there were too many calls.
     A subscription's output is what each of its events tells; untracked is what it tells besides, without an id.
     A query or mutation's handler is ``async (context, input) -> output``, or ``async (context)`` when it takes
     no input; a subscription's is an async generator of values or of Tracked.
@@ -111,7 +111,7 @@ class Procedure:
     rest: Rest | None = None
     takes_files: bool = False
     at_once: int = 1
-    is_urgent: Callable[[Any, Any], bool] | None = None
+    is_urgent: Callable[[Any, Any, Any], Awaitable[bool]] | None = None
     summary: str = ""
 
 

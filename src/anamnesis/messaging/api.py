@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
+from anamnesis.kernel.identity import Person
 from anamnesis.kernel.javascript import UNDEFINED, Undefined
 from anamnesis.kernel.listening import Listener, News, place_of
 from anamnesis.kernel.procedures import Context, Procedures, Rest, Tracked
@@ -165,7 +166,7 @@ class ConnectionRef(Input):
     connection_id: Uuid
 
 
-def _is_urgent(messaging: Messaging, body: NewMessage) -> bool:
+async def _is_urgent(messaging: Messaging, _: Person, body: NewMessage) -> bool:
     return messaging.hear(body.content).is_danger
 
 
