@@ -398,8 +398,9 @@ class Pages:
         """Lower the urgency, with the doctor's reason."""
 
         async def act(caller: Caller, session_id: str, fields: Mapping[str, str]) -> None:
-            decision = {name: fields.get(name, "") for name in ("to", "reason", "basis")}
-            await caller.call("handover.lowerUrgency", sessionId=session_id, **decision)
+            seen = {"basis": fields["basis"]} if fields.get("basis") else {}
+            decision = {name: fields.get(name, "") for name in ("to", "reason")}
+            await caller.call("handover.lowerUrgency", sessionId=session_id, **decision, **seen)
 
         return await self._act_on_case(http, act)
 

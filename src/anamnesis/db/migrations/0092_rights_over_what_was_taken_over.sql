@@ -89,7 +89,7 @@ END $$;
 -- The end of keeping: what nobody has touched for so many days, a piece at a time, the oldest first. Answers how many
 -- pieces went. Nobody can use it to reach what is younger than a month, nor what is held.
 CREATE OR REPLACE FUNCTION purge_expired(days integer, most integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     asked_for text := current_setting('anamnesis.purpose', true);
     before   timestamptz := clock_timestamp() - make_interval(days => days);
@@ -115,8 +115,10 @@ BEGIN
         WHERE s.id = ANY (gone)
           AND NOT EXISTS (SELECT FROM legal_holds h WHERE h.patient_id = c.patient_id AND h.lifted_at IS NULL));
     IF cardinality(gone) > 0 THEN
-        INSERT INTO audit_logs (action, resource_type, resource_id)
-        SELECT 'intake_session_purged', 'intake_session', id::text FROM unnest(gone) AS id;
+        INSERT INTO audit_logs (action, procedure, actor_role, purpose, resource_type, resource_id, patient_ids)
+        SELECT 'intake_session_purged', 'upkeep.purge', 'system', 'retention', 'intake_session', s.id::text,
+               ARRAY[c.patient_id]
+        FROM intake_sessions s JOIN connections c ON c.id = s.connection_id WHERE s.id = ANY (gone);
         PERFORM erase_sessions(gone);
         counted := counted + cardinality(gone);
     END IF;
@@ -131,6 +133,11 @@ BEGIN
         WHERE m.id = ANY (gone)
           AND NOT EXISTS (SELECT FROM legal_holds h WHERE h.patient_id = c.patient_id AND h.lifted_at IS NULL));
     IF cardinality(gone) > 0 THEN
+        INSERT INTO audit_logs (action, procedure, actor_role, purpose, resource_type, resource_id, patient_ids, metadata)
+        SELECT 'direct_messages_purged', 'upkeep.purge', 'system', 'retention', 'connection', c.id::text,
+               ARRAY[c.patient_id], jsonb_build_object('count', count(*))
+        FROM direct_messages m JOIN connections c ON c.id = m.connection_id WHERE m.id = ANY (gone)
+        GROUP BY c.id, c.patient_id;
         UPDATE imported_rows SET fingerprint = NULL
         WHERE our_table = 'direct_messages' AND fingerprint IS NOT NULL AND our_key = ANY (ARRAY(SELECT unnest(gone)::text));
         DELETE FROM direct_messages WHERE id = ANY (gone);
@@ -164,7 +171,8 @@ BEGIN
           AND NOT EXISTS (SELECT FROM consents k WHERE k.user_id = u.id AND k.given_at >= before)
         ORDER BY p.updated_at LIMIT most FOR UPDATE OF p SKIP LOCKED
     LOOP
-        INSERT INTO audit_logs (action, resource_type, resource_id) VALUES ('patient_purged', 'patient', idle::text);
+        INSERT INTO audit_logs (action, procedure, actor_role, purpose, resource_type, resource_id, patient_ids)
+        VALUES ('patient_purged', 'upkeep.purge', 'system', 'retention', 'patient', idle::text, ARRAY[idle]);
         PERFORM erase_patient(idle);
         counted := counted + 1;
     END LOOP;
