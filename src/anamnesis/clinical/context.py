@@ -551,7 +551,7 @@ class Scene:
 
     def _names_nobody(self, first: int, last: int) -> bool:
         """Whether no person is in these tokens; "mine" at their head is an animal, as in "You treat goats? Mine …"."""
-        people = small.FIRST_PERSON | small.OF_PEOPLE - small.OF_BODY - {"his", "her", "him"} | {"baby"}
+        people = small.FIRST_PERSON | small.OF_PEOPLE - small.OF_BODY - small.OF_ANYBODY | {"baby"}
         opens = first + (self._read.words[first] in small.OWNED)
         return not any(
             (self._read.words[at] in people and not self._owns_animal(at)) or self._is_kin(at)

@@ -237,7 +237,7 @@ async def case_of(call: Call, session_id: UUID) -> Row:
 async def get_sbar(call: Call, body: ConnectionRef) -> SbarAnswer:
     """The newest note of a connection with what its doctor has added to that case, for its doctor."""
     await _let_clinician(call, body.connection_id)
-    row = await call.services.store.latest_note(body.connection_id)
+    row = await call.services.store.latest_changed(body.connection_id)
     if row is None:
         return SbarAnswer(sbar=None)
     return SbarAnswer(sbar=sbar_with(row["clinical_handover"], await call.services.store.notes(row["id"])))

@@ -42,12 +42,6 @@ SELECT s.id, s.connection_id, s.record, s.clinical_handover, s.doctor_thought, w
 FROM intake_sessions s LEFT JOIN worded_notes w ON w.session_id = s.id
 WHERE s.connection_id = $1 AND s.archived_at IS NULL ORDER BY s.updated_at DESC, s.id LIMIT 1"""
 
-# The note that changed last: a session begun since has none, and must not hide it.
-_LATEST_NOTE: Final = """
-SELECT id, connection_id, clinical_handover FROM intake_sessions
-WHERE connection_id = $1 AND archived_at IS NULL AND clinical_handover IS NOT NULL
-ORDER BY updated_at DESC, id LIMIT 1"""
-
 # Beside replies that are still what the patient reads: not those that were put in other words, or begun again after.
 _REASONINGS: Final = """
 SELECT r.reply_id, r.session_id, r.content, r.made_at
@@ -109,7 +103,7 @@ _LOWERING: Final = "SELECT nextval(pg_get_serial_sequence('lowerings', 'id'))"
 _LOWERED: Final = """
 INSERT INTO lowerings (id, session_id, lowered_by, reason) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4)"""
 
-# A doctor adds to the case that is read, which is that of the note as long as there is one.
+# A doctor adds to the case that is read: that of the newest note, which a session begun since must not hide.
 _LATEST_CHANGED: Final = """
 SELECT id, connection_id, clinical_handover FROM intake_sessions
 WHERE connection_id = $1 AND archived_at IS NULL
@@ -184,11 +178,6 @@ class PostgresHandoverStore:
         """The connection's session that changed last, with what a model made of its note."""
         row = await self.database.fetchrow(_LATEST, connection_id)
         return None if row is None else self._with_wording(row)
-
-    async def latest_note(self, connection_id: UUID) -> Row | None:
-        """The session of a connection that changed last of those with a note."""
-        row = await self.database.fetchrow(_LATEST_NOTE, connection_id)
-        return None if row is None else self._keyring.opened(SESSIONS, row)
 
     async def written(self, session_id: UUID) -> Written | None:
         """A hand-over that waits for its review, with what it rests on; None when there is none."""
