@@ -376,7 +376,7 @@ def build(
         screened = intake_actions.listen(text, interviewer)
         return Heard(screened.record.acuity, screened.is_danger, screened.emergency_text)
 
-    registry = Registry(database.keep_line)
+    registry = Registry(database.keep_line, care_store.changed)
     registry.add(care_procedures, Care(care_store, clock, origin))
     message_store = PostgresMessageStore(database, tells_others=bool(settings.webhooks.targets))
     registry.add(

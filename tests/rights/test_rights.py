@@ -24,7 +24,7 @@ from anamnesis.db.encryption import CHAT, DIRECT, FILES, LOWERINGS, NOTES, SEALE
 from anamnesis.db.sealing import Sealer
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.consents import IN_FORCE
-from anamnesis.kernel.errors import Conflict, NotFound, Unavailable
+from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.procedures import Part
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import reading
@@ -196,7 +196,7 @@ async def test_bytes_that_arrive_after_their_patient_was_erased_do_not_stay(
         await put(blobs, key, content)
 
     monkeypatch.setattr(kind, "put", late)
-    with pytest.raises(Unavailable):
+    with pytest.raises(NotFound):
         await caller(app, "patient").call("file.upload", sessionId=session_id, files=[part(image("PNG"), "late.png")])
     assert blobs_in(folder_of_files) == []
 

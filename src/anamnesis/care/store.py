@@ -20,9 +20,9 @@ from anamnesis.db.postgres import Connection, Database
 from anamnesis.db.rates import ONE_MORE
 from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
 from anamnesis.kernel.consents import IN_FORCE
-from anamnesis.kernel.errors import Conflict, NotFound
+from anamnesis.kernel.errors import AnamnesisError, Conflict, NotFound, NotPermitted
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
-from anamnesis.kernel.trail import Trail, concerns, present
+from anamnesis.kernel.trail import Trail, concerns, following, present
 
 Row = Mapping[str, Any]
 _log: Final = structlog.get_logger("anamnesis.care")
@@ -43,9 +43,16 @@ _SPEND_AND_FIND: Final = (
     "WITH spent AS (" + _SPEND + ")" + _PERSON + ", spent.used, spent.left_s FROM person_of($2) p CROSS JOIN spent"
 )
 
+_IS_GONE: Final = """
+SELECT NOT EXISTS (SELECT FROM users WHERE id = $1)
+    OR EXISTS (SELECT FROM unnest($2::uuid[]) AS p WHERE NOT EXISTS (SELECT FROM patients WHERE id = p)) AS is_gone"""
+
 _LINK: Final = """
 SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_verified, is_there
 FROM link_of_connection($1)"""
+
+#: The same by what a call is about.
+_LINKS: Final = {"connection": _LINK, "intake_session": _LINK.replace("link_of_connection", "link_of_session")}
 
 _USER: Final = """
 SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
@@ -253,6 +260,25 @@ class PostgresCareStore:
         made = PatientId(await self.database.fetchval("SELECT id FROM patients WHERE user_id = $1", user_id))
         now_a_patient(made)
         return made
+
+    async def changed(self, trail: Trail) -> AnamnesisError | None:
+        """What a call that failed is answered when its record was erased, or its connection ended, beneath it.
+
+        Only for who was let on to it: nobody else learns whether there is such a record. Raises Unavailable.
+        """
+        if trail.user_id is None:
+            return None
+        patients = trail.patients | ({trail.own_patient_id} if trail.own_patient_id else set())
+        with viewing(at_work(Purpose.JOBS)), following(None):
+            if await self.database.fetchval(_IS_GONE, trail.user_id, [*patients]):
+                return NotFound()
+        if not trail.patients or trail.subject is None or trail.kind not in _LINKS:
+            return None
+        link = await self.database.lookup(_LINKS[trail.kind], UUID(trail.subject))
+        if link is None:
+            return NotFound()
+        is_open = link["status"] == ConnectionStatus.ACTIVE.value or (trail.is_reading and trail.purpose == "own")
+        return None if is_open else NotPermitted("This connection has ended. Nothing was stored.")
 
     async def link_of_connection(self, connection_id: UUID) -> CareLink | None:
         """A connection with what access depends on, in one indexed statement."""

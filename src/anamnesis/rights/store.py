@@ -268,6 +268,8 @@ class PatientRecords:
                 await self.connection.execute(_TELL_AUDIT, "patient_erased", patient_id)
         except asyncpg.CheckViolationError:
             raise Conflict("The patient is under a legal hold. Nothing was erased.") from None
+        except asyncpg.DeadlockDetectedError:
+            raise Conflict("The records were being changed at this moment. Nothing was erased; try again.") from None
 
     async def forget_samples(self) -> None:
         """Have the database draw anew the values of columns it keeps to plan with, among which are erased ones."""
