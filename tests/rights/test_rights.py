@@ -407,6 +407,25 @@ async def test_of_somebody_who_came_before_the_take_over_what_was_copied_beside_
     await source.close()
 
 
+async def test_the_patients_own_copy_tells_of_what_was_taken_over_what_the_patient_is_shown_and_no_more(
+    source_dsn, clinic, records
+):
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    data = {**replaced.DATA, "ucgRecommendations": {"plan": "of the doctors"}, "oddField": "of the doctors"}
+    await source.execute("UPDATE intake_sessions SET medical_data = $1", json.dumps(data))
+    await take_over(source_dsn, clinic, Keyring())
+    copy = as_json(await records.whole(UUID(replaced.PATIENT)), datetime.now(UTC), for_patient=True)
+    assert "of the doctors" not in json.dumps(copy, default=str)
+    async with closing(an_app(clinic.app_dsn, is_sealed=False)) as app:
+        for interview in copy["interviews"]:
+            shown = await caller(app, "patient").call("intake.getSession", sessionId=str(interview["id"]))
+            assert interview["medicalData"] == shown["session"]["medicalData"]
+            assert interview["medicalData"]["chiefComplaint"]
+    assert len(copy["interviews"]) > 1
+    await source.close()
+
+
 # -- holds and the end of keeping --------------------------------------------------------------------------------
 
 
