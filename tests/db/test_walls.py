@@ -40,6 +40,8 @@ NOT_HEALTH_DATA = {
     "audit_chain": "numbers of lines of the audit trail, and hashes",
     "audit_head": "where the chain over the audit trail ends, and a hash",
     "erased_ids": "random ids of what is there no more; the application is granted nothing of it",
+    "expired_aside": "digests of keys of what is there no more; the application is granted nothing of it",
+    "aside_sweeps": "how far tables of a take-over were looked through; the application is granted nothing of it",
     "erased_files": "random ids of files that are there no more, until their bytes are gone",
     "webhook_events": "that something happened, as a job has it: a kind and ids; no words, no values, no names",
     "webhook_deliveries": "how telling an operator's other system of such an event went",

@@ -533,6 +533,92 @@ async def test_two_processes_let_the_past_expire_at_once(app, owner, clinic, fol
     assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 0
 
 
+async def sweep_aside(app, owner):
+    """Look through every table that keeps rows whole, as the upkeep of a day or two does."""
+    await owner.execute("UPDATE aside_sweeps SET swept_at = '-infinity'")
+    for _ in range(2 * await owner.fetchval("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'legacy\\_%'")):
+        await app.forget_spent()
+
+
+async def kept_whole(owner):
+    """The keys of what was kept whole, by table."""
+    names = await owner.fetch(
+        "SELECT tablename, quote_ident(tablename) AS quoted FROM pg_tables WHERE tablename LIKE 'legacy\\_%'"
+    )
+    return {
+        row["tablename"]: {each["key"] for each in await owner.fetch(f"SELECT key FROM {row['quoted']}")}
+        for row in names
+    }
+
+
+@pytest.mark.parametrize("keyring", [Keyring(), KEYRING], ids=["in the clear", "sealed"])
+async def test_what_was_taken_over_and_names_nobody_expires_and_does_not_come_back(
+    app, source_dsn, clinic, owner, records, keyring
+):
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    await replaced.spoil(source)
+    await source.execute(
+        "UPDATE platform_config SET value = '[1]';"  # what stood there is somebody's e-mail among the broken rows
+        "CREATE TABLE replies (id uuid PRIMARY KEY, appointment uuid, words text);"
+        f"INSERT INTO replies VALUES ('{replaced.key(700)}', '{replaced.key(400)}', 'names what names a patient'),"
+        f" ('{replaced.key(701)}', '{replaced.key(799)}', 'names nobody'),"
+        f" ('{replaced.key(702)}', '{replaced.key(701)}', 'names what names nobody')"
+    )
+    await take_over(source_dsn, clinic, keyring)
+    await records.hold(UUID(replaced.PATIENT), "case at court")
+    before = await kept_whole(owner)
+    await sweep_aside(app, owner)
+    assert await kept_whole(owner) == before  # nothing is old enough
+    for name in before:
+        quoted = name.replace('"', '""')
+        await owner.execute(f"UPDATE \"{quoted}\" SET copied_at = clock_timestamp() - interval '400 days'")
+    await sweep_aside(app, owner)
+    after = await kept_whole(owner)
+    gone = {name: before[name] - after[name] for name in before if before[name] - after[name]}
+    assert gone["legacy_replies"] == {replaced.key(701), replaced.key(702)}
+    assert gone["legacy_platform_config"] == {replaced.key(500)}
+    assert gone["legacy_patients"] == {replaced.key(602)}
+    assert replaced.key(608) in gone["legacy_notifications"]
+    assert after["legacy_replies"] == {replaced.key(700)}
+    assert after["legacy_appointments"] == {replaced.key(400)}
+    assert after["legacy_direct_messages"] == {replaced.key(607)}  # what its sender, a patient, is named in
+    assert after["legacy_audit_logs"] == {replaced.key(300)}
+    lines = await owner.fetch("SELECT * FROM audit_logs WHERE action = 'taken_over_purged'")
+    told = {line["resource_id"]: json.loads(line["metadata"])["count"] for line in lines}
+    assert told == {name: len(keys) for name, keys in gone.items()}
+    assert {(line["actor_role"], line["purpose"], line["patient_ids"]) for line in lines} == {
+        ("system", "retention", None)
+    }
+
+    tallies = await take_over(source_dsn, clinic, keyring)
+    assert await kept_whole(owner) == after
+    assert (tallies["replies"].left_out, tallies["replies"].is_whole) == (2, True)
+    await records.lift(UUID(replaced.PATIENT), "closed")
+    await records.erase(UUID(replaced.PATIENT))
+    # What is left names another account of the replaced system, by its e-mail.
+    assert {name for name, keys in (await kept_whole(owner)).items() if keys} == {'legacy_odd "name; x'}
+    await source.close()
+
+
+async def test_what_names_nobody_expires_page_by_page(app, owner):
+    await owner.execute(
+        "CREATE TABLE legacy_leaflets (key text PRIMARY KEY, row jsonb NOT NULL,"
+        " copied_at timestamptz NOT NULL DEFAULT clock_timestamp());"
+        "INSERT INTO legacy_leaflets SELECT 'l' || n, '{}', clock_timestamp() - interval '400 days'"
+        " FROM generate_series(1, 250) AS n"
+    )
+    left = []
+    for _ in range(4):
+        await asyncio.gather(app.rights.sweep(), app.rights.sweep())
+        left.append(await owner.fetchval("SELECT count(*) FROM legacy_leaflets"))
+    assert left[0] in (50, 150)
+    assert left[-1] == 0
+    assert (
+        await owner.fetchval("SELECT sum((metadata->>'count')::int) FROM audit_logs WHERE action LIKE 'taken%'") == 250
+    )
+
+
 async def test_hold_and_erasure_at_once_leave_a_held_patient_or_none(app, owner, clinic):
     patient_id, *_ = await a_life(app)
     async with operating(clinic.owner_dsn, Keyring()) as one, operating(clinic.owner_dsn, Keyring()) as two:
