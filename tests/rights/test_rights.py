@@ -324,6 +324,44 @@ async def test_the_service_itself_can_erase_nobody(database, app):
         await database.execute("SELECT purge_expired(29, 1)")
 
 
+async def test_what_an_operator_says_of_an_account_goes_with_it_and_stands_in_no_line_of_the_trail(
+    app, owner, records, clinic, folder_of_files
+):
+    patient_id, *_ = await a_life(app)
+    operator, user_id = caller(app, "operator"), str((await caller(app, "patient").call("user.me"))["id"])
+    for is_active in (False, True):
+        await operator.call("admin.updateUserStatus", userId=user_id, isActive=is_active, reason=f"shouted {CANARY}")
+    doctor = await caller(app, "doctor").call("doctor.getMyProfile")
+    rejection = {"doctorId": str(doctor["id"]), "action": "reject", "reason": "no licence"}
+    assert (await operator.call("admin.verifyDoctor", **rejection))["rejectionReason"] == "no licence"
+
+    async def told():
+        logs = (await operator.call("admin.getAuditLogs", limit=100))["logs"]
+        by = ("user_suspended", "user_activated", "doctor_rejected")
+        return {line["action"]: line["metadata"] for line in logs if line["action"] in by}
+
+    before = await told()
+    assert {action: metadata["reason"] for action, metadata in before.items()} == {
+        "user_suspended": f"shouted {CANARY}", "user_activated": f"shouted {CANARY}", "doctor_rejected": "no licence",
+    }  # fmt: skip
+    assert all(set(metadata) == {"reason", "access"} for metadata in before.values())
+    stored = await owner.fetchval("SELECT string_agg(metadata::text, ' ') FROM audit_logs")
+    assert CANARY not in stored
+    assert "no licence" not in stored
+    file, at = await records.whole(patient_id), datetime.now(UTC)
+    assert [each["reason"] for each in as_json(file, at)["accountReasons"]] == [f"shouted {CANARY}"] * 2
+    assert "accountReasons" not in as_json(file, at, for_patient=True)
+    await Sealer(app.database).seal()
+    await records.erase(patient_id)
+    assert await owner.fetchval("SELECT count(*) FROM account_reasons") == 1
+    assert await found_in(owner, f"shouted {CANARY}") == []
+    after = await told()
+    assert after["user_suspended"] == {**before["user_suspended"], "reason": None}
+    assert after["doctor_rejected"] == before["doctor_rejected"]
+    await Sealer(app.database).seal()
+    assert command(clinic, folder_of_files, "audit", "verify").returncode == 0
+
+
 # -- what was taken over -----------------------------------------------------------------------------------------
 
 

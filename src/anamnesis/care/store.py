@@ -15,7 +15,7 @@ from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, Known
 from anamnesis.clinical.record import record_of_urgency, record_to_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.db.auditing import write
-from anamnesis.db.encryption import SESSIONS, Keyring
+from anamnesis.db.encryption import ACCOUNT_REASONS, SESSIONS, Keyring
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.db.rates import ONE_MORE
 from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
@@ -116,6 +116,8 @@ _OF_DOCTOR: Final = (
 
 _AUDIT: Final = """
 INSERT INTO audit_logs (user_id, action, resource_type, resource_id, metadata) VALUES ($1, $2, $3, $4, $5)"""
+
+_ACCOUNT_REASON: Final = "INSERT INTO account_reasons (id, user_id, reason) VALUES ($1, $2, $3)"
 
 _NOTIFY: Final = """
 INSERT INTO notifications (user_id, type, title, message, data) VALUES ($1, $2, $3, $4, $5)"""
@@ -501,7 +503,8 @@ class PostgresCareStore:
                 _NOTIFY, user_id, "verification_status", "Your account", f"Your account is now {status}.",
                 {"status": status},
             )  # fmt: skip
-            await audit(connection, actor, action, "doctor", doctor_id, {"reason": reason})
+            told = await keep_reason(connection, self.database.keyring, user_id, reason)
+            await audit(connection, actor, action, "doctor", doctor_id, told)
             return dict(await connection.fetchrow(_DOCTOR, user_id) or {})
 
     async def connections_of_patient(self, patient_id: PatientId, status: str) -> list[Row]:
@@ -536,6 +539,18 @@ def link_of(row: Row) -> CareLink:
         doctor_is_verified=bool(row["is_verified"]),
         doctor_is_there=bool(row.get("is_there", True)),  # only who lets patients write needs to know
     )
+
+
+async def keep_reason(
+    connection: Connection, keyring: Keyring, user_id: UUID, reason: str | None
+) -> Mapping[str, object]:
+    """Keep why something was done to an account where it goes with the account; what the audit line tells of it."""
+    if not reason:
+        return {"reason": None}
+    reason_id = uuid4()
+    sealed = keyring.at(ACCOUNT_REASONS, reason_id, user_id).seal("reason", reason)
+    await connection.execute(_ACCOUNT_REASON, reason_id, user_id, sealed)
+    return {"reasonId": str(reason_id)}
 
 
 async def audit(

@@ -33,6 +33,7 @@ def as_json(file: PatientFile, at: datetime, *, for_patient: bool = False) -> di
     of_others = {
         "legalHolds": _all(file.holds),
         "emergencyAccesses": _all(file.emergencies),
+        "accountReasons": _all(file.account_reasons),
         "takenOver": {name: [msgspec.Raw(row.encode()) for row in rows] for name, rows in file.taken_over.items()},
     }
     return whole if for_patient else {**whole, **of_others}
