@@ -10,10 +10,9 @@ text.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from anamnesis.clinical.spelling import LONGEST_STEM, Spelling
 from anamnesis.clinical.words import Break, Words, tokenise
@@ -151,7 +150,6 @@ class Phrase:
     anchor: int
     ahead: tuple[Step, ...]
     behind: tuple[Step, ...]
-    wants: frozenset[int]
 
 
 class Match(NamedTuple):
@@ -160,10 +158,6 @@ class Match(NamedTuple):
     name: str
     first: int
     last: int
-
-
-#: What is found, as it sorts: by its first token, the longest first. (first, minus last, name)
-_Found: TypeAlias = tuple[int, int, str]
 
 
 class Symbols:
@@ -175,9 +169,7 @@ class Symbols:
         self._words: dict[str, list[int]] = defaultdict(list)
         self._stems: dict[str, list[int]] = defaultdict(list)
         self._ranges: list[tuple[float, float, int]] = []
-        self._common: set[int] = set()
         self._read: dict[str, frozenset[int]] = {}
-        self._telling: dict[str, frozenset[int]] = {}
 
     def symbol(self, atoms: frozenset[str]) -> int:
         """The number of this set of atoms, new or known."""
@@ -186,8 +178,6 @@ class Symbols:
         number = len(self._sets)
         self._ids[atoms] = number
         self._sets.append(atoms)
-        if not _COMMON.isdisjoint(atoms):
-            self._common.add(number)
         for atom in atoms:
             bounds = _RANGE.fullmatch(atom)
             if bounds:
@@ -204,10 +194,6 @@ class Symbols:
         atoms = self._sets[number]
         return sum(100 if atom in _COMMON else 60 if atom.startswith("#") else 1 for atom in atoms)
 
-    def is_telling(self, number: int) -> bool:
-        """Whether a message that lacks the symbol is worth knowing of: that with "the" or "in" is in nearly all."""
-        return number not in self._common
-
     def read(self, word: str) -> frozenset[int]:
         """Every symbol this word can stand for."""
         known = self._read.get(word)
@@ -220,17 +206,8 @@ class Symbols:
     def hear(self, read: Words) -> "Heard":
         """The message as symbols."""
         said = [self.read(word) for word in read.words]
-        telling = frozenset().union(*map(self._told_by, set(read.words)))
         stops = [word in GAP_STOPS for word in read.words]
-        return Heard(read.words, [*said, _NOTHING], [*stops, True], [*read.breaks, _WALL], telling)
-
-    def _told_by(self, word: str) -> frozenset[int]:
-        known = self._telling.get(word)
-        if known is None:
-            known = frozenset(filter(self.is_telling, self.read(word)))
-            if len(self._telling) < _MEMORY:
-                self._telling[word] = known
-        return known
+        return Heard(read.words, [*said, _NOTHING], [*stops, True], [*read.breaks, _WALL])
 
     def _reading(self, word: str) -> Iterator[int]:
         yield from self._words.get(word, ())
@@ -260,12 +237,30 @@ class Heard:
     said: Sequence[frozenset[int]]
     stops: Sequence[bool]
     breaks: Sequence[int]
-    telling: frozenset[int]
 
     def without(self, hidden: Sequence[bool]) -> "Heard":
         """The same message with hidden tokens that say nothing."""
         said = [_NOTHING if hide else each for each, hide in zip(self.said, hidden, strict=False)]
         return replace(self, said=[*said, _NOTHING])
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """Phrases that go on from their anchor to one side: by the symbol they want next, and how far any of them looks."""
+
+    wanted: frozenset[int]
+    phrases: Mapping[int, Sequence[Phrase]]
+    reach: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """All phrases whose anchor one word can be: the names of those it is by itself, and those that want more words."""
+
+    alone: Sequence[str]
+    ahead: _Beside | None
+    behind: _Beside | None
 
 
 class Matcher:
@@ -276,44 +271,89 @@ class Matcher:
         self._by_anchor: dict[int, list[Phrase]] = defaultdict(list)
         for phrase in phrases:
             self._by_anchor[phrase.anchor].append(phrase)
-        self._anchored: dict[str, tuple[Phrase, ...]] = {}
+        self._anchored: dict[str, _Anchored | None] = {}
 
     def find(self, heard: Heard) -> list[Match]:
         """Matches in order of place; of one name's overlapping matches the first longest."""
-        possible: dict[str, Sequence[Phrase]] = {}
-        found: set[_Found] = set()
+        alone: list[Sequence[str]] = []
+        longer: dict[int, set[tuple[int, str]]] = {}
         for place, word in enumerate(heard.words):
-            phrases = possible.get(word)
-            if phrases is None:
-                phrases = possible[word] = _possible(self._anchored_at(word), heard.telling)
-            if phrases and heard.said[place]:
-                found.update(_matched(phrases, place, heard))
-        return list(_longest(found))
+            anchored = self._anchored_at(word) if heard.said[place] else None
+            alone.append(anchored.alone if anchored else ())
+            if anchored and anchored.ahead:
+                _match(_wanted_ahead(anchored.ahead, place, heard), place, heard, longer)
+            if anchored and anchored.behind:
+                _match(_wanted_behind(anchored.behind, place, heard), place, heard, longer)
+        return _longest(alone, longer)
 
-    def _anchored_at(self, word: str) -> tuple[Phrase, ...]:
+    def _anchored_at(self, word: str) -> _Anchored | None:
         """The phrases whose rarest word this word can be."""
-        known = self._anchored.get(word)
-        if known is None:
-            known = tuple(phrase for symbol in self._symbols.read(word) for phrase in self._by_anchor.get(symbol, ()))
-            if len(self._anchored) < _MEMORY:
-                self._anchored[word] = known
-        return known
+        if word in self._anchored:
+            return self._anchored[word]
+        phrases = [each for symbol in self._symbols.read(word) for each in self._by_anchor.get(symbol, ())]
+        anchored = _anchored(phrases) if phrases else None
+        if len(self._anchored) < _MEMORY:
+            self._anchored[word] = anchored
+        return anchored
 
 
-def _possible(phrases: Sequence[Phrase], telling: AbstractSet[int]) -> Sequence[Phrase]:
-    """Those phrases all of whose telling symbols the message has somewhere."""
-    return [each for each in phrases if each.wants <= telling] if phrases else ()
+def _anchored(phrases: Sequence[Phrase]) -> _Anchored:
+    alone = sorted({each.name for each in phrases if not each.ahead and not each.behind})
+    ahead = [(each.ahead[0], each) for each in phrases if each.ahead]
+    behind = [(each.behind[0], each) for each in phrases if each.behind and not each.ahead]
+    return _Anchored(alone, _beside(ahead), _beside(behind))
 
 
-def _matched(phrases: Iterable[Phrase], place: int, heard: Heard) -> Iterator[_Found]:
-    """The phrases found with their anchor at place."""
+def _beside(phrases: Sequence[tuple[Step, Phrase]]) -> _Beside | None:
+    """The phrases, each with its first step, as they are looked for; None for none."""
+    if not phrases:
+        return None
+    by_symbol: dict[int, list[Phrase]] = defaultdict(list)
+    for step, phrase in phrases:
+        by_symbol[step.symbol].append(phrase)
+    furthest, weightiest = max(step.gap for step, _ in phrases), max(step.limit for step, _ in phrases)
+    return _Beside(frozenset(by_symbol), by_symbol, furthest, weightiest)
+
+
+# Of a hundred phrases that a word may belong to, the words beside it leave one or two. Asking each neighbour for
+# all that is wanted at once is one operation on sets; asking each phrase for its neighbours took most of reading.
+
+
+def _wanted_ahead(beside: _Beside, place: int, heard: Heard) -> Iterator[Phrase]:
+    """The phrases whose next symbol some word to the right of their anchor says, within the reach of any."""
+    said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
+    for at in range(place + 1, place + 2 + beside.reach):
+        if breaks[at] > limit:
+            return
+        if not wanted.isdisjoint(said[at]):
+            for symbol in wanted & said[at]:
+                yield from beside.phrases[symbol]
+        if stops[at]:
+            return
+
+
+def _wanted_behind(beside: _Beside, place: int, heard: Heard) -> Iterator[Phrase]:
+    """The phrases whose next symbol some word to the left of their anchor says, within the reach of any."""
+    said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
+    for at in range(place - 1, place - 2 - beside.reach, -1):
+        if breaks[at + 1] > limit:
+            return
+        if not wanted.isdisjoint(said[at]):
+            for symbol in wanted & said[at]:
+                yield from beside.phrases[symbol]
+        if stops[at]:
+            return
+
+
+def _match(phrases: Iterable[Phrase], place: int, heard: Heard, found: dict[int, set[tuple[int, str]]]) -> None:
+    """Add the phrases that stand there with their anchor at place: under their first token, minus last and name."""
     for phrase in phrases:
         last = _last(phrase.ahead, place, heard.said, heard.stops, heard.breaks) if phrase.ahead else place
         if last is None:
             continue
         first = _first(phrase.behind, place, heard.said, heard.stops, heard.breaks) if phrase.behind else place
         if first is not None:
-            yield first, -last, phrase.name
+            found.setdefault(first, set()).add((-last, phrase.name))
 
 
 def _last(
@@ -348,12 +388,23 @@ def _first(
     return at
 
 
-def _longest(found: Iterable[_Found]) -> Iterator[Match]:
+def _longest(alone: Iterable[Sequence[str]], longer: Mapping[int, Iterable[tuple[int, str]]]) -> list[Match]:
+    """The matches by their first token, the longest first, without those that overlap an earlier one of their name.
+
+    alone has for each token the names that it is by itself, in order.
+    """
     reached: dict[str, int] = {}
-    for first, last, name in sorted(found):
-        if first > reached.get(name, -1):
-            reached[name] = -last
-            yield Match(name, first, -last)
+    kept: list[Match] = []
+    for first, names in enumerate(alone):
+        for last, name in sorted(longer.get(first, ())):
+            if first > reached.get(name, -1):
+                reached[name] = -last
+                kept.append(Match(name, first, -last))
+        for name in names:
+            if first > reached.get(name, -1):
+                reached[name] = first
+                kept.append(Match(name, first, first))
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -614,7 +665,7 @@ class _Compiler:
         limits = [int(Break.COLON if each else Break.NONE) for each in crosses]
         ahead = tuple(Step(symbols[at], gaps[at], limits[at]) for at in range(anchor + 1, len(symbols)))
         behind = tuple(Step(symbols[at], gaps[at + 1], limits[at + 1]) for at in range(anchor - 1, -1, -1))
-        return Phrase(name, symbols[anchor], ahead, behind, frozenset(filter(self.symbols.is_telling, symbols)))
+        return Phrase(name, symbols[anchor], ahead, behind)
 
 
 def _flat(text: str) -> str:
