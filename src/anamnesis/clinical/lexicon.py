@@ -421,6 +421,32 @@ class Refinement:
     unless: frozenset[str] = frozenset()
 
 
+class Refinements:
+    """Refinements in the order they are written in, each filed under the findings it may come to rename.
+
+    One may rename what an earlier one has named, so a finding is filed with all that its new names are filed under.
+    """
+
+    def __init__(self, refinements: Sequence[Refinement]) -> None:
+        self._written = tuple(refinements)
+        self._filed: dict[str, set[int]] = defaultdict(set)
+        for number in reversed(range(len(self._written))):
+            refinement = self._written[number]
+            later = self._filed.get(refinement.becomes, set())
+            for name in refinement.of:
+                self._filed[name] |= {number, *later}
+
+    def __iter__(self) -> Iterator[Refinement]:
+        return iter(self._written)
+
+    def about(self, names: Iterable[str]) -> list[Refinement]:
+        """Those that may rename something when these findings are affirmed."""
+        numbers: set[int] = set()
+        for name in names:
+            numbers.update(self._filed.get(name, ()))
+        return [self._written[number] for number in sorted(numbers)]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Bearing:
     """How a finding bears what is said around it. A lexicon has one of each sort, so they compare by identity.
@@ -462,7 +488,7 @@ class Lexicon:
     benign: Matcher
     meaning: Matcher
     concepts: frozenset[str]
-    refinements: tuple[Refinement, ...]
+    refinements: Refinements
     implies: Mapping[str, tuple[str, ...]]
     bearings: Mapping[str, Bearing]
 
@@ -537,7 +563,7 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
         frozenset(written.concepts).union(
             (each.becomes for each in written.refinements if each.becomes), *written.implies.values()
         ),
-        tuple(written.refinements),
+        Refinements(written.refinements),
         _closed(written.implies),
         _bearings(written),
     )
