@@ -6,7 +6,7 @@ weigh each in its context (``context``). Reading is linear in the text's length 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from anamnesis.clinical.context import Scene
 from anamnesis.clinical.lexicon import CUE, Bearing, Lexicon, Match, Refinement, Refinements
@@ -15,6 +15,8 @@ from anamnesis.clinical.words import Words, fold
 
 __all__ = ["NO_CONTEXT", "ReadingContext", "fold", "read_findings"]
 
+#: A finding's words, and how it takes its context.
+_Mention: TypeAlias = tuple[Match, Bearing]
 _BENIGN: Final = "benign"
 _GOOD: Final = frozenset({"well", "ok", "okay", "fine", "good", "normal", "normally", "properly", "easily", "clear"})
 _UNDOING: Final = frozenset({"not", "never", "can't", "hardly", "barely", "stopped", "longer"})
@@ -44,8 +46,7 @@ def read_findings(
     hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN and not _is_undone(match, read)])
     matches = lexicon.meaning.find(heard.without(hidden))
     pseudo = [match for match in first if match.name != _BENIGN]
-    cues = [match for match in matches if match.name.startswith(CUE)]
-    mentions = [_Mention(match, lexicon.bearing(match.name)) for match in matches if not match.name.startswith(CUE)]
+    cues, mentions = _told_apart(matches, lexicon)
     scene = Scene(text, read, cues, (match for match, bearing in mentions if not bearing.is_attribute), pseudo)
     found = _weighed(mentions, scene, text, read, message_id)
     found.extend(_answered(text, read, cues, context, message_id))
@@ -66,11 +67,16 @@ def _is_undone(match: Match, read: Words) -> bool:
     return is_denied and read.words[match.last] in _GOOD
 
 
-class _Mention(NamedTuple):
-    """A finding's words, and how it takes its context."""
-
-    match: Match
-    bearing: Bearing
+def _told_apart(matches: Iterable[Match], lexicon: Lexicon) -> tuple[list[Match], list[_Mention]]:
+    """The cues, and the mentions of findings."""
+    cues: list[Match] = []
+    mentions: list[_Mention] = []
+    for match in matches:
+        if match.name.startswith(CUE):
+            cues.append(match)
+        else:
+            mentions.append((match, lexicon.bearing(match.name)))
+    return cues, mentions
 
 
 def _weighed(mentions: Iterable[_Mention], scene: Scene, text: str, read: Words, message_id: str) -> list[Finding]:

@@ -222,7 +222,7 @@ class Symbols:
 _MEMORY: Final = 50_000
 _NOTHING: Final = frozenset[int]()
 #: What stands before the token after the last: more than any gap may cross.
-_WALL: Final = max(Break) + 1
+_WALL: Final = Break.QUESTION + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,9 +258,12 @@ class _Beside:
 class _Anchored:
     """All phrases whose anchor one word can be: the names of those it is by itself, and those that want more words."""
 
-    alone: Sequence[str]
-    ahead: _Beside | None
-    behind: _Beside | None
+    alone: Sequence[str] = ()
+    ahead: _Beside | None = None
+    behind: _Beside | None = None
+
+
+_NO_ANCHOR: Final = _Anchored()
 
 
 class Matcher:
@@ -271,30 +274,30 @@ class Matcher:
         self._by_anchor: dict[int, list[Phrase]] = defaultdict(list)
         for phrase in phrases:
             self._by_anchor[phrase.anchor].append(phrase)
-        self._anchored: dict[str, _Anchored | None] = {}
+        self._anchored: dict[str, _Anchored] = {}
 
     def find(self, heard: Heard) -> list[Match]:
         """Matches in order of place; of one name's overlapping matches the first longest."""
         alone: list[Sequence[str]] = []
         longer: dict[int, set[tuple[int, str]]] = {}
-        for place, word in enumerate(heard.words):
-            anchored = self._anchored_at(word) if heard.said[place] else None
-            alone.append(anchored.alone if anchored else ())
-            if anchored and anchored.ahead:
-                _match(_wanted_ahead(anchored.ahead, place, heard), place, heard, longer)
-            if anchored and anchored.behind:
-                _match(_wanted_behind(anchored.behind, place, heard), place, heard, longer)
+        for place, (word, said) in enumerate(zip(heard.words, heard.said, strict=False)):
+            anchored = self._anchored_at(word) if said else _NO_ANCHOR
+            alone.append(anchored.alone)
+            if anchored.ahead and (wanted := _wanted_ahead(anchored.ahead, place, heard)):
+                _match(wanted, place, heard, longer)
+            if anchored.behind and (wanted := _wanted_behind(anchored.behind, place, heard)):
+                _match(wanted, place, heard, longer)
         return _longest(alone, longer)
 
-    def _anchored_at(self, word: str) -> _Anchored | None:
+    def _anchored_at(self, word: str) -> _Anchored:
         """The phrases whose rarest word this word can be."""
-        if word in self._anchored:
-            return self._anchored[word]
-        phrases = [each for symbol in self._symbols.read(word) for each in self._by_anchor.get(symbol, ())]
-        anchored = _anchored(phrases) if phrases else None
-        if len(self._anchored) < _MEMORY:
-            self._anchored[word] = anchored
-        return anchored
+        known = self._anchored.get(word)
+        if known is None:
+            phrases = [each for symbol in self._symbols.read(word) for each in self._by_anchor.get(symbol, ())]
+            known = _anchored(phrases) if phrases else _NO_ANCHOR
+            if len(self._anchored) < _MEMORY:
+                self._anchored[word] = known
+        return known
 
 
 def _anchored(phrases: Sequence[Phrase]) -> _Anchored:
@@ -319,30 +322,34 @@ def _beside(phrases: Sequence[tuple[Step, Phrase]]) -> _Beside | None:
 # all that is wanted at once is one operation on sets; asking each phrase for its neighbours took most of reading.
 
 
-def _wanted_ahead(beside: _Beside, place: int, heard: Heard) -> Iterator[Phrase]:
+def _wanted_ahead(beside: _Beside, place: int, heard: Heard) -> list[Phrase]:
     """The phrases whose next symbol some word to the right of their anchor says, within the reach of any."""
     said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
+    found: list[Phrase] = []
     for at in range(place + 1, place + 2 + beside.reach):
         if breaks[at] > limit:
-            return
+            break
         if not wanted.isdisjoint(said[at]):
             for symbol in wanted & said[at]:
-                yield from beside.phrases[symbol]
+                found += beside.phrases[symbol]
         if stops[at]:
-            return
+            break
+    return found
 
 
-def _wanted_behind(beside: _Beside, place: int, heard: Heard) -> Iterator[Phrase]:
+def _wanted_behind(beside: _Beside, place: int, heard: Heard) -> list[Phrase]:
     """The phrases whose next symbol some word to the left of their anchor says, within the reach of any."""
     said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
+    found: list[Phrase] = []
     for at in range(place - 1, place - 2 - beside.reach, -1):
         if breaks[at + 1] > limit:
-            return
+            break
         if not wanted.isdisjoint(said[at]):
             for symbol in wanted & said[at]:
-                yield from beside.phrases[symbol]
+                found += beside.phrases[symbol]
         if stops[at]:
-            return
+            break
+    return found
 
 
 def _match(phrases: Iterable[Phrase], place: int, heard: Heard, found: dict[int, set[tuple[int, str]]]) -> None:
@@ -394,16 +401,19 @@ def _longest(alone: Iterable[Sequence[str]], longer: Mapping[int, Iterable[tuple
     alone has for each token the names that it is by itself, in order.
     """
     reached: dict[str, int] = {}
+    furthest = -1
     kept: list[Match] = []
     for first, names in enumerate(alone):
-        for last, name in sorted(longer.get(first, ())):
-            if first > reached.get(name, -1):
-                reached[name] = -last
-                kept.append(Match(name, first, -last))
-        for name in names:
-            if first > reached.get(name, -1):
-                reached[name] = first
-                kept.append(Match(name, first, first))
+        if first in longer:
+            for last, name in sorted(longer[first]):
+                if first > reached.get(name, -1):
+                    reached[name] = -last
+                    kept.append(Match(name, first, -last))
+            furthest = max(furthest, *(-last for last, _ in longer[first]))
+        if first > furthest:
+            kept += [Match(name, first, first) for name in names]
+        else:
+            kept += [Match(name, first, first) for name in names if first > reached.get(name, -1)]
     return kept
 
 
@@ -688,7 +698,7 @@ class _Compiler:
             crosses.append(cross)
             gap, cross = 0, False
         anchor = min(range(len(symbols)), key=lambda number: self.symbols.commonness(symbols[number]))
-        limits = [int(Break.COLON if each else Break.NONE) for each in crosses]
+        limits = [Break.COLON if each else Break.NONE for each in crosses]
         ahead = tuple(Step(symbols[at], gaps[at], limits[at]) for at in range(anchor + 1, len(symbols)))
         behind = tuple(Step(symbols[at], gaps[at + 1], limits[at + 1]) for at in range(anchor - 1, -1, -1))
         return Phrase(name, symbols[anchor], ahead, behind)
