@@ -46,6 +46,8 @@ _DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "expla
 #: Kinds of cues without which a sentence supposes nothing, and tells of nobody else. Most sentences have none.
 _SUPPOSING: Final = frozenset({"unreal", "general", "hearsay", "hypothetical", "opener"})
 _OF_OTHERS: Final = frozenset({"family_history", "other_after", "relation"})
+#: And without which it takes nothing back.
+_TAKEN_BACK: Final = frozenset({"explained", "mistaken"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Scene:
         self._sentence_bounds = _bounds(self._sentence)
         self._by_segment = self._cues_by(self._segment)
         self._by_sentence = self._cues_by(self._sentence)
-        self._kinds = {sentence: frozenset(cues) for sentence, cues in self._by_sentence.items()}
+        self._kinds = {sentence: frozenset(self._by_sentence[sentence]) for sentence in self._sentence_bounds}
         self._known_in_segment: dict[tuple[str, int], Sequence[Match]] = {}
         self._ends_from: dict[int, int] = {}
         self._begins_to: dict[int, int] = {}
@@ -97,13 +99,19 @@ class Scene:
         self._negations = negations - of_verbs
         self._short_negations = (self._cues.covers["negation_short"] - self._quiet) | of_verbs
         self._denied_from = _nearest_before(self._negations | self._short_negations, len(read))
+        self._after_no = frozenset(
+            place + 1
+            for place, (word, gap) in enumerate(zip(read.words, read.breaks[1:], strict=False))
+            if word in small.NEVER and not gap and place not in self._pseudo
+        )
         self._answers = sorted(self._cues.covers["answer_no"])
         self._endings = sorted(self._cues.covers["resolved"] - self._quiet)
-        self._is_taken_back = bool(self._cues.covers["explained"] or self._cues.covers["mistaken"])
         self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls() | _its(text, read)
         self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
         self._relations = frozenset(place for place in self._cues.covers["relation"] if not self._is_spoken_to(place))
+        named = {self._sentence[each.first] for each in self._cues.spans["animal"]}
+        self._near_animals = frozenset(near for each in named for near in (each - 1, each, each + 1))
         self._first_relation = min(self._relations, default=len(read))
         self._own_states = self._clauses_of_self()
         self._asks_for_another = any(each.first not in self._pseudo for each in self._cues.spans.get("for_another", ()))
@@ -210,7 +218,7 @@ class Scene:
         return not is_others_part and self._is_someone_else(mention)
 
     def _names_another(self, sentence: int) -> bool:
-        return sentence in self._other_sentences or not _OF_OTHERS.isdisjoint(self._kinds.get(sentence, ()))
+        return sentence in self._other_sentences or not _OF_OTHERS.isdisjoint(self._kinds[sentence])
 
     def _is_supposed(self, mention: Match, bearing: Bearing) -> bool:
         if self._is_hypothetical(mention, outlives_hearsay=bearing.outlives_hearsay):
@@ -264,10 +272,7 @@ class Scene:
 
     def _is_right_after_no(self, mention: Match) -> bool:
         """Whether a "no" stands right before it, be it part of other words too: "no fainting feeling"."""
-        before = mention.first - 1
-        if before < 0 or self._read.breaks[mention.first] or before in self._pseudo:
-            return False
-        return self._read.words[before] in small.NEVER
+        return mention.first in self._after_no
 
     def _began_lately(self, mention: Match) -> bool:
         """Whether what was never so has begun: "no such thoughts until tonight"; "until now" is no beginning."""
@@ -368,7 +373,7 @@ class Scene:
 
     def _is_mistaken(self, mention: Match) -> bool:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
-        if not self._is_taken_back:
+        if _TAKEN_BACK.isdisjoint(self._kinds[self._sentence[mention.first]]):
             return False
         if self._comes_within("explained", mention, _EXPLAINED_REACH):
             return True
@@ -503,9 +508,9 @@ class Scene:
 
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
-        if not self._cues.spans["animal"]:
-            return False
         sentence = self._sentence[mention.first]
+        if sentence not in self._near_animals:
+            return False
         owners = [each for each in self._animals(sentence) if each.first <= mention.last]
         if not owners:
             return self._is_named_late(mention, sentence) or self._goes_on_of_an_animal(sentence)
@@ -714,7 +719,7 @@ class Scene:
 
     def _is_hypothetical(self, mention: Match, *, outlives_hearsay: bool) -> bool:
         sentence = self._sentence[mention.first]
-        if _SUPPOSING.isdisjoint(self._kinds.get(sentence, ())):
+        if _SUPPOSING.isdisjoint(self._kinds[sentence]):
             return False
         cues = self._by_sentence[sentence]
         stories = cues["unreal"]
@@ -722,13 +727,11 @@ class Scene:
             stories = [each for each in stories if not self._cues.at("news", each.first)]
         if stories and self._is_unreal(mention, stories):
             return True
-        if self._is_admitted(mention, sentence):
-            return False
-        if self._is_said_in_general(mention) or (not outlives_hearsay and self._is_hearsay(mention)):
-            return True
-        if self._is_clocked(mention):
-            return False
-        return self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)
+        # What makes it real again is asked last: few mentions are told as if they were not.
+        is_told = self._is_said_in_general(mention) or (not outlives_hearsay and self._is_hearsay(mention))
+        if not is_told and (self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)):
+            is_told = not self._is_clocked(mention)
+        return is_told and not self._is_admitted(mention, sentence)
 
     def _is_clocked(self, mention: Match) -> bool:
         """Whether a time of these days makes it real: "is it a stroke if the face hangs since this morning?".
@@ -888,7 +891,7 @@ class Scene:
 
     def _is_past(self, mention: Match, bearing: Bearing) -> bool:
         segment = self._segment[mention.first]
-        kinds = self._kinds.get(self._sentence[mention.first], frozenset())
+        kinds = self._kinds[self._sentence[mention.first]]
         if "past" not in kinds or bearing.is_lifelong or (bearing.is_lasting and "lately" in kinds):
             return False
         if self._is_unchanged_since(segment):

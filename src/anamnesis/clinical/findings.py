@@ -4,12 +4,13 @@ Four steps: spell (``spelling``), take out what only looks like danger (``benign
 weigh each in its context (``context``). Reading is linear in the text's length and never raises.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 from anamnesis.clinical.context import Scene
-from anamnesis.clinical.lexicon import CUE, Bearing, Lexicon, Match, Refinement, Refinements
+from anamnesis.clinical.lexicon import CUE, Bearing, Lexicon, Match, Refinements
 from anamnesis.clinical.terms import Assertion, Finding
 from anamnesis.clinical.words import Words, fold
 
@@ -18,6 +19,8 @@ __all__ = ["NO_CONTEXT", "ReadingContext", "fold", "read_findings"]
 #: A finding's words, and how it takes its context.
 _Mention: TypeAlias = tuple[Match, Bearing]
 _BENIGN: Final = "benign"
+#: Looked up once: the member of an enum takes long to find, and it is compared for every finding.
+_AFFIRMED: Final = Assertion.AFFIRMED
 _GOOD: Final = frozenset({"well", "ok", "okay", "fine", "good", "normal", "normally", "properly", "easily", "clear"})
 _UNDOING: Final = frozenset({"not", "never", "can't", "hardly", "barely", "stopped", "longer"})
 
@@ -51,7 +54,7 @@ def read_findings(
     found = _weighed(mentions, scene, text, read, message_id)
     found.extend(_answered(text, read, cues, context, message_id))
     named = _refined(found, lexicon.refinements)
-    return tuple(sorted(_with_implied(named, lexicon), key=_place))
+    return tuple(sorted(_with_implied(named, lexicon), key=attrgetter("start", "end", "concept")))
 
 
 def _hidden(length: int, benign: Iterable[Match]) -> list[bool]:
@@ -71,11 +74,13 @@ def _told_apart(matches: Iterable[Match], lexicon: Lexicon) -> tuple[list[Match]
     """The cues, and the mentions of findings."""
     cues: list[Match] = []
     mentions: list[_Mention] = []
+    bearings = lexicon.bearings
     for match in matches:
-        if match.name.startswith(CUE):
+        bearing = bearings.get(match.name)
+        if bearing is None:
             cues.append(match)
         else:
-            mentions.append((match, lexicon.bearing(match.name)))
+            mentions.append((match, bearing))
     return cues, mentions
 
 
@@ -112,25 +117,23 @@ def _answered(text: str, read: Words, cues: Sequence[Match], context: ReadingCon
 
 def _refined(found: Sequence[Finding], refinements: Refinements) -> Sequence[Finding]:
     """The findings, each named as exactly as the rest of the message allows."""
-    present = {each.concept for each in found if each.assertion is Assertion.AFFIRMED}
+    present = {each.concept for each in found if each.assertion is _AFFIRMED}
+    names = {each.concept for each in found}
+    becomes: dict[str, str] = {}  # what each name that was told is called by now, as far as it changed
     for refinement in refinements.about(present):
-        if refinement.of.isdisjoint(present) or not refinement.unless.isdisjoint(present):
+        if not refinement.holds(present):
             continue
-        if any(group.isdisjoint(present) for group in refinement.with_):
-            continue
-        found = _renamed(found, refinement)
         present -= refinement.of
-        if refinement.becomes:
-            present.add(refinement.becomes)
-    return found
+        present |= {refinement.becomes} - {""}
+        becomes |= {name: refinement.becomes for name, new in becomes.items() if new in refinement.of}
+        becomes |= dict.fromkeys(refinement.of & names - becomes.keys(), refinement.becomes)
+    return _renamed(found, becomes) if becomes else found
 
 
-def _renamed(found: Iterable[Finding], refinement: Refinement) -> list[Finding]:
-    """The findings with those the refinement is of named anew, or left out."""
-    of, becomes = refinement.of, refinement.becomes
-    if not becomes:
-        return [each for each in found if each.concept not in of]
-    return [each._replace(concept=becomes) if each.concept in of else each for each in found]
+def _renamed(found: Iterable[Finding], becomes: Mapping[str, str]) -> list[Finding]:
+    """The findings under their new names; what becomes nothing is left out."""
+    renamed = (each._replace(concept=becomes[each.concept]) if each.concept in becomes else each for each in found)
+    return [each for each in renamed if each.concept]
 
 
 def _with_implied(found: Iterable[Finding], lexicon: Lexicon) -> Iterable[Finding]:
@@ -143,8 +146,3 @@ def _with_implied(found: Iterable[Finding], lexicon: Lexicon) -> Iterable[Findin
         for concept in implies.get(name, ()):
             out.setdefault((concept, start, end), finding._replace(concept=concept))
     return out.values()
-
-
-def _place(finding: Finding) -> tuple[int, int, str]:
-    """What findings are sorted by."""
-    return finding.start, finding.end, finding.concept

@@ -10,6 +10,7 @@ text.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final, NamedTuple
@@ -205,7 +206,8 @@ class Symbols:
 
     def hear(self, read: Words) -> "Heard":
         """The message as symbols."""
-        said = [self.read(word) for word in read.words]
+        known = self._read
+        said = [known[word] if word in known else self.read(word) for word in read.words]
         stops = [word in GAP_STOPS for word in read.words]
         return Heard(read.words, [*said, _NOTHING], [*stops, True], [*read.breaks, _WALL])
 
@@ -246,12 +248,23 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class _Beside:
-    """Phrases that go on from their anchor to one side: by the symbol they want next, and how far any of them looks."""
+    """Phrases that go on from their anchor to one side: what they want next, and which want a symbol next.
+
+    reach is how many words away any of them looks, limit the weightiest break that any crosses. Phrases that want one
+    symbol lie together, at its place: a list for each would be a hundred thousand objects, over which collecting
+    garbage takes as long as reading ten messages.
+    """
 
     wanted: frozenset[int]
-    phrases: Mapping[int, Sequence[Phrase]]
     reach: int
     limit: int
+    phrases: Sequence[Phrase]
+    places: Mapping[int, tuple[int, int]]
+
+    def wanting(self, symbol: int) -> Sequence[Phrase]:
+        """The phrases that want this symbol next."""
+        start, end = self.places[symbol]
+        return self.phrases[start:end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +293,9 @@ class Matcher:
         """Matches in order of place; of one name's overlapping matches the first longest."""
         alone: list[Sequence[str]] = []
         longer: dict[int, set[tuple[int, str]]] = {}
+        known = self._anchored
         for place, (word, said) in enumerate(zip(heard.words, heard.said, strict=False)):
-            anchored = self._anchored_at(word) if said else _NO_ANCHOR
+            anchored = (known.get(word) or self._anchored_at(word)) if said else _NO_ANCHOR
             alone.append(anchored.alone)
             if anchored.ahead and (wanted := _wanted_ahead(anchored.ahead, place, heard)):
                 _match(wanted, place, heard, longer)
@@ -291,17 +305,15 @@ class Matcher:
 
     def _anchored_at(self, word: str) -> _Anchored:
         """The phrases whose rarest word this word can be."""
-        known = self._anchored.get(word)
-        if known is None:
-            phrases = [each for symbol in self._symbols.read(word) for each in self._by_anchor.get(symbol, ())]
-            known = _anchored(phrases) if phrases else _NO_ANCHOR
-            if len(self._anchored) < _MEMORY:
-                self._anchored[word] = known
-        return known
+        phrases = [each for symbol in self._symbols.read(word) for each in self._by_anchor.get(symbol, ())]
+        anchored = _anchored(phrases) if phrases else _NO_ANCHOR
+        if len(self._anchored) < _MEMORY:
+            self._anchored[word] = anchored
+        return anchored
 
 
 def _anchored(phrases: Sequence[Phrase]) -> _Anchored:
-    alone = sorted({each.name for each in phrases if not each.ahead and not each.behind})
+    alone = tuple(sorted({each.name for each in phrases if not each.ahead and not each.behind}))
     ahead = [(each.ahead[0], each) for each in phrases if each.ahead]
     behind = [(each.behind[0], each) for each in phrases if each.behind and not each.ahead]
     return _Anchored(alone, _beside(ahead), _beside(behind))
@@ -314,8 +326,13 @@ def _beside(phrases: Sequence[tuple[Step, Phrase]]) -> _Beside | None:
     by_symbol: dict[int, list[Phrase]] = defaultdict(list)
     for step, phrase in phrases:
         by_symbol[step.symbol].append(phrase)
-    furthest, weightiest = max(step.gap for step, _ in phrases), max(step.limit for step, _ in phrases)
-    return _Beside(frozenset(by_symbol), by_symbol, furthest, weightiest)
+    together: list[Phrase] = []
+    places: dict[int, tuple[int, int]] = {}
+    for symbol, wanting in by_symbol.items():
+        places[symbol] = len(together), len(together) + len(wanting)
+        together += wanting
+    reach, limit = max(step.gap for step, _ in phrases) + 1, max(step.limit for step, _ in phrases)
+    return _Beside(frozenset(places), reach, limit, tuple(together), places)
 
 
 # Of a hundred phrases that a word may belong to, the words beside it leave one or two. Asking each neighbour for
@@ -323,30 +340,30 @@ def _beside(phrases: Sequence[tuple[Step, Phrase]]) -> _Beside | None:
 
 
 def _wanted_ahead(beside: _Beside, place: int, heard: Heard) -> list[Phrase]:
-    """The phrases whose next symbol some word to the right of their anchor says, within the reach of any."""
+    """The phrases whose next symbol a word to the right of their anchor says."""
     said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
     found: list[Phrase] = []
-    for at in range(place + 1, place + 2 + beside.reach):
+    for at in range(place + 1, place + 1 + beside.reach):
         if breaks[at] > limit:
             break
         if not wanted.isdisjoint(said[at]):
             for symbol in wanted & said[at]:
-                found += beside.phrases[symbol]
+                found += beside.wanting(symbol)
         if stops[at]:
             break
     return found
 
 
 def _wanted_behind(beside: _Beside, place: int, heard: Heard) -> list[Phrase]:
-    """The phrases whose next symbol some word to the left of their anchor says, within the reach of any."""
+    """The phrases whose next symbol a word to the left of their anchor says."""
     said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
     found: list[Phrase] = []
-    for at in range(place - 1, place - 2 - beside.reach, -1):
+    for at in range(place - 1, place - 1 - beside.reach, -1):
         if breaks[at + 1] > limit:
             break
         if not wanted.isdisjoint(said[at]):
             for symbol in wanted & said[at]:
-                found += beside.phrases[symbol]
+                found += beside.wanting(symbol)
         if stops[at]:
             break
     return found
@@ -405,15 +422,16 @@ def _longest(alone: Iterable[Sequence[str]], longer: Mapping[int, Iterable[tuple
     kept: list[Match] = []
     for first, names in enumerate(alone):
         if first in longer:
-            for last, name in sorted(longer[first]):
+            longest_first = sorted(longer[first])
+            for last, name in longest_first:
                 if first > reached.get(name, -1):
                     reached[name] = -last
                     kept.append(Match(name, first, -last))
-            furthest = max(furthest, *(-last for last, _ in longer[first]))
-        if first > furthest:
-            kept += [Match(name, first, first) for name in names]
-        else:
-            kept += [Match(name, first, first) for name in names if first > reached.get(name, -1)]
+            furthest = max(furthest, -longest_first[0][0])
+        if not names:
+            continue
+        is_free = first > furthest
+        kept += [Match(name, first, first) for name in names if is_free or first > reached.get(name, -1)]
     return kept
 
 
@@ -429,6 +447,12 @@ class Refinement:
     becomes: str
     with_: tuple[frozenset[str], ...]
     unless: frozenset[str] = frozenset()
+
+    def holds(self, present: AbstractSet[str]) -> bool:
+        """Whether it names something anew where these findings are affirmed."""
+        if self.of.isdisjoint(present) or not self.unless.isdisjoint(present):
+            return False
+        return not any(group.isdisjoint(present) for group in self.with_)
 
 
 class Refinements:
@@ -501,10 +525,6 @@ class Lexicon:
     refinements: Refinements
     implies: Mapping[str, tuple[str, ...]]
     bearings: Mapping[str, Bearing]
-
-    def bearing(self, name: str) -> Bearing:
-        """How the finding of this name takes its context."""
-        return self.bearings.get(name, _PLAIN)
 
     @property
     def passing(self) -> frozenset[str]:
@@ -580,7 +600,7 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
 
 
 def _bearings(written: LexiconText) -> dict[str, Bearing]:
-    """The bearing of every finding that has another than the plain one."""
+    """The bearing of every finding; a name without one is a cue's."""
     kinds = {
         "is_attribute": written.attributes,
         "is_still_dangerous": written.still_dangerous,
@@ -597,7 +617,7 @@ def _bearings(written: LexiconText) -> dict[str, Bearing]:
         for name in dict.fromkeys(names):
             kinds_of.setdefault(name, []).append(kind)
     sorts = {tuple(each): Bearing(**dict.fromkeys(each, True)) for each in kinds_of.values()}
-    return {name: sorts[tuple(each)] for name, each in kinds_of.items()}
+    return dict.fromkeys(written.concepts, _PLAIN) | {name: sorts[tuple(each)] for name, each in kinds_of.items()}
 
 
 def _closed(implies: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

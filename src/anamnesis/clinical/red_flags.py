@@ -163,7 +163,8 @@ def screen(
     messages may be given together: danger told in pieces counts. More findings never give a lower acuity.
     apart names messages that answer for what was before or beside: what they tell counts by itself, and of the person.
     """
-    told = _told_together([each for each in findings if each.assertion is Assertion.AFFIRMED], rules, apart)
+    affirmed = Assertion.AFFIRMED
+    told = _told_together([each for each in findings if each.assertion is affirmed], rules, apart)
     holding: dict[str, tuple[RedFlagRule, _Present]] = {}
     for present in map(_Present, told):
         for rule in rules.about(present.names):
@@ -179,18 +180,19 @@ def _told_together(affirmed: Sequence[Finding], rules: RuleBook, apart: Collecti
 
     What the message says in passing that first has a finding of weight counts throughout: it is what the story is of.
     """
-    joined = [each for each in affirmed if each.message_id not in apart]
-    opening = next((each.message_id for each in joined if each.concept not in rules.passing), None)
+    passing, holds_of_person = rules.passing, rules.of_person
+    joined = (each for each in affirmed if each.message_id not in apart)
+    opening = next((each.message_id for each in joined if each.concept not in passing), None)
     of_person: dict[str, Finding] = {}
     common: dict[str, Finding] = {}
     own: dict[str, dict[str, Finding]] = {}
     for finding in affirmed:
-        is_apart = finding.message_id in apart
-        is_common = not is_apart and (finding.concept not in rules.passing or finding.message_id == opening)
-        if finding.concept in rules.of_person:
-            of_person.setdefault(finding.concept, finding)
-        held = common if is_common else own.setdefault(finding.message_id, {})
-        held.setdefault(finding.concept, finding)
+        concept, message_id = finding.concept, finding.message_id
+        is_common = message_id not in apart and (concept not in passing or message_id == opening)
+        if concept in holds_of_person:
+            of_person.setdefault(concept, finding)
+        held = common if is_common else own.setdefault(message_id, {})
+        held.setdefault(concept, finding)
     together = {**of_person, **common}
     by_message = [{**(of_person if name in apart else together), **said} for name, said in own.items()]
     return [*([together] if together else []), *by_message]
