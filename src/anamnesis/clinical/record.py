@@ -251,7 +251,7 @@ def _merged(old: Answer, new: Answer) -> Answer:
 
 _KNOWN: Final = frozenset(each.name for each in fields(ClinicalRecord)) - {"unknown"}
 _VITALS: Final = tuple(each.name for each in fields(VitalSigns))
-_FINDING: Final = tuple(each.name for each in fields(Finding))
+_FINDING: Final = Finding._fields
 _FLAG: Final = tuple(each.name for each in fields(RedFlag))
 
 
