@@ -303,6 +303,12 @@ class Matcher:
                 _match(wanted, place, heard, longer)
         return _longest(alone, longer)
 
+    def prepare(self, words: Iterable[str]) -> None:
+        """Work out beforehand what begins with these words."""
+        for word in words:
+            if word not in self._anchored:
+                self._anchored_at(word)
+
     def _anchored_at(self, word: str) -> _Anchored:
         """The phrases whose rarest word this word can be."""
         phrases = [each for symbol in self._symbols.read(word) for each in self._by_anchor.get(symbol, ())]
@@ -537,6 +543,11 @@ class Lexicon:
     def of_person(self) -> frozenset[str]:
         """What holds of the person, in whatever message it is told."""
         return frozenset(name for name, bearing in self.bearings.items() if bearing.is_state or bearing.is_of_person)
+
+    def prepare(self) -> None:
+        """Work out for every word of the lexicon what a message with it would wait for."""
+        self.benign.prepare(self.spelling.words)
+        self.meaning.prepare(self.spelling.words)
 
     def tokenise(self, text: str) -> Words:
         """The text's tokens as this lexicon spells them."""

@@ -45,6 +45,11 @@ class Spelling:
         )
         self._memory: dict[str, tuple[str, ...]] = {}
 
+    @property
+    def words(self) -> Collection[str]:
+        """Every word of the lexicon as it is spelt."""
+        return self._words
+
     def spell(self, raw: str) -> tuple[str, ...]:
         """The words of one token as the lexicon spells them; several when it was written as one, or has a clitic."""
         known = self._memory.get(raw)
