@@ -987,3 +987,132 @@ def test_an_answer_of_any_length_is_read_at_once(word):
     started = time.perf_counter()
     plan_turn(record, Inbound("m9", (word * 2500)[:10_000], 9), CONTENT)
     assert time.perf_counter() - started < 2
+
+
+# -- which danger signs are asked for ----------------------------------------------------------------------------
+
+
+def answered(plan, *texts, start=50):
+    """The plan after these further messages."""
+    for seq, text in enumerate(texts, start):
+        inbound = Inbound(f"n{seq}", text, seq)
+        screened = screen(plan.record, inbound, CONTENT)
+        if screened.emergency_text is None:
+            plan = plan_turn(screened.record, inbound, CONTENT)
+        else:
+            plan, _ = after_emergency(screened.record, screened.emergency_text, inbound, CONTENT)
+    return plan
+
+
+def asked_until(plan, question_id, answer="no"):
+    """The plan at that question, everything before it answered alike."""
+    while not plan.is_ready and plan.question_id != question_id:
+        plan = answered(plan, answer, start=100 + len(plan.record.asked))
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("told", "area", "kind"),
+    [
+        ("it is as if a veil hangs before me, since May", "Eyes", "eye"),
+        ("something hops about in there since last month", "chest or heart", "palpitations"),
+        ("I keep the door shut and see nobody, for a year", "Mood or worries", "mood"),
+        ("my breakfast and I part company since Monday", "I throw up all the time", "vomiting"),
+    ],
+)
+def test_whoever_names_no_kind_of_complaint_chooses_the_nearest_and_is_asked_for_its_danger_signs(told, area, kind):
+    plan = asked_after("me", "Okello, 34, male", told)
+    assert plan.question_id == "area"
+    assert plan.reply.endswith("– Something else")
+    plan = asked_until(answered(plan, area), "danger_signs")
+    assert set(CONTENT.interview.agenda.complaints[kind].danger) <= {*plan.record.danger_signs, *plan.record.signs}
+
+
+@pytest.mark.parametrize("answer", ["Something else", "none of these", "I don't know"])
+def test_whoever_finds_no_area_is_asked_for_the_signs_of_every_part_of_the_body_and_not_again_for_the_area(answer):
+    plan = answered(asked_after("me", "Okello, 34, male", "I am not my old self since May"), answer)
+    assert plan.question_id == "character"
+    plan = asked_until(plan, "danger_signs")
+    assert {"chest_pain", "one_side_weak", "confusion", "suicidal", "sight_loss"} <= set(plan.record.danger_signs)
+    assert plan.record.asked.count("area") == 1
+
+
+@pytest.mark.parametrize(
+    "told", ["pain in my right knee since May", "I have a cough since Monday", "my skull aches since May"]
+)
+def test_a_complaint_that_is_named_or_a_place_that_hurts_needs_no_list_of_areas(told):
+    assert asked_after("me", "Okello, 34, male", told).question_id != "area"
+
+
+def test_a_medicine_told_beside_the_complaint_does_not_name_its_kind():
+    plan = asked_after("me", "Okello, 34, male", "something in me is not right since Monday. I take ARVs every night")
+    assert plan.question_id == "area"
+    assert "chronic_review" not in plan.record.complaints
+
+
+def test_what_fired_a_rule_tells_the_kind_of_a_complaint_that_names_none():
+    plan = asked_after("me", "Okello, 34, male")
+    plan = answered(plan, "I am blowing like an old horse and cannot finish a sentence since Monday")
+    assert plan.record.acuity is Acuity.EMERGENCY
+    assert plan.record.complaints[0] == "breathlessness"
+    assert plan.record.acuity is asked_until(plan, "danger_signs").record.acuity
+    assert "swollen_calf" in asked_until(plan, "danger_signs").record.danger_signs
+
+
+@pytest.mark.parametrize(
+    ("late", "kind"),
+    [
+        ("and there is a cough that will not go", "cough"),
+        ("I also have a fever since last night", "fever"),
+        ("I feel so low these days and cry a lot", "mood"),
+    ],
+)
+def test_a_second_complaint_told_at_the_end_has_its_danger_signs_asked_for(late, kind):
+    plan = asked_until(asked_after("me", "Okello, 34, male", "my ear is blocked since Monday"), "anything_else")
+    plan = answered(plan, late)
+    if plan.question_id == "conflict:sign:fever":
+        plan = answered(plan, "yes, a fever", start=80)
+    assert plan.question_id == "more_signs"
+    plan = answered(plan, "None of these", start=90)
+    assert plan.question_id == "read_back"
+    assert all(plan.record.is_sign_covered(name) for name in CONTENT.interview.agenda.complaints[kind].danger)
+    assert "not asked" not in [each.text for each in background(plan.record) if each.text.startswith("Signs")]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["I worry that it is malaria", "could it be a fever coming?", "sulfa drugs gave me a rash", "my wife says I snore"],
+)
+def test_what_is_feared_or_of_before_opens_no_further_danger_signs(said):
+    plan = asked_until(asked_after("me", "Okello, 34, male", "my ear is blocked since Monday"), "anything_else")
+    assert answered(plan, said).question_id != "more_signs"
+
+
+def test_danger_signs_that_one_list_has_no_room_for_are_asked_for_in_the_next():
+    plan = asked_after(
+        "It is about my child", "Ben, 3 years, boy", "he has a fever, a cough and diarrhoea since Monday"
+    )
+    plan = asked_until(plan, "danger_signs")
+    first = plan.record.danger_signs
+    assert len(first) <= 16
+    plan = answered(plan, "None of these", start=90)
+    assert plan.question_id == "more_signs"
+    due = {
+        name
+        for kind in ("fever", "cough", "diarrhoea", "child")
+        for name in CONTENT.interview.agenda.complaints[kind].danger
+    }
+    assert due - set(first) - set(plan.record.signs) <= set(plan.record.danger_signs)
+    assert not set(first) & set(plan.record.danger_signs)
+
+
+@pytest.mark.parametrize("language", ["en", "sw", "lg"])
+def test_the_list_of_areas_is_worded_in_every_language_and_passes_the_guard(language):
+    record = replace(asked_after("me", "Okello, 34, male", "I am not my old self since May").record, language=language)
+    plan = _ask(replace(record, asked=()), CONTENT.interview.agenda.question("area"), CONTENT, [])
+    assert len(plan.choices) == len(plan.reply.splitlines()) - 1
+    assert language == "en" or "Something else" not in plan.reply
+    for after_flag in (False, True):
+        assert isinstance(check_reply(plan.reply, after_flag=after_flag), Approved)
+    more = CONTENT.interview.question("more_signs", language)
+    assert language == "en" or isinstance(check_reply(more.split("{")[0] + "?", after_flag=True), Approved)

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Final
 
-from anamnesis.clinical.record import ClinicalRecord, Declined, NotAsked, Stage
+from anamnesis.clinical.record import ClinicalRecord, Declined, NotAsked, Reported, Stage
 from anamnesis.clinical.terms import Acuity, Person, Sex, Speaker
 from anamnesis.clinical.vocabulary import Vocabulary
 from anamnesis.clinical.words import fold
@@ -15,8 +16,11 @@ FERTILE_YEARS: Final = (12, 55)
 #: WHO IMCI, general danger signs: asked of every ill child under five years, whatever the complaint.
 _IMCI_MONTHS: Final = 60
 _INFANT_MONTHS: Final = 12
-_MOST_SIGNS: Final = 12
+_MOST_SIGNS: Final = 14
+#: As many signs as one message names; what is due beyond them is named in the next.
 _MOST_DANGER_SIGNS: Final = 16
+_MOST_KINDS: Final = 3
+_MOST_LISTS: Final = 2
 _PLACE: Final = ("site", "character", "radiation")
 _LISTS: Final = ("medicines", "past_history")
 _COURSE: Final = ("severity", "exacerbating", "relieving")
@@ -29,10 +33,11 @@ STATES: Final = ("infant", "child", "pregnancy")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A tappable answer."""
+    """A tappable answer; one of the list of areas names the kinds of complaint it stands for."""
 
     value: str
     label: str
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ class Complaint:
     """A kind of complaint: how people name it, what is asked, and its danger signs (clinical content model 4.2).
 
     ``pattern`` finds words that name it, ``weak`` words that hint at it and count only where nothing is named;
-    ``unlike`` finds words that only look like it and are not read.
+    ``unlike`` finds words that only look like it and are not read. ``flags`` are the rules that tell of it by firing.
     """
 
     id: str
@@ -124,6 +129,7 @@ class Complaint:
     min_age_months: float | None = None
     weak: PhrasePattern | None = None
     unlike: PhrasePattern | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +217,22 @@ def recognised(text: str, person: Person, agenda: Agenda) -> tuple[str, ...]:
     return (*what, *who)
 
 
+def named_outright(text: str, person: Person, agenda: Agenda) -> tuple[str, ...]:
+    """The kinds the words name for certain, in order: neither hinted at, nor that it is a child who is unwell.
+
+    A place that hurts is named for certain: "pain in my right knee".
+    """
+    folded = fold(text)
+    kinds = [each for each in agenda.complaints.values() if _is_of_age(each, person)]
+    found = _longest(_found(folded, ((each.id, each.pattern, each.unlike) for each in kinds)))
+    if not found and _HURTS.search(folded):
+        found = _longest(_found(folded, ((each.id, each.weak, each.unlike) for each in kinds)))
+    return tuple(name for name in dict.fromkeys(name for _, _, name in sorted(found)) if name != "child")
+
+
+_HURTS: Final = re.compile(r"\b(?:hurt|pain|ach(?:e|ing)|sore\b|inauma|maumivu|[kln]+uma\b)")
+
+
 def _found(
     text: str, patterns: Iterable[tuple[str, PhrasePattern | None, PhrasePattern | None]]
 ) -> Iterator[tuple[int, int, str]]:
@@ -247,11 +269,34 @@ def _is_of_age(complaint: Complaint, person: Person) -> bool:
     return not is_too_old and not is_too_young
 
 
+def kinds_of_flags(record: ClinicalRecord, agenda: Agenda, *, least: Acuity) -> tuple[str, ...]:
+    """The kinds that the rules which fired tell of: what was danger enough to fire one need not be named besides."""
+    rules = [flag.rule_id for flag in record.flags if flag.acuity >= least]
+    kinds = (each for each in agenda.complaints.values() if each.flags and _is_of_age(each, record.person))
+    return tuple(each.id for each in kinds if any(fnmatchcase(rule, glob) for rule in rules for glob in each.flags))
+
+
+def kinds_of_area(text: str, record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
+    """The kinds of the line of the list of areas that was tapped or typed, else those the words name."""
+    choices = (each for question in agenda.questions if question.kind == "area" for each in question.choices)
+    typed = fold(text).strip(" .!–-")
+    chosen = next((each.kinds for each in choices if typed in (fold(each.value), fold(each.label))), None)
+    if chosen is None:
+        return recognised(text, record.person, agenda)
+    return tuple(
+        name for name in chosen if name in agenda.complaints and _is_of_age(agenda.complaints[name], record.person)
+    )
+
+
 def applies(slot: str, record: ClinicalRecord, agenda: Agenda) -> bool:
     """Whether a topic makes sense for this person and complaint; one that does not is "not applicable", not missing."""
     complaint = complaint_of(record, agenda)
     if slot == "pregnancy":
         return could_be_pregnant(record.person)
+    if slot == "area":
+        return record.is_unnamed
+    if slot == "more_signs":
+        return bool(signs_left(record, agenda))
     if slot in _PLACE:
         return "place" in complaint.asks
     return slot not in _COURSE or "course" in complaint.asks
@@ -262,19 +307,33 @@ def signs_to_ask(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
 
     What was already told, affirmed or denied, is left out.
     """
-    danger = danger_signs(record, agenda)
+    danger = danger_signs(record, agenda)[:_MOST_DANGER_SIGNS]
     symptoms = dict.fromkeys(complaint_of(record, agenda).associated)
     wanted = [*danger, *(name for name in symptoms if name not in danger)][: max(_MOST_SIGNS, len(danger))]
     return tuple(name for name in wanted if isinstance(record.sign(name), NotAsked))
 
 
+def signs_left(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
+    """The danger signs still to name once the first list was: those it had no room for, and those of a late complaint.
+
+    "And I have a cough too", said at the very end, opens the danger signs of a cough. None before the first list.
+    """
+    if not record.is_covered("danger_signs"):
+        return ()
+    left = (name for name in danger_signs(record, agenda) if isinstance(record.sign(name), NotAsked))
+    return tuple(left)[:_MOST_DANGER_SIGNS]
+
+
 def danger_signs(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
     """Every danger sign that has to be known of this case, told or not."""
-    return tuple(dict.fromkeys(_danger(record, agenda)))[:_MOST_DANGER_SIGNS]
+    return tuple(dict.fromkeys(_danger(record, agenda)))
 
 
 def _danger(record: ClinicalRecord, agenda: Agenda) -> Iterator[str]:
-    named = [agenda.complaints[name] for name in record.complaints[:2]] or [agenda.complaints["other"]]
+    named = [agenda.complaints[name] for name in record.complaints[:_MOST_KINDS]]
+    if not named or (record.is_unnamed and not isinstance(record.known("area"), Reported)):
+        # Words that only hint at a kind may mean another one.
+        named.append(agenda.complaints["other"])
     told = _told_signs(record, agenda)
     for complaint in (*named, *_of_state(record, agenda)):
         for name in complaint.danger:
@@ -283,8 +342,11 @@ def _danger(record: ClinicalRecord, agenda: Agenda) -> Iterator[str]:
 
 
 def _told_signs(record: ClinicalRecord, agenda: Agenda) -> frozenset[str]:
-    """The signs that are the complaint itself: one does not ask a person with a headache for a headache."""
-    return frozenset(record.complaints) & agenda.signs.keys()
+    """The signs that are the complaint itself: one does not ask a person with a headache for a headache.
+
+    A complaint that was only guessed at tells of none.
+    """
+    return frozenset() if record.is_unnamed else frozenset(record.complaints) & agenda.signs.keys()
 
 
 def _of_state(record: ClinicalRecord, agenda: Agenda) -> Iterator[Complaint]:
@@ -320,6 +382,9 @@ def open_slots(question: Question, record: ClinicalRecord, agenda: Agenda) -> tu
 
     One medicine or illness told unasked leaves the question for the others open.
     """
+    if question.id == "more_signs":
+        is_left = applies("more_signs", record, agenda) and record.asked.count(question.id) <= _MOST_LISTS
+        return question.slots if is_left else ()
     if question.kind == "signs":
         return () if record.is_covered("danger_signs") else question.slots
     return tuple(slot for slot in question.slots if _is_open(slot, question, record) and applies(slot, record, agenda))

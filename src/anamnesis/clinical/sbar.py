@@ -46,6 +46,7 @@ UNITS: Final[Mapping[str, tuple[str, str]]] = {
 HPI: Final = (
     ("onset", "Onset"), ("timing", "Course"), ("site", "Site"), ("character", "Character"), ("radiation", "Spread"),
     ("severity", "Severity"), ("exacerbating", "Worse with"), ("relieving", "Better with"), ("details", "Details"),
+    ("area", "Nearest kind"),
 )  # fmt: skip
 HISTORY: Final = (
     ("past_history", "Past illnesses"), ("medicines", "Medicines"), ("allergies", "Allergies"),

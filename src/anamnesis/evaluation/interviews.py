@@ -91,7 +91,7 @@ def _due(held: Interview, agenda: Agenda) -> tuple[str, ...]:
     """The topics that had to be covered: all that apply to what the patient has; in an emergency the short list."""
     true = replace(held.record, complaints=(held.case.kind,))
     asked = {slot for question in agendas.questions_due(held.record, agenda) for slot in question.slots}
-    return tuple(slot for slot in agendas.due_slots(true, agenda) if slot in asked)
+    return tuple(slot for slot in agendas.due_slots(true, agenda) if slot in asked - {"more_signs"})
 
 
 def _is_covered(held: Interview, slot: str) -> bool:
@@ -124,9 +124,11 @@ def _stands(said: Said, note: Sbar, held: Interview) -> bool:
         return re.search(rf"Signs present: .*\b{name}\b", text) is not None or _has_words(said.text, text)
     if said.slot in ("speaker", "name"):
         return said.slot == "name" or (said.text == "parent") == ("a parent is writing" in text)
+    if said.slot == "area" and said.text == NONE:
+        return True
     if said.slot == "pregnancy":
         return ("not pregnant" in text) == (said.text == NONE)
-    if said.slot == "danger_signs":
+    if said.slot in ("danger_signs", "more_signs"):
         return "Signs denied: " in text
     if said.text == NONE or (is_none(said.text) and said.slot != "vitals"):
         return _says_none(said.slot, text) or (said.text != NONE and _has_words(said.text, text))
@@ -178,7 +180,7 @@ def _wrong(held: Interview) -> Iterator[str]:
 
 
 def _was_told(held: Interview, slot: str, message_id: str, quote: str) -> bool:
-    if message_id == "profile" or (slot in ("speaker", "danger_signs", "associated", *_PERSON)):
+    if message_id == "profile" or (slot in ("speaker", "danger_signs", "associated", "more_signs", *_PERSON)):
         return True
     told = [said.text.lower() for said in held.said if said.slot == slot and said.message_id == message_id]
     if _UNSURE in told:
@@ -205,7 +207,7 @@ def _misplaced(held: Interview) -> Iterator[str]:
 
 
 def _was_denied(said: Sequence[Said], slot: str, message_id: str) -> bool:
-    if slot in ("danger_signs", "associated"):
+    if slot in ("danger_signs", "associated", "more_signs", "area"):
         return True
     own = [each.text for each in said if each.slot == slot and each.message_id == message_id]
     return any(is_none(text) or re.match(r"(?:no|it does not|nothing|it stays|never)\b", text) for text in own)
