@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anamnesis.clinical.agenda import signs_to_ask
 from anamnesis.clinical.guardrails import Approved, Refused, check_reply
 from anamnesis.clinical.record import Declined, NoneReported, NotAsked, Reported, record_from_json, record_to_json
 from anamnesis.clinical.sbar import background, draft_sbar, sbar_text, sbar_to_json
-from anamnesis.clinical.terms import Acuity, Evidence, Sex
+from anamnesis.clinical.signs import read_signs
+from anamnesis.clinical.terms import Acuity, Age, Evidence, Sex
 from anamnesis.clinical.told import read_onset
 from anamnesis.content import load_content
 from anamnesis.evaluation.interviews import figures, judge
@@ -1116,3 +1119,143 @@ def test_the_list_of_areas_is_worded_in_every_language_and_passes_the_guard(lang
         assert isinstance(check_reply(plan.reply, after_flag=after_flag), Approved)
     more = CONTENT.interview.question("more_signs", language)
     assert language == "en" or isinstance(check_reply(more.split("{")[0] + "?", after_flag=True), Approved)
+
+
+# -- whom a question is put to -----------------------------------------------------------------------------------
+
+
+def question_put(question_id, *texts):
+    """How this question is worded after these messages."""
+    record = replace(asked_after(*texts).record, answers={})
+    return _ask(record, CONTENT.interview.agenda.question(question_id), CONTENT, []).question
+
+
+CHILD = ("It is about my child", "Ben, 3 years, boy")
+
+
+def test_vaccines_are_asked_of_a_child_and_of_no_adult():
+    assert question_put("immunisation", *CHILD) == "Are the child's vaccines up to date, as far as you know?"
+    plan = asked_until(asked_after("me", "31, male", "my knee hurts since Monday"), "background")
+    assert "immunisation" not in plan.record.asked
+    assert "Vaccines: not applicable" in "\n".join(each.text for each in background(plan.record)).replace(
+        ", Vaccines", "Vaccines"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("Yes", "up to date"),
+        ("No", "not up to date"),
+        ("the measles one is missing", "the measles one is missing"),
+        ("I don't know", "not obtained (does not know)"),
+    ],
+)
+def test_what_is_said_of_vaccines_stands_in_the_note_and_a_bare_no_is_not_none(answer, told):
+    plan = asked_until(asked_after(*CHILD, "he has a cough since Monday"), "immunisation")
+    plan = answered(plan, answer, start=90)
+    assert f"Vaccines: {told}" in [each.text for each in background(plan.record)]
+    assert plan.question_id == "background"
+
+
+def test_vaccines_told_before_are_not_asked_for_and_those_of_a_dog_are_none():
+    told = asked_after(*CHILD, "he has a cough since Monday, all his vaccines are done")
+    assert "immunisation" not in asked_until(told, "read_back").record.asked
+    dog = asked_after(*CHILD, "a dog bit him this morning, the dog is not vaccinated")
+    assert not dog.record.is_covered("immunisation")
+
+
+def test_an_infant_is_asked_for_illnesses_of_infants():
+    adult = question_put("past_history", "me", "31, male")
+    assert "high blood pressure" in adult
+    for age in ("3 weeks", "5 months"):
+        infant = question_put("past_history", "It is about my child", f"Ben, {age}, boy")
+        assert "at birth" in infant
+        assert not {"pressure", "sugar", "operations", "asthma"} & set(infant.replace(",", " ").split())
+    child = question_put("past_history", *CHILD)
+    assert "fits" in child
+    assert "pressure" not in child
+
+
+def test_nobody_asks_a_carer_whether_the_child_smokes_or_how_it_lifts_things():
+    for told in (CHILD, ("It is about another person", "Ben, 3 years, boy")):
+        assert "does anybody smoke at home" in question_put("background", *told).lower()
+    details = asked_until(asked_after(*CHILD, "he has a cough since Monday"), "details").question
+    assert "does anyone smoke near by" in details
+    assert "do you" not in details
+    signs = asked_until(asked_after(*CHILD, "his heart is racing since Monday"), "danger_signs").record.danger_signs
+    assert "caffeine" not in signs
+
+
+@pytest.mark.parametrize("complaint", [each for each in CONTENT.interview.agenda.complaints if each != "pregnancy"])
+@pytest.mark.parametrize("told", [CHILD, ("It is about another person", "Rose, 60, female")])
+def test_what_is_asked_of_a_complaint_speaks_of_whom_it_is_about(complaint, told):
+    record = replace(asked_after(*told).record, complaints=(complaint,))
+    worded = _ask(record, CONTENT.interview.agenda.question("details"), CONTENT, []).question
+    assert not re.search(r"\b(?:you|your)\b(?! measure)", worded), worded
+    assert "{" not in worded
+    assert isinstance(check_reply(worded, after_flag=True), Approved)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "sign"),
+    [
+        ("bite", "body_weak"), ("back_pain", "tb"), ("infant", "vomits_all"), ("chronic_review", "fit"),
+        ("urinary", "flank_pain"), ("child", "ear_pain"), ("fever", "chills"), ("injury", "cannot_move_joint"),
+    ],
+)  # fmt: skip
+def test_each_sign_of_the_clinical_list_is_asked_for(complaint, sign):
+    age = {"infant": Age.of_months(5), "child": Age.of_years(3)}.get(complaint, Age.of_years(30))
+    record = replace(new_record(age=age, sex=Sex.MALE), complaints=() if age.years < 12 else (complaint,))
+    asked = signs_to_ask(replace(record, complaints=record.complaints or (complaint,)), CONTENT.interview.agenda)
+    assert sign in asked
+
+
+@pytest.mark.parametrize(
+    ("said", "sign", "is_present"),
+    [
+        ("my eyelids keep falling and my neck is weak", "body_weak", True),
+        ("I was treated for TB in 2019", "tb", True),
+        ("no TB", "tb", False),
+        ("yes, pain in my left side", "flank_pain", True),
+        ("he keeps pulling his ear", "ear_pain", True),
+        ("a very ill person, burial or outbreak near you", "ill_contact", True),
+        ("my uncle was buried last week, he had been very ill and bled", "ill_contact", True),
+    ],
+)
+def test_the_new_signs_are_read_in_plain_words(said, sign, is_present):
+    found = {
+        each.sign_id: each.is_present
+        for each in read_signs(said, [CONTENT.interview.agenda.signs[sign]], is_asked=True)
+    }
+    assert found == {sign: is_present}
+
+
+@pytest.mark.parametrize(
+    ("answer", "timing", "details"),
+    [
+        ("no, one, none", "none", "one, none"),
+        ("around three, it is dry", "around three", "it is dry"),
+        ("in May, one fifty over ninety", "in May", "one fifty over ninety"),
+        ("yes", "yes", None),
+        ("most nights, an hour or so", "most nights, an hour or so", None),
+        ("about five pm", "about five pm", None),
+    ],
+)
+def test_what_goes_on_and_the_details_are_told_apart(answer, timing, details):
+    record = replace(new_record(), pending="details", asked=("details",), complaints=("cough",))
+    plan = plan_turn(record, Inbound("d", answer, 9), CONTENT)
+    told = [plan.record.answer(slot) for slot in ("timing", "details")]
+    values = [
+        each.value if isinstance(each, Reported) else "none" if isinstance(each, NoneReported) else None
+        for each in told
+    ]
+    assert values == [timing, details]
+
+
+def test_two_things_named_as_one_make_it_worse_and_not_better():
+    record = replace(new_record(), pending="course", asked=("course",), complaints=("cough",))
+    record = record.with_answer("severity", Reported("4 of 10", Evidence("s", "4")))
+    record = plan_turn(record, Inbound("d", "dust, and smoke from the stove", 9), CONTENT).record
+    assert record.answer("exacerbating").value == "dust, and smoke from the stove"
+    assert not record.is_covered("relieving")

@@ -16,7 +16,9 @@ FERTILE_YEARS: Final = (12, 55)
 #: WHO IMCI, general danger signs: asked of every ill child under five years, whatever the complaint.
 _IMCI_MONTHS: Final = 60
 _INFANT_MONTHS: Final = 12
-_MOST_SIGNS: Final = 14
+#: Until here vaccines are asked for, and a carer is asked as a parent is: not what the patient smokes or drinks.
+_CHILD_MONTHS: Final = 144
+_MOST_SIGNS: Final = 16
 #: As many signs as one message names; what is due beyond them is named in the next.
 _MOST_DANGER_SIGNS: Final = 16
 _MOST_KINDS: Final = 3
@@ -50,7 +52,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question: either one text for all its slots, or parts of which only the open ones are asked."""
+    """A question: either one text for all its slots, or parts of which only the open ones are asked.
+
+    A child, and an infant, may be asked in other words than an adult.
+    """
 
     id: str
     stage: Stage
@@ -58,6 +63,8 @@ class Question:
     slots: tuple[str, ...]
     why: str
     text: str | None = None
+    text_child: str | None = None
+    text_infant: str | None = None
     parts: tuple[Part, ...] = ()
     choices: tuple[Choice, ...] = ()
     only_for: str = "anyone"
@@ -196,6 +203,11 @@ def could_be_pregnant(person: Person) -> bool:
     return person.age is None or FERTILE_YEARS[0] <= person.age.years <= FERTILE_YEARS[1]
 
 
+def is_child(person: Person) -> bool:
+    """Whether this is a child, whose vaccines are asked for; an unknown age is taken for an adult's."""
+    return person.age is not None and person.age.months < _CHILD_MONTHS
+
+
 def complaint_of(record: ClinicalRecord, agenda: Agenda) -> Complaint:
     """The first kind of complaint that was named, or the one for everything else."""
     return agenda.complaints[record.complaints[0] if record.complaints else "other"]
@@ -293,6 +305,8 @@ def applies(slot: str, record: ClinicalRecord, agenda: Agenda) -> bool:
     complaint = complaint_of(record, agenda)
     if slot == "pregnancy":
         return could_be_pregnant(record.person)
+    if slot == "immunisation":
+        return is_child(record.person)
     if slot == "area":
         return record.is_unnamed
     if slot == "more_signs":
@@ -308,7 +322,8 @@ def signs_to_ask(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
     What was already told, affirmed or denied, is left out.
     """
     danger = danger_signs(record, agenda)[:_MOST_DANGER_SIGNS]
-    symptoms = dict.fromkeys(complaint_of(record, agenda).associated)
+    associated = complaint_of(record, agenda).associated
+    symptoms = dict.fromkeys(name for name in associated if _fits(agenda.signs[name].only_for, record.person))
     wanted = [*danger, *(name for name in symptoms if name not in danger)][: max(_MOST_SIGNS, len(danger))]
     return tuple(name for name in wanted if isinstance(record.sign(name), NotAsked))
 
@@ -442,26 +457,39 @@ _LONG_QUESTION_WORDS: Final = 14
 _VOICES: Final = {Speaker.SELF: 0, Speaker.PARENT: 1, Speaker.OTHER: 2}
 
 
-def voiced(text: str, speaker: Speaker) -> str:
-    """The text as said to this speaker: ``{you|the child|the patient}``."""
+def voiced(text: str, person: Person) -> str:
+    """The text as said to whoever writes: ``{you|the child|the patient}``; of a child as to a parent."""
+    is_of_child = person.speaker is Speaker.OTHER and is_child(person)
+    voice = _VOICES[Speaker.PARENT if is_of_child or _is_small(person) else person.speaker]
 
     def chosen(match: re.Match[str]) -> str:
         words = match.group(1).split("|")
-        return words[min(_VOICES[speaker], len(words) - 1)]
+        return words[min(voice, len(words) - 1)]
 
     return _ALTERNATIVES.sub(chosen, text)
+
+
+def text_for(question: Question, person: Person) -> str | None:
+    """The whole question in the words for somebody of this age."""
+    if person.age is not None and person.age.months < _INFANT_MONTHS and question.text_infant:
+        return question.text_infant
+    return question.text_child if question.text_child and is_child(person) else question.text
 
 
 def worded(question: Question, record: ClinicalRecord, agenda: Agenda) -> str:
     """The question in words, asking for its open parts only."""
     if question.id == "details":
         complaint = complaint_of(record, agenda)
-        clauses = {"timing": complaint.timing, "details": complaint.details}
+        clauses = {
+            slot: voiced(words, record.person)
+            for slot, words in (("timing", complaint.timing), ("details", complaint.details))
+        }
         return sentence([clauses[slot] for slot in open_slots(question, record, agenda)])
-    if question.text is not None:
-        return voiced(question.text, record.person.speaker)
+    text = text_for(question, record.person)
+    if text is not None:
+        return voiced(text, record.person)
     open_now = open_slots(question, record, agenda)
-    return sentence([voiced(part.words, record.person.speaker) for part in question.parts if part.slot in open_now])
+    return sentence([voiced(part.words, record.person) for part in question.parts if part.slot in open_now])
 
 
 def sentence(clauses: Sequence[str]) -> str:

@@ -24,7 +24,18 @@ REFUSED: Final = "refused"
 PERSON_SLOTS: Final = frozenset({"name", "age", "sex"})
 #: Questions in whose answers a sign that is named is no sign of today.
 _OF_BEFORE: Final = frozenset(
-    {"medicines", "allergies", "past_history", "background", "anything_else", "read_back", "records", "speaker", "who"}
+    {
+        "medicines",
+        "allergies",
+        "past_history",
+        "immunisation",
+        "background",
+        "anything_else",
+        "read_back",
+        "records",
+        "speaker",
+        "who",
+    }
 )
 _OF_PAST: Final = _OF_BEFORE - {"anything_else"}
 _NOW: Final = re.compile(
@@ -167,6 +178,9 @@ def read_unasked(
         # "The last visit was last month" is no onset of what nobody could say the onset of.
         besides |= {"onset"}
     facts = tuple(fact for fact in facts_of(words.text, vocabulary) if fact.slot not in besides)
+    if agendas.is_child(record.person) and "immunisation" not in besides:
+        vaccines = told.read_vaccines(words.text)
+        facts = facts if vaccines is None else (*facts, Fact("immunisation", vaccines))
     for fact in facts:
         record = _with_fact(record, words, fact, corrects=is_correction)
     return record, facts
@@ -382,16 +396,23 @@ def read_answer(
             return _read_unknown_parts(record, words, open_slots)
         case "yes_no":
             return read_pregnancy_answer(record, words)
-        case "area":
-            is_none = answers.is_none(text) or _ELSE.fullmatch(text.strip().lower()) is not None
-            area = NoneReported(words.whole) if is_none else Reported(text, words.whole)
-            return record.with_answer("area", area)
+        case "area" | "vaccines":
+            return record.with_answer(question.slots[0], _chosen(words, question))
         case "vitals":
             return _read_no_vitals(record, words, open_slots, facts)
         case "list" if len(open_slots) == 1:
             return _read_list(record, words, open_slots[0], facts, agenda.vocabulary)
         case _:
             return _read_parts(record, words, open_slots, facts)
+
+
+def _chosen(words: Words, question: Question) -> Answer:
+    """An answer to a list of lines to choose from: none of the areas, or that vaccines are, or are not, up to date."""
+    is_none = answers.is_none(words.text) or _ELSE.fullmatch(words.text.strip().lower()) is not None
+    if question.kind == "area":
+        return NoneReported(words.whole) if is_none else Reported(words.text, words.whole)
+    value = "up to date" if answers.is_yes(words.text) else "not up to date" if is_none else words.text
+    return Reported(value, words.whole)
 
 
 _ELSE: Final = re.compile(r"(?:it is |it's )?(?:something|another thing|anything) else[\s.!]*")
@@ -552,6 +573,8 @@ def _read_parts(record: ClinicalRecord, words: Words, slots: Sequence[str], fact
         return _each(record, takes_none, NoneReported(words.whole))
     if "chief_complaint" in slots:
         return _read_complaint_asked(record, words, slots)
+    if tuple(slots) == _TOGETHER and answers.is_yes(text):
+        return record.with_answer(slots[0], Reported(text, words.whole))
     if not _without(text, [fact.told.quote for fact in facts]):
         return record
     if len(slots) == 1 and slots[0] != "severity" and not besides(text, slots):

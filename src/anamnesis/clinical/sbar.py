@@ -50,6 +50,7 @@ HPI: Final = (
 )  # fmt: skip
 HISTORY: Final = (
     ("past_history", "Past illnesses"), ("medicines", "Medicines"), ("allergies", "Allergies"),
+    ("immunisation", "Vaccines"),
     ("family_history", "Family"), ("social_history", "Social"), ("records", "Records"),
     ("anything_else", "Worries and other"),
 )  # fmt: skip

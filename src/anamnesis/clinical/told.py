@@ -279,6 +279,21 @@ _TO_END: Final = (
     r"([^.;\n]{2,90}?)(?=[.;\n]|$|,? (?:but|and (?:i|my|he|she|it|no)|since|for (?:the|my|his|her|a|an))\b|"
     r"(?<!\bif)(?<!\bwhen)(?<!\bthat)(?<!\bas)(?<!\bfor),? (?:i|he|she|my)\b|, (?:no|not)\b)"
 )
+_VACCINES: Final = re.compile(r"[^.,;!?\n]*\b(?:vaccin\w*|immuni[sz]\w*|jabs?|chanjo|okugem\w*)\b[^.,;!?\n]*")
+_OTHER_VACCINES: Final = re.compile(
+    r"\b(?:dog|cat|animal|rabies|tetanus|since the|after the|(?:my|his|her) (?:mother|father|wife|husband|brother|sister))\b|\?"
+)
+
+
+def read_vaccines(text: str) -> Told[str] | None:
+    """What the text says of vaccines a child had, in its own words; not those of an animal, nor an illness after one."""
+    found = _VACCINES.search(fold(text))
+    if found is None or _OTHER_VACCINES.search(found.group()):
+        return None
+    quote = text[found.start() : found.end()].strip()
+    return Told(quote, quote)
+
+
 _ALLERGY: Final = re.compile(rf"\b(?:allerg(?:ic|y) (?:to|is|are|:)|react(?:s|ed)? (?:badly )?to) {_TO_END}")
 _ALLERGY_NAMED: Final = re.compile(r"\b([\w-]+) allergy\b")
 _NO_ALLERGY: Final = re.compile(

@@ -40,9 +40,11 @@ class Question(Strict):
 
     id: Annotated[str, Field(pattern=r"^[a-z_]+$")]
     stage: Stage = Field(strict=False)
-    kind: Literal["words", "person", "yes_no", "list", "vitals", "speaker", "signs", "area", "read_back"]
+    kind: Literal["words", "person", "yes_no", "list", "vitals", "speaker", "signs", "area", "vaccines", "read_back"]
     slots: list[Text] = Field(default_factory=list)
     text: Text | None = None
+    text_child: Text | None = None
+    text_infant: Text | None = None
     parts: list[Part] = Field(default_factory=list)
     why: Text
     choices: list[Choice] = Field(default_factory=list)
@@ -225,6 +227,8 @@ def _question(written: Question) -> clinical.Question:
         tuple(written.slots or (part.slot for part in written.parts)),
         written.why,
         written.text,
+        written.text_child,
+        written.text_infant,
         tuple(clinical.Part(part.slot, part.text) for part in written.parts),
         tuple(clinical.Choice(choice.value, choice.label, tuple(choice.kinds)) for choice in written.choices),
         written.only_for,

@@ -138,7 +138,13 @@ def _stands(said: Said, note: Sbar, held: Interview) -> bool:
         return _has_words(bad.value, text) or _has_words(said.text, text)
     if said.slot == "vitals":
         return set(_NUMBER.findall(said.text)) <= set(_NUMBER.findall(text))
-    return _has_words(said.text, text)
+    return _has_words(said.text, text) or _stands_apart(said, text)
+
+
+def _stands_apart(said: Said, text: str) -> bool:
+    """Whether an answer that begins with a no stands in two lines: "no other illness, the vaccines are up to date"."""
+    first, _, rest = said.text.partition(", ")
+    return bool(rest) and is_none(first) and _says_none(said.slot, text) and _has_words(rest, text)
 
 
 def _says_none(slot: str, text: str) -> bool:

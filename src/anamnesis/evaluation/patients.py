@@ -33,6 +33,7 @@ _NONES: Final = ("No", "none", "nothing", "No, none", "not that I know", "I have
 _OTHERWISE: Final = {
     "site": "it is hard to say where", "character": "just uncomfortable", "severity": "4", "onset": "some days ago",
     "exacerbating": "nothing makes it worse", "relieving": "nothing makes it better", "timing": "it stays the same",
+    "immunisation": "all of them so far",
 }  # fmt: skip
 #: The line of the list of areas that somebody with this kind of problem taps.
 _AREAS: Final = {

@@ -569,8 +569,8 @@ def _worded(record: ClinicalRecord, question: Question, content: ClinicalContent
     slots = _asked_slots(record, question, content)
     is_whole = len(slots) == len([slot for slot in question.slots if agendas.applies(slot, record, agenda)])
     text = _besides(record, question, content) + agendas.worded(question, record, agenda)
-    if own is not None and is_whole:
-        text = agendas.voiced(own, record.person.speaker)
+    if own is not None and is_whole and agendas.text_for(question, record.person) == question.text:
+        text = agendas.voiced(own, record.person)
     if question.kind == "signs":
         return "\n".join([text, *(f"– {agenda.signs[name].label}" for name in _signs_open(record))])
     if question.kind == "area":
