@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, median, quantiles
+from time import perf_counter
 from typing import Final
 
 from anamnesis.clinical import agenda as agendas
@@ -56,7 +57,9 @@ class Findings:
 def judge(held: Interview, content: ClinicalContent) -> Findings:
     """Judge one interview by the facts of its case: what the patient truly has, not what was recognised, counts."""
     agenda, record = content.interview.agenda, held.record
+    began = perf_counter()
     note = draft_sbar(record, rules_version=content.version, is_draft=content.is_draft, is_degraded=True)
+    took = perf_counter() - began
     true = replace(record, complaints=(held.case.kind,))
     due = _due(held, agenda)
     negatives = agendas.danger_signs(true, agenda)
@@ -74,7 +77,7 @@ def judge(held: Interview, content: ClinicalContent) -> Findings:
         claims=len(record.answers) + len(record.signs),
         wrong=tuple(_wrong(held)),
         misplaced=tuple(_misplaced(held)),
-        rubric=score(note, record, held.messages),
+        rubric=score(note, record, held.messages, took_seconds=took),
         refused=tuple(_refused(held)),
         is_ready=held.is_ready,
         is_emergency=record.acuity is Acuity.EMERGENCY,
