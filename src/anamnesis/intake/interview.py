@@ -23,6 +23,7 @@ from anamnesis.clinical.reading import (
     read_complaint,
     read_contradicted_signs,
     read_correction,
+    read_late_kinds,
     read_person,
     read_pregnancy_answer,
     read_present_signs,
@@ -238,7 +239,8 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
         # Whoever told of one medicine unasked has now been asked for the others.
         record = replace(record, volunteered=tuple(each for each in record.volunteered if each not in asked.slots))
     record = read_contradicted_signs(record, words, agenda, asked=asked)
-    record = read_told_signs(classified(record, agenda), words, agenda, asked=asked)
+    record = read_late_kinds(classified(record, agenda), words, agenda, asked=asked)
+    record = read_told_signs(record, words, agenda, asked=asked)
     return _after_answer(before, record, inbound, asked, is_told=bool(facts), content=content)
 
 
@@ -318,7 +320,7 @@ def _left(record: ClinicalRecord, slots: Sequence[str], declined: Declined) -> C
     """The record without answers to these topics; signs that were named and not answered are left with them."""
     for slot in slots:
         record = record.with_answer(slot, declined)
-    if "danger_signs" in slots:
+    if {"danger_signs", "more_signs"} & set(slots):
         for name in record.danger_signs:
             if not record.is_sign_covered(name):
                 record = record.with_sign(name, declined)
@@ -535,8 +537,8 @@ def _ask(
     record: ClinicalRecord, question: Question, content: ClinicalContent, leads: list[str], *, bare: bool = False
 ) -> TurnPlan:
     agenda = content.interview.agenda
-    if question.kind == "signs" and not record.danger_signs:
-        record = replace(record, danger_signs=agendas.signs_to_ask(record, agenda))
+    if question.kind == "signs" and record.pending != question.id:
+        record = replace(record, danger_signs=_signs_due(record, question, content))
     record = replace(
         agendas.measured(record, agenda),
         pending=question.id,
@@ -547,6 +549,14 @@ def _ask(
     reply = text if bare else _checked([*leads, text], record)
     choices = () if bare else _choices(record, question, content)
     return TurnPlan(record, reply, text, question.id, choices, is_ready=False, why=question.why)
+
+
+def _signs_due(record: ClinicalRecord, question: Question, content: ClinicalContent) -> tuple[str, ...]:
+    """The signs the question is to name: a list that was named already is named again, but for what was told since."""
+    agenda = content.interview.agenda
+    if question.id == "more_signs":
+        return agendas.signs_left(record, agenda)
+    return record.danger_signs or agendas.signs_to_ask(record, agenda)
 
 
 def _choices(record: ClinicalRecord, question: Question, content: ClinicalContent) -> tuple[Choice, ...]:
@@ -579,10 +589,13 @@ def _worded(record: ClinicalRecord, question: Question, content: ClinicalContent
     slots = _asked_slots(record, question, content)
     is_whole = len(slots) == len([slot for slot in question.slots if agendas.applies(slot, record, agenda)])
     text = _besides(record, question, content) + agendas.worded(question, record, agenda)
-    if own is not None and is_whole:
-        text = agendas.voiced(own, record.person.speaker)
+    if own is not None and is_whole and agendas.text_for(question, record.person) == question.text:
+        text = agendas.voiced(own, record.person)
     if question.kind == "signs":
         return "\n".join([text, *(f"– {agenda.signs[name].label}" for name in _signs_open(record))])
+    if question.kind == "area":
+        labels = (content.interview.label(each, record.language) for each in question.choices)
+        return "\n".join([text, *(f"– {label}" for label in labels)])
     if question.kind == "read_back":
         return f"{_say(record, content, 'read_back')}\n{_summary(record)}\n{text}"
     return text
