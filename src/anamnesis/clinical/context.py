@@ -529,7 +529,8 @@ class Scene:
     def _is_named_late(self, mention: Match, sentence: int) -> bool:
         """Whether the animal is named only after what befell it: "leg caught in wire: that's our ewe"."""
         first, last = self._sentence_bounds[sentence]
-        return bool(self._animals(sentence)) and self._names_nobody(first, last) and mention.first <= first + _OPENS
+        is_named = any(not self._is_deed(each) for each in self._animals(sentence))
+        return is_named and self._names_nobody(first, last) and mention.first <= first + _OPENS
 
     def _goes_on_of_an_animal(self, sentence: int) -> bool:
         """Whether a sentence goes on about the animal before it: "Our goat is sick. It is not breathing well".
