@@ -25,6 +25,7 @@ _ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mo
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _TAKEN_AWAY: Final = 3  # tokens from "but" to "took it away"
 _EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
+_NAMED_REACH: Final = 4  # tokens before "is back" that name what is back
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
 _LONGEST_SENTENCE: Final = 90
@@ -548,7 +549,8 @@ class Scene:
     def _is_named_late(self, mention: Match, sentence: int) -> bool:
         """Whether the animal is named only after what befell it: "leg caught in wire: that's our ewe"."""
         first, last = self._sentence_bounds[sentence]
-        return bool(self._animals(sentence)) and self._names_nobody(first, last) and mention.first <= first + _OPENS
+        is_named = any(not self._is_deed(each) for each in self._animals(sentence))
+        return is_named and self._names_nobody(first, last) and mention.first <= first + _OPENS
 
     def _goes_on_of_an_animal(self, sentence: int) -> bool:
         """Whether a sentence goes on about the animal before it: "Our goat is sick. It is not breathing well".
@@ -922,7 +924,7 @@ class Scene:
         if bounds is None or self._sentence[bounds[0]] != self._sentence[self._bounds[segment][0]]:
             return False
         opening = self._read.words[bounds[0] : bounds[0] + 2]
-        if opening not in (["that", "was"], ["this", "was"], ["it", "was"]):
+        if opening not in (["that", "was"], ["this", "was"], ["it", "was"]) and opening[0] not in small.UNTIL:
             return False
         dates = self._in_segment("past", segment + 1)
         return any(each.first <= bounds[0] + _FRAME_OPENS for each in dates) and not self._is_reopened(segment + 1)
@@ -1114,8 +1116,22 @@ class Scene:
     def _has_returned(self, mention: Match) -> bool:
         """Whether this sentence or the next says that it is back: "had cleared, now it is back since dawn"."""
         sentence = self._sentence[mention.first]
-        returns = (*self._by_sentence[sentence]["relapse"], *self._by_sentence[sentence + 1]["relapse"])
-        return any(mention.last < each.first and self._is_real_return(each) for each in returns)
+        here, after = self._by_sentence[sentence]["relapse"], self._by_sentence[sentence + 1]["relapse"]
+        if any(mention.last < each.first and self._is_real_return(each) for each in here):
+            return True
+        return any(self._is_real_return(each) and not self._is_of_its_own(each, mention) for each in after)
+
+    def _is_of_its_own(self, relapse: Match, mention: Match) -> bool:
+        """Whether a sentence names what is back, and it is something else: "overdosed in 2013. The dull days are back".
+
+        What it names is told of by its own words, if it is a danger.
+        """
+        words, start = self._read.words, self._sentence_bounds[self._sentence[relapse.first]][0]
+        named = words[max(start, relapse.first - _NAMED_REACH) : relapse.first]
+        at = next((at for at, word in enumerate(named) if word in small.NAMING), None)
+        if at is None or at + 1 >= len(named):
+            return False
+        return small.VAGUE.isdisjoint(named[at + 1 :]) and named[-1] not in words[mention.first : mention.last + 1]
 
     def _is_real_return(self, relapse: Match) -> bool:
         """Whether it is the illness that came back: not "if it is back", "he is back home", "back to normal"."""
