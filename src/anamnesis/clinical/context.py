@@ -418,6 +418,8 @@ class Scene:
             return False
         if self._is_news_of_another(relation, mention):
             return True
+        if self._is_buried(mention, sentence):
+            return True
         told = range(min(segment, self._segment[relation.first]), segment + 1)
         if any(self._in_segment("acute", each) for each in told) or self._is_told_now(relation, sentence):
             return False
@@ -459,6 +461,11 @@ class Scene:
         """Whether a later clause of the sentence tells a death long past: "his mouth bent and he died in 1988"."""
         later = range(self._segment[relation.last] + 1, self._segment[self._sentence_bounds[sentence][1]] + 1)
         return any(self._in_segment("told_in_past", each) and self._in_segment("past", each) for each in later)
+
+    def _is_buried(self, mention: Match, sentence: int) -> bool:
+        """Whether whom it befell is in the grave by the end of the sentence: "had a stroke, we buried him yesterday"."""
+        last = self._sentence_bounds[sentence][1]
+        return not small.BURIED.isdisjoint(self._read.words[mention.last + 1 : last + 1])
 
     def _is_told_now(self, relation: Match, sentence: int) -> bool:
         """Whether another's story has come to the present, so that help is asked for them: "he is sweating now"."""

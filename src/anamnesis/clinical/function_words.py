@@ -109,6 +109,8 @@ ROUGHLY: Final = frozenset(
         "just",
     }
 )
+#: Where nobody is any patient any more.
+BURIED: Final = frozenset({"buried"})
 RECENT: Final = frozenset({"yesterday", "last", "since"})
 RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
 #: Words of asking for help, which tell no time.
