@@ -88,10 +88,11 @@ class Scene:
         self._other_sentences = self._others()
         self._has_denial = any(self._cues.spans[kind] for kind in _DENYING)
         self._denied: dict[tuple[int, int], bool] = {}
-        negations = _covered(self._loud("negation")) - self._doubled()
+        self._undone = self._taken_back()
+        negations = _covered(self._loud("negation")) - self._doubled() - self._undone
         of_verbs = _before_verbs(negations, read.words)
         self._negations = negations - of_verbs
-        self._short_negations = (self._cues.covers["negation_short"] - self._quiet) | of_verbs
+        self._short_negations = (self._cues.covers["negation_short"] - self._quiet - self._undone) | of_verbs
         self._denied_from = _nearest_before(self._negations | self._short_negations, len(read))
         self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls() | _its(text, read)
@@ -255,7 +256,7 @@ class Scene:
     def _is_right_after_no(self, mention: Match) -> bool:
         """Whether a "no" stands right before it, be it part of other words too: "no fainting feeling"."""
         before = mention.first - 1
-        if before < 0 or self._read.breaks[mention.first] or before in self._pseudo:
+        if before < 0 or self._read.breaks[mention.first] or before in self._pseudo or before in self._undone:
             return False
         return self._read.words[before] in small.NEVER
 
@@ -301,6 +302,21 @@ class Scene:
                 for at in range(max(place - _DOUBLE_REACH, 0), place)
             )
         )
+
+    def _taken_back(self) -> frozenset[int]:
+        """Both denials of a double one, which affirms: "I can't say that I don't have chest pain".
+
+        The second stands within the clause, before any pause; where there is none, the first still denies.
+        """
+        denials = self._cues.covers["negation"] | self._cues.covers["negation_short"]
+        undone: set[int] = set()
+        for cue in self._cues.spans.get("undenying", ()):
+            stop = min(cue.last + _DOUBLE_REACH, len(self._read))
+            pause = next((at for at in range(cue.last + 1, stop) if self._read.breaks[at]), stop)
+            second = denials.intersection(range(cue.last + 1, pause))
+            if second or self._read.words[cue.last] in small.DISPUTING:
+                undone.update(second, range(cue.first, cue.last + 1))
+        return frozenset(undone)
 
     def _negation_walls(self) -> frozenset[int]:
         """Tokens that a negation further left does not reach over: contrasts, and a new subject."""

@@ -109,6 +109,8 @@ ROUGHLY: Final = frozenset(
         "just",
     }
 )
+#: "Can't deny" is no denial.
+DISPUTING: Final = frozenset({"deny", "dispute"})
 #: Where nobody is any patient any more.
 BURIED: Final = frozenset({"buried"})
 RECENT: Final = frozenset({"yesterday", "last", "since"})
@@ -176,7 +178,7 @@ DEEDS: Final = frozenset(
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
         "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
-        "overturned", "opened", "tore", "grabbed", "seized",
+        "overturned", "opened", "tore", "grabbed", "seized", "lifted", "tossed", "hooked", "flung",
     }
 )  # fmt: skip
 #: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".
