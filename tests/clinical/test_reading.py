@@ -248,6 +248,18 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("I can stand and walk, no fainting feeling.", "fainted", Assertion.DENIED),
         ("He hasn't fitted and breathing is as always.", "seizure", Assertion.DENIED),
         ("I can't stop bleeding, no feeling in my hand.", "bleeding", Assertion.AFFIRMED),
+        ("I can't say that I don't have chest pain, it presses.", "chest_pain", Assertion.AFFIRMED),
+        ("It's not true that I have no chest pain.", "chest_pain", Assertion.AFFIRMED),
+        ("I can't deny the crushing chest pain.", "chest_pain", Assertion.AFFIRMED),
+        ("I won't lie, no chest pain.", "chest_pain", Assertion.DENIED),
+        ("The headmaster had a stroke, we buried him yesterday.", "arm_weakness", Assertion.SOMEONE_ELSE),
+        ("My uncle had a stroke yesterday.", "arm_weakness", Assertion.AFFIRMED),
+        ("Bleeding, not even a spot.", "bleeding", Assertion.DENIED),
+        ("Choked? No way.", "choking", Assertion.DENIED),
+        ("Conscious? No sir. He fell.", "unresponsive", Assertion.AFFIRMED),
+        ("Can she lift her arm? No, since morning.", "arm_weakness", Assertion.AFFIRMED),
+        ("Bleeding stopped? No.", "bleeding", Assertion.AFFIRMED),
+        ("Waking at night? No. Breathless? No.", "breathless", Assertion.DENIED),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):

@@ -432,9 +432,7 @@ class Scene:
             return sentence in self._other_sentences and self._goes_on(sentence, *self._sentence_bounds[sentence])
         if self._is_source_only(relation) or self._is_in_present(relation, mention):
             return False
-        if self._is_news_of_another(relation, mention):
-            return True
-        if self._is_buried(mention, sentence):
+        if self._is_news_of_another(relation, mention) or self._is_buried(mention, sentence):
             return True
         told = range(min(segment, self._segment[relation.first]), segment + 1)
         if any(self._in_segment("acute", each) for each in told) or self._is_told_now(relation, sentence):
@@ -479,7 +477,7 @@ class Scene:
         return any(self._in_segment("told_in_past", each) and self._in_segment("past", each) for each in later)
 
     def _is_buried(self, mention: Match, sentence: int) -> bool:
-        """Whether whom it befell is in the grave by the end of the sentence: "had a stroke, we buried him yesterday"."""
+        """Whether whom it befell is in the grave by the sentence's end: "a stroke, we buried him yesterday"."""
         last = self._sentence_bounds[sentence][1]
         return not small.BURIED.isdisjoint(self._read.words[mention.last + 1 : last + 1])
 

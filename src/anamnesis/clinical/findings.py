@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from anamnesis.clinical.asked import turned
 from anamnesis.clinical.context import Scene
 from anamnesis.clinical.lexicon import CUE, Bearing, Lexicon, Match, Refinement
 from anamnesis.clinical.terms import Assertion, Finding
@@ -38,7 +39,7 @@ def read_findings(
     A bare yes or no at the start answers the context's question: no denies all that was asked, yes affirms it when
     one thing was asked (of several, yes does not say which). Never raises, whatever the text.
     """
-    read = lexicon.tokenise(text)
+    read = turned(lexicon.tokenise(text))
     heard = lexicon.symbols.hear(read)
     first = lexicon.benign.find(heard)
     hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN and not _is_undone(match, read)])
