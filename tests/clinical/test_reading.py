@@ -260,6 +260,11 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("Can she lift her arm? No, since morning.", "arm_weakness", Assertion.AFFIRMED),
         ("Bleeding stopped? No.", "bleeding", Assertion.AFFIRMED),
         ("Waking at night? No. Breathless? No.", "breathless", Assertion.DENIED),
+        ("My uncle once choked on meat. Is there a first aid course?", "choking", Assertion.SOMEONE_ELSE),
+        ("Can it come from the heart if one faints three times, as I did today?", "fainted", Assertion.AFFIRMED),
+        ("What can I do if my throat keeps closing after the cake?", "throat_closing", Assertion.AFFIRMED),
+        ("What should I do if my throat ever closes?", "throat_closing", Assertion.HYPOTHETICAL),
+        ("he was chokin on a bone", "choking", Assertion.AFFIRMED),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):
