@@ -6,10 +6,10 @@ import pytest
 
 from anamnesis.clinical.agenda import voiced
 from anamnesis.clinical.guardrails import Approved, Refused, check_reply
+from anamnesis.clinical.medical_data import SAFE_REASONS
 from anamnesis.clinical.terms import Speaker
 from anamnesis.content import load_content
 from anamnesis.evaluation.leaks import figures, read_corpus
-from anamnesis.intake.views import SAFE_REASONS
 
 LEAKS = Path(__file__).parents[2] / "evals" / "leaks"
 CONTENT = load_content()

@@ -265,6 +265,8 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("What can I do if my throat keeps closing after the cake?", "throat_closing", Assertion.AFFIRMED),
         ("What should I do if my throat ever closes?", "throat_closing", Assertion.HYPOTHETICAL),
         ("he was chokin on a bone", "choking", Assertion.AFFIRMED),
+        ("I had no pain, nor did I faint.", "fainted", Assertion.DENIED),
+        ("I broke it during my school days when I fainted.", "fainted", Assertion.PAST),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):

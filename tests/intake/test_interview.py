@@ -102,6 +102,31 @@ def test_done_ends_early_and_names_what_is_missing():
 
 
 @pytest.mark.regression("D2")
+@pytest.mark.parametrize("line", ["Photo", "[image]", "Here is a photo.", "See my picture", "picha", "Document"])
+def test_a_photo_without_words_answers_nothing_and_the_question_stands(line):
+    for told in range(len(WHOLE)):
+        before, _ = interview(*WHOLE[:told])
+        plan, _ = interview(*WHOLE[:told], *[line] * 4)
+        if before.record.pending == "records":
+            assert plan.record.answer("records").value == line
+            continue
+        assert plan.record.pending == before.record.pending
+        assert plan.record.answers == before.record.answers, before.record.pending
+        assert plan.question == before.question or before.record.pending in ("who", "details", "pregnancy", "vitals")
+        assert not plan.is_ready
+    whole, _ = interview(*WHOLE[:5], line, *WHOLE[5:])
+    assert whole.record.answers.keys() == interview(*WHOLE)[0].record.answers.keys()
+    assert whole.is_ready
+
+
+@pytest.mark.parametrize(
+    "words", ["A photo shows the rash on my arm", "photophobia", "the picture is blurred when I read"]
+)
+def test_words_about_a_photo_are_words(words):
+    plan, _ = interview(*WHOLE[:2], words)
+    assert plan.record.is_covered("chief_complaint")
+
+
 def test_what_is_not_understood_twice_is_left():
     plan, _ = interview("It is about me", "hmm 5000", "what 5000", "eh 5000")
     assert isinstance(plan.record.answer("age"), Declined)

@@ -328,8 +328,13 @@ class Scene:
             if pauses[each] == Break.COLON or not thinking.intersection(range(each - 3, each))
         )
         walls = set(subjects) - (self._quiet & self._cues.covers["terminator"])
-        listed = {place for place in walls if place and self._read.words[place - 1] in small.NEITHER}
+        listed = {place for place in walls if self._is_listed(place)}
         return self._contrasts.union(walls - listed)
+
+    def _is_listed(self, place: int) -> bool:
+        """Whether a subject is one of a denied list: "neither my arm …", "nor did I feel weak"."""
+        before = self._read.words[max(place - 2, 0) : place]
+        return before[-1:] == ["neither"] or "nor" in before
 
     def _is_affirmed_item(self, mention: Match) -> bool:
         """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""

@@ -26,7 +26,6 @@ THINGS: Final = frozenset({"it", "them", "this", "that"})
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
 #: With these the next sentence goes on about what was asked: "… hasn't kicked? Nothing since last night".
 GOING_ON: Final = SUBJECTS | THIRD_PERSON | {"nothing", "none", "because", "mine"}
-NEITHER: Final = frozenset({"neither", "nor"})
 #: With these a clause says who does or has something, and whose.
 DOERS: Final = frozenset({"i", "he", "she", "they", "we", "my", "this"})
 #: A clause that begins with one of these after "and" has a subject of its own, which a denial before it leaves alone.

@@ -77,7 +77,8 @@ def read_person(record: ClinicalRecord, words: Words, *, asked: str | None) -> C
     if sex is not None and (not record.is_covered("sex") or is_correction):
         record = replace(record, person=replace(record.person, sex=sex.value))
         record = record.with_answer("sex", Reported(sex.value.value, words.quoting(sex.quote)))
-    is_told = asked == "who" and not record.is_covered("name") and not answers.is_question(words.text)
+    is_said = not answers.is_question(words.text) and not answers.is_attachment(words.text)
+    is_told = asked == "who" and not record.is_covered("name") and is_said
     name = told.read_name(words.text, is_asked=is_told)
     if name is not None and (not record.is_covered("name") or is_correction):
         record = record.with_answer("name", Reported(name.value, words.quoting(name.quote)))

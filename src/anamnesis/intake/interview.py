@@ -57,6 +57,8 @@ _NEEDED_WHOLE: Final = frozenset({"who", "chief_complaint"})
 _ACKS: Final = ("ack_1", "ack_2", "ack_3", "ack_4", "ack_5", "ack_6")
 _LONG_ANSWER_WORDS: Final = 12
 _CONFLICT: Final = "conflict:"
+#: A photo without words answers whether there are results and letters, and nothing else.
+_RECORDS: Final = "records"
 _NOT_UNDERSTOOD: Final = "not understood twice"
 _SHOWN: Final = (
     ("chief_complaint", "Problem"), ("onset", "Since"), ("severity", "How bad"), ("medicines", "Medicines"),
@@ -209,6 +211,8 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
     The record is one that ``screen`` has already seen this message with.
     """
     words, agenda = Words(inbound.message_id, inbound.text), content.interview.agenda
+    if record.pending not in (_RECORDS, SAFETY) and answers.is_attachment(words.text):
+        return _after_attachment(record, content)
     if record.pending is not None and record.pending.startswith(_CONFLICT):
         return _ask_next(_settled(record, words), content, [_ack(record, inbound, content)])
     if record.pending == SAFETY:
@@ -292,6 +296,22 @@ def _ended_early(record: ClinicalRecord, words: Words, content: ClinicalContent)
         return _ask(record, complaint, content, [_say(record, content, "before_end")])
     record = _left(record, _asked_slots(record, complaint, content), Declined("ended early", words.whole))
     return _finish(replace(record, is_ended_early=True), content)
+
+
+def _after_attachment(record: ClinicalRecord, content: ClinicalContent) -> TurnPlan:
+    """A photo without words is in the transcript; what was asked is asked again, and that was no try at it."""
+    asked, leads = content.interview.agenda.question(record.pending), [_say(record, content, "ask_again_kept")]
+    if record.pending is None:
+        return _ask_next(record, content, [])
+    if record.asked[-1:] == (record.pending,):
+        record = replace(record, asked=record.asked[:-1])
+    safety = _safety_first(record, content)
+    if safety is not None:
+        return safety
+    if asked is None:
+        return _ask_next(replace(record, pending=None), content, leads)
+    record, leads = _advised(record, content, leads)
+    return _ask(record, asked, content, leads)
 
 
 def _left(record: ClinicalRecord, slots: Sequence[str], declined: Declined) -> ClinicalRecord:
