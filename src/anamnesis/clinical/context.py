@@ -95,15 +95,16 @@ class Scene:
         self._other_sentences = self._others()
         self._has_denial = any(self._cues.spans[kind] for kind in _DENYING)
         self._denied: dict[tuple[int, int], bool] = {}
-        negations = _covered_by(self._loud("negation")) - self._doubled()
+        self._undone = self._taken_back()
+        negations = _covered_by(self._loud("negation")) - self._doubled() - self._undone
         of_verbs = _before_verbs(negations, read.words)
         self._negations = negations - of_verbs
-        self._short_negations = (self._cues.covers["negation_short"] - self._quiet) | of_verbs
+        self._short_negations = (self._cues.covers["negation_short"] - self._quiet - self._undone) | of_verbs
         self._denied_from = _nearest_before(self._negations | self._short_negations, len(read))
         self._after_no = frozenset(
             place + 1
             for place, (word, gap) in enumerate(zip(read.words, read.breaks[1:], strict=False))
-            if word in small.NEVER and not gap and place not in self._pseudo
+            if word in small.NEVER and not gap and place not in self._pseudo and place not in self._undone
         )
         self._answers = sorted(self._cues.covers["answer_no"])
         self._endings = sorted(self._cues.covers["resolved"] - self._quiet)
@@ -318,6 +319,21 @@ class Scene:
             )
         )
 
+    def _taken_back(self) -> frozenset[int]:
+        """Both denials of a double one, which affirms: "I can't say that I don't have chest pain".
+
+        The second stands within the clause, before any pause; where there is none, the first still denies.
+        """
+        denials = self._cues.covers["negation"] | self._cues.covers["negation_short"]
+        undone: set[int] = set()
+        for cue in self._cues.spans.get("undenying", ()):
+            stop = min(cue.last + _DOUBLE_REACH, len(self._read))
+            pause = next((at for at in range(cue.last + 1, stop) if self._read.breaks[at]), stop)
+            second = denials.intersection(range(cue.last + 1, pause))
+            if second or self._read.words[cue.last] in small.DISPUTING:
+                undone.update(second, range(cue.first, cue.last + 1))
+        return frozenset(undone)
+
     def _negation_walls(self) -> frozenset[int]:
         """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
         thinking = self._cues.covers["thinking"]
@@ -437,7 +453,7 @@ class Scene:
             return sentence in self._other_sentences and self._goes_on(sentence, *self._sentence_bounds[sentence])
         if self._is_source_only(relation) or self._is_in_present(relation, mention):
             return False
-        if self._is_news_of_another(relation, mention):
+        if self._is_news_of_another(relation, mention) or self._is_buried(mention, sentence):
             return True
         told = range(min(segment, self._segment[relation.first]), segment + 1)
         if any(self._in_segment("acute", each) for each in told) or self._is_told_now(relation, sentence):
@@ -480,6 +496,11 @@ class Scene:
         """Whether a later clause of the sentence tells a death long past: "his mouth bent and he died in 1988"."""
         later = range(self._segment[relation.last] + 1, self._segment[self._sentence_bounds[sentence][1]] + 1)
         return any(self._in_segment("told_in_past", each) and self._in_segment("past", each) for each in later)
+
+    def _is_buried(self, mention: Match, sentence: int) -> bool:
+        """Whether whom it befell is in the grave by the sentence's end: "a stroke, we buried him yesterday"."""
+        last = self._sentence_bounds[sentence][1]
+        return not small.BURIED.isdisjoint(self._read.words[mention.last + 1 : last + 1])
 
     def _is_told_now(self, relation: Match, sentence: int) -> bool:
         """Whether another's story has come to the present, so that help is asked for them: "he is sweating now"."""

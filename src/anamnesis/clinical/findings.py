@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, TypeAlias
 
+from anamnesis.clinical.asked import turned
 from anamnesis.clinical.context import Scene
 from anamnesis.clinical.lexicon import CUE, Bearing, Lexicon, Match, Refinements
 from anamnesis.clinical.terms import Assertion, Finding
@@ -43,7 +44,7 @@ def read_findings(
     A bare yes or no at the start answers the context's question: no denies all that was asked, yes affirms it when
     one thing was asked (of several, yes does not say which). Never raises, whatever the text.
     """
-    read = lexicon.tokenise(text)
+    read = turned(lexicon.tokenise(text))
     heard = lexicon.symbols.hear(read)
     first = lexicon.benign.find(heard)
     hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN and not _is_undone(match, read)])

@@ -108,6 +108,10 @@ ROUGHLY: Final = frozenset(
         "just",
     }
 )
+#: "Can't deny" is no denial.
+DISPUTING: Final = frozenset({"deny", "dispute"})
+#: Where nobody is any patient any more.
+BURIED: Final = frozenset({"buried"})
 RECENT: Final = frozenset({"yesterday", "last", "since"})
 RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
 #: Words of asking for help, which tell no time.
@@ -201,8 +205,8 @@ DEEDS: Final = frozenset(
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
         "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
-        "overturned", "opened", "tore", "grabbed", "seized", "ameniuma", "amemuuma", "aliniuma", "alimuuma", "yannuma",
-        "yamuluma", "ennumye", "emulumye",
+        "overturned", "opened", "tore", "grabbed", "seized", "lifted", "tossed", "hooked", "flung", "ameniuma",
+        "amemuuma", "aliniuma", "alimuuma", "yannuma", "yamuluma", "ennumye", "emulumye",
     }
 )  # fmt: skip
 #: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".

@@ -4,7 +4,7 @@ A slip is put right only in words of five letters or more, only to a word of the
 and never in a word that is itself English (``not_typos``): "health" must not become "death".
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from anamnesis.clinical.words import Break, Words, parts_of, unrepeated
@@ -15,6 +15,8 @@ _SHORTEST_TYPO: Final = 5
 _SHORTEST_RUN_ON: Final = 6
 _LONGEST_RUN_ON: Final = 48
 _MEMORY: Final = 50_000
+_SHORTEST_BARE: Final = 4
+_VOWELS: Final = frozenset("aeiou")
 #: The words of a fixed expression, and the one word they become.
 _Rewrite: TypeAlias = tuple[list[str], str]
 #: Stands for the second word where an expression has none.
@@ -43,6 +45,7 @@ class Spelling:
             {word for word in self._words if len(word) >= _SHORTEST_TYPO and word.isalpha()}
             | {stem for stem in stems if len(stem) >= _SHORTEST_TYPO}
         )
+        self._bare = _by_bare(word for word in self._words if word.isalpha() and len(word) > _SHORTEST_BARE)
         self._memory: dict[str, tuple[str, ...]] = {}
 
     @property
@@ -70,12 +73,19 @@ class Spelling:
         for shorter in (double, single):
             if shorter != raw and (shorter in self._known or shorter in self._variants):
                 return self._spelt(shorter)
-        return self._without_slip(single) or self._run_on(single) or (raw,)
+        return self._with_vowels(single) or self._without_slip(single) or self._run_on(single) or (raw,)
 
     def _is_known(self, word: str) -> bool:
         return word in self._known or any(
             word[:length] in self._stems for length in range(3, min(len(word), LONGEST_STEM) + 1)
         )
+
+    def _with_vowels(self, word: str) -> tuple[str, ...]:
+        """The one lexicon word that is written here with no vowel after its first letter: "prssing" is none."""
+        if len(word) < _SHORTEST_BARE or not _VOWELS.isdisjoint(word[1:]):
+            return ()
+        full = self._bare.get(_bare(word))
+        return tuple(self._variants.get(full, full).split()) if full else ()
 
     def _without_slip(self, word: str) -> tuple[str, ...]:
         """The one lexicon word a single inserted, dropped, changed or swapped letter away, if there is one."""
@@ -87,7 +97,7 @@ class Spelling:
             for candidate in self._slips.get(form, ())
             if candidate[0] == word[0] and _is_one_slip(word, candidate)
         }
-        best = min(near, key=lambda candidate: (abs(len(candidate) - len(word)), candidate), default=None)
+        best = min(near, key=lambda candidate: _unlike(word, candidate), default=None)
         return () if best is None else tuple(self._variants.get(best, best).split())
 
     def _run_on(self, word: str) -> tuple[str, ...]:
@@ -159,6 +169,26 @@ def _deletions(words: Collection[str]) -> dict[str, tuple[str, ...]]:
 
 def _without_each(word: str) -> list[str]:
     return [word[:place] + word[place + 1 :] for place in range(len(word))]
+
+
+def _bare(word: str) -> str:
+    """A word as it is written in haste, with no vowel after its first letter: "bldng" of "bleeding"."""
+    return word[0] + "".join(letter for letter in word[1:] if letter not in _VOWELS)
+
+
+def _by_bare(words: Iterable[str]) -> dict[str, str | None]:
+    """Words by how they are written with no vowels; of those that would look alike, none."""
+    found: dict[str, str | None] = {}
+    for word in words:
+        bare = _bare(word)
+        found[bare] = None if bare in found else word
+    return found
+
+
+def _unlike(written: str, meant: str) -> tuple[bool, int, str]:
+    """How far a word is from the one meant: a vowel left out is the likeliest slip, then a letter changed."""
+    is_vowel_short = len(meant) > len(written) and _bare(meant) == _bare(written)
+    return not is_vowel_short, abs(len(meant) - len(written)), meant
 
 
 def _is_one_slip(written: str, meant: str) -> bool:
