@@ -248,6 +248,12 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("I can stand and walk, no fainting feeling.", "fainted", Assertion.DENIED),
         ("He hasn't fitted and breathing is as always.", "seizure", Assertion.DENIED),
         ("I can't stop bleeding, no feeling in my hand.", "bleeding", Assertion.AFFIRMED),
+        ("He drank paraffin but is fine.", "poison_taken", Assertion.AFFIRMED),
+        ("Her mouth was crooked for ten minutes, now all is fine.", "face_droop", Assertion.AFFIRMED),
+        ("Crushing chest pain, walking is easy.", "chest_pressure", Assertion.AFFIRMED),
+        ("Severe breathlessness is no trouble now.", "severe_breathless", Assertion.DENIED),
+        ("He took insulin without eating, sweaty and confused.", "confusion", Assertion.AFFIRMED),
+        ("It came without fever, vomiting or confusion.", "confusion", Assertion.DENIED),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):
