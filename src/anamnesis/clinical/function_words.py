@@ -71,7 +71,6 @@ STATES: Final = frozenset(
         "pale",
         "grey",
         "clammy",
-        "breathless",
         "limp",
         "floppy",
     }
