@@ -254,6 +254,13 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("Severe breathlessness is no trouble now.", "severe_breathless", Assertion.DENIED),
         ("He took insulin without eating, sweaty and confused.", "confusion", Assertion.AFFIRMED),
         ("It came without fever, vomiting or confusion.", "confusion", Assertion.DENIED),
+        ("My uncle once choked on meat. Is there a first aid course?", "choking", Assertion.SOMEONE_ELSE),
+        ("Can it come from the heart if one faints three times, as I did today?", "fainted", Assertion.AFFIRMED),
+        ("What can I do if my throat keeps closing after the cake?", "throat_closing", Assertion.AFFIRMED),
+        ("What should I do if my throat ever closes?", "throat_closing", Assertion.HYPOTHETICAL),
+        ("he was chokin on a bone", "choking", Assertion.AFFIRMED),
+        ("I had no pain, nor did I faint.", "fainted", Assertion.DENIED),
+        ("I broke it during my school days when I fainted.", "fainted", Assertion.PAST),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):

@@ -315,7 +315,7 @@ class Scene:
             if pauses[each] == Break.COLON or not thinking.intersection(range(each - 3, each))
         )
         walls = set(subjects) - (self._quiet & self._cues.covers["terminator"])
-        listed = {place for place in walls if place and self._read.words[place - 1] in small.NEITHER}
+        listed = {place for place in walls if self._is_listed(place)}
         return self._contrasts.union(walls - listed)
 
     def _is_a_state(self, denial: int, mention: Match) -> bool:
@@ -324,6 +324,11 @@ class Scene:
         if words[denial] not in small.LACKING:
             return False
         return any(breaks[at] and words[at] in small.STATES for at in range(denial + 2, mention.first + 1))
+
+    def _is_listed(self, place: int) -> bool:
+        """Whether a subject is one of a denied list: "neither my arm …", "nor did I feel weak"."""
+        before = self._read.words[max(place - 2, 0) : place]
+        return before[-1:] == ["neither"] or "nor" in before
 
     def _is_affirmed_item(self, mention: Match) -> bool:
         """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""

@@ -26,7 +26,6 @@ THINGS: Final = frozenset({"it", "them", "this", "that"})
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
 #: With these the next sentence goes on about what was asked: "… hasn't kicked? Nothing since last night".
 GOING_ON: Final = SUBJECTS | THIRD_PERSON | {"nothing", "none", "because", "mine"}
-NEITHER: Final = frozenset({"neither", "nor"})
 #: With these a clause says who does or has something, and whose.
 DOERS: Final = frozenset({"i", "he", "she", "they", "we", "my", "this"})
 #: A clause that begins with one of these after "and" has a subject of its own, which a denial before it leaves alone.
@@ -195,7 +194,8 @@ DEEDS: Final = frozenset(
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
         "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
-        "overturned", "opened", "tore", "grabbed", "seized",
+        "overturned", "opened", "tore", "grabbed", "seized", "ameniuma", "amemuuma", "aliniuma", "alimuuma", "yannuma",
+        "yamuluma", "ennumye", "emulumye",
     }
 )  # fmt: skip
 #: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".
