@@ -135,6 +135,34 @@ RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
 ASKING: Final = frozenset({"here", "help", "please", "pls", "plz"})
 #: Who comes back and is no illness; where one is back and well.
 GOERS: Final = frozenset({"i", "he", "she", "we", "you", "to", "should", "will", "could"})
+#: Before a thing that is named, and what names no thing of its own.
+NAMING: Final = frozenset({"the", "my", "his", "her", "our", "their", "these", "those"})
+VAGUE: Final = frozenset(
+    {
+        "same",
+        "thing",
+        "things",
+        "problem",
+        "problems",
+        "trouble",
+        "illness",
+        "sickness",
+        "disease",
+        "symptoms",
+        "pain",
+        "pains",
+        "attack",
+        "attacks",
+        "feeling",
+        "feelings",
+        "thought",
+        "thoughts",
+        "urge",
+        "urges",
+        "whole",
+        "lot",
+    }
+)
 PLACES_TO_BE_BACK: Final = frozenset({"to", "home", "at", "in", "from", "with", "for"})
 #: After "has gone", these leave it gone; what else follows is what it became.
 AFTER_GONE: Final = frozenset(

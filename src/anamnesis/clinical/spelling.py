@@ -5,7 +5,7 @@ and never in a word that is itself English (``not_typos``): "health" must not be
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from anamnesis.clinical.words import Break, Words, parts_of, unrepeated
 
@@ -15,6 +15,10 @@ _SHORTEST_TYPO: Final = 5
 _SHORTEST_RUN_ON: Final = 6
 _LONGEST_RUN_ON: Final = 48
 _MEMORY: Final = 50_000
+#: The words of a fixed expression, and the one word they become.
+_Rewrite: TypeAlias = tuple[list[str], str]
+#: Stands for the second word where an expression has none.
+_ALONE: Final = ""
 _SHORT_TAILS: Final = frozenset({"up", "in", "of", "my", "to"})
 
 
@@ -40,6 +44,11 @@ class Spelling:
             | {stem for stem in stems if len(stem) >= _SHORTEST_TYPO}
         )
         self._memory: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def words(self) -> Collection[str]:
+        """Every word of the lexicon as it is spelt."""
+        return self._words
 
     def spell(self, raw: str) -> tuple[str, ...]:
         """The words of one token as the lexicon spells them; several when it was written as one, or has a clitic."""
@@ -103,37 +112,39 @@ class Spelling:
 
     def rewritten(self, read: Words) -> Words:
         """The tokens with fixed expressions as one word each: "throwing up" becomes "vomiting", its span the whole."""
-        places = [place for place, word in enumerate(read.words) if word in self._rewrites]
-        if not places:
-            return read
+        rewrites = self._rewrites
         out, at = Words([], [], [], [], read.is_question), 0
-        for place in places:
-            if place < at:
-                continue
-            length, word = self._rewrite_at(read, place)
-            out.extend(read, at, place)
-            out.append(word, read.starts[place], read.ends[place + length - 1], read.breaks[place])
-            at = place + length
+        for place, word in enumerate(read.words):
+            if word in rewrites and place >= at and (rewrite := self._rewrite_at(read, place)):
+                parts, becomes = rewrite
+                out.extend(read, at, place)
+                at = place + len(parts)
+                out.append(becomes, read.starts[place], read.ends[at - 1], read.breaks[place])
+        if not at:
+            return read
         out.extend(read, at, len(read))
         return out
 
-    def _rewrite_at(self, read: Words, at: int) -> tuple[int, str]:
-        for parts, becomes in self._rewrites.get(read.words[at], ()):
+    def _rewrite_at(self, read: Words, at: int) -> _Rewrite | None:
+        openings, following = self._rewrites[read.words[at]], read.words[at + 1 : at + 2]
+        for parts, becomes in (*openings.get(following[0] if following else _ALONE, ()), *openings.get(_ALONE, ())):
             end = at + len(parts)
             if read.words[at:end] == parts and all(each < Break.SENTENCE for each in read.breaks[at + 1 : end]):
-                return len(parts), becomes
-        return 1, read.words[at]
+                return parts, becomes
+        return None
 
 
-def _rewrites(written: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[list[str], str]]]:
-    """Rewrites by first word, longest first."""
-    by_first: dict[str, list[tuple[list[str], str]]] = {}
+def _rewrites(written: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[_Rewrite]]]:
+    """Rewrites by first and second word, longest first."""
+    by_first: dict[str, dict[str, list[_Rewrite]]] = {}
     for becomes, texts in written.items():
         for text in texts:
             parts = text.split()
-            by_first.setdefault(parts[0], []).append((parts, becomes))
-    for options in by_first.values():
-        options.sort(key=lambda option: -len(option[0]))
+            second = parts[1] if len(parts) > 1 else _ALONE
+            by_first.setdefault(parts[0], {}).setdefault(second, []).append((parts, becomes))
+    for openings in by_first.values():
+        for options in openings.values():
+            options.sort(key=lambda option: -len(option[0]))
     return by_first
 
 
