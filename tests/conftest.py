@@ -19,6 +19,7 @@ from anamnesis.db.embedded import APP, DATABASE, OWNER, Embedded, start_embedded
 from anamnesis.db.migrating import migrate
 from anamnesis.db.postgres import Database
 from anamnesis.db.viewing import Purpose, at_work
+from anamnesis.kernel import listening
 from build import KEYRING
 
 TEMPLATE = "anamnesis_template"
@@ -121,6 +122,13 @@ async def plain_dsn(postgres: Embedded) -> AsyncIterator[str]:
     await _as_owner(postgres, f"DROP DATABASE {name} WITH (FORCE)")
     await _as_owner(postgres, f"DROP OWNED BY {name}")
     await _as_owner(postgres, f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Streams look twice a second whether they may go on: for tests of whether they end, not of how soon."""
+    monkeypatch.setattr(listening, "RECHECK_S", 0.5)
+    return listening.RECHECK_S
 
 
 # A server of a test's own, with every durability setting on: for tests that stop, freeze or kill it.
