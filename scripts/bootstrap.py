@@ -164,7 +164,7 @@ def check(rest: list[str]) -> int:
 
 def beside(which: str, rest: list[str]) -> int:
     """These tests side by side: they wait for the database and for clocks more than they work."""
-    return tool(*PYTEST, "-n", str((os.cpu_count() or 1) + 1), "-m", which, *rest)
+    return tool(*PYTEST, "-n", str((os.cpu_count() or 1) + 2), "--dist", "worksteal", "-m", which, *rest)
 
 
 def test(rest: list[str]) -> int:

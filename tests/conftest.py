@@ -57,6 +57,29 @@ def memory() -> str | None:
     return "/dev/shm" if free > 2**30 and os.access("/dev/shm", os.W_OK) else None
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    """Each worker begins with its share of what takes longest, so that none is left alone with it at the end.
+
+    --dist worksteal gives every worker as many neighbours of the list, and whoever is done takes over from the others.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    longest, long, short = [], [], []
+    for item in items:
+        is_longest, is_long = item.get_closest_marker("timeout"), item.get_closest_marker("long")
+        (longest if is_longest else long if is_long else short).append(item)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for share in (longest[worker::workers], _part(long, worker, workers), _part(short, worker, workers))
+        for item in share
+    ]
+
+
+def _part(items: list[pytest.Item], number: int, of: int) -> list[pytest.Item]:
+    return items[len(items) * number // of : len(items) * (number + 1) // of]
+
+
 def pytest_collection_finish():
     """What is loaded by now stays: walking it again and again took time, and paused whatever was being timed."""
     gc.collect()
