@@ -274,7 +274,7 @@ ODD = (
 
 
 @pytest.mark.parametrize(
-    "code", [200, 400, 429, *(pytest.param(each, marks=pytest.mark.slow) for each in (204, 302, 401, 418, 500, 503))]
+    "code", [200, 400, 429, *(pytest.param(each, marks=pytest.mark.long) for each in (204, 302, 401, 418, 500, 503))]
 )
 async def test_no_body_of_any_status_gets_past_the_port_as_anything_but_a_failure(server, model, code):
     for body in ODD:
@@ -337,7 +337,7 @@ async def test_nobody_is_followed_elsewhere(server, model):
 
 @pytest.mark.parametrize(
     "fault",
-    [hang, drip, *(pytest.param(each, marks=pytest.mark.slow) for each in (hang_after_headers, hang_in_body))],
+    [hang, drip, *(pytest.param(each, marks=pytest.mark.long) for each in (hang_after_headers, hang_in_body))],
     ids=lambda fault: fault.__name__,
 )
 @pytest.mark.proves("I25")
