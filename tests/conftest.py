@@ -26,7 +26,7 @@ TEMPLATE = "anamnesis_template"
 _numbers = itertools.count(1)
 
 #: Throw-away data need not survive a power cut. Tests about durability start a server of their own.
-#: Nor be replicated, analysed or swept; and a small cache is soon searched when a database is dropped.
+#: Nor be replicated; and a small cache is soon searched when a database is dropped.
 FAST = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -34,7 +34,6 @@ FAST = {
     "max_connections": "200",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "autovacuum": "off",
     "jit": "off",
     "shared_buffers": "32MB",
 }
