@@ -249,6 +249,11 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("I can stand and walk, no fainting feeling.", "fainted", Assertion.DENIED),
         ("He hasn't fitted and breathing is as always.", "seizure", Assertion.DENIED),
         ("I can't stop bleeding, no feeling in my hand.", "bleeding", Assertion.AFFIRMED),
+        ("My uncle once choked on meat. Is there a first aid course?", "choking", Assertion.SOMEONE_ELSE),
+        ("Can it come from the heart if one faints three times, as I did today?", "fainted", Assertion.AFFIRMED),
+        ("What can I do if my throat keeps closing after the cake?", "throat_closing", Assertion.AFFIRMED),
+        ("What should I do if my throat ever closes?", "throat_closing", Assertion.HYPOTHETICAL),
+        ("he was chokin on a bone", "choking", Assertion.AFFIRMED),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):

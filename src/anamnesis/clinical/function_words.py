@@ -174,7 +174,8 @@ DEEDS: Final = frozenset(
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
         "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
-        "overturned", "opened", "tore", "grabbed", "seized",
+        "overturned", "opened", "tore", "grabbed", "seized", "ameniuma", "amemuuma", "aliniuma", "alimuuma", "yannuma",
+        "yamuluma", "ennumye", "emulumye",
     }
 )  # fmt: skip
 #: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".

@@ -53,6 +53,8 @@ class Spelling:
     def _spelt(self, raw: str) -> tuple[str, ...]:
         if raw in self._variants:
             return tuple(self._variants[raw].split())
+        if raw.endswith("in") and f"{raw}g" in self._words and raw not in self._known:
+            return self._spelt(f"{raw}g")  # "bleedin"
         double, single = unrepeated(raw)
         if single == raw and (self._is_known(raw) or not raw.isalpha()):
             return (raw,)
