@@ -154,7 +154,7 @@ def check(rest: list[str]) -> int:
         if status := tool(*command):
             return status
     meanwhile = [subprocess.Popen((str(BIN / program), *words), cwd=ROOT) for program, *words in MEANWHILE]
-    status = beside("not slow and not long", 1, rest)
+    status = beside("not slow and not long", rest)
     for command, process in zip(MEANWHILE, meanwhile, strict=True):
         if failed := process.wait():
             fail(f"{' '.join(command)} failed (see above)")
@@ -162,16 +162,16 @@ def check(rest: list[str]) -> int:
     return status
 
 
-def beside(which: str, more: int, rest: list[str]) -> int:
-    """These tests side by side, so many more at once than there are cores, for they wait for clocks as well."""
-    return tool(*PYTEST, "-n", str((os.cpu_count() or 1) + more), "--dist", "worksteal", "-m", which, *rest)
+def beside(which: str, rest: list[str]) -> int:
+    """These tests side by side: they wait for the database and for clocks more than they work."""
+    return tool(*PYTEST, "-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal", "-m", which, *rest)
 
 
 def test(rest: list[str]) -> int:
     """The whole suite, those that load or kill things last and each alone. Further arguments choose."""
     if rest:
         return tool(*PYTEST, *rest)
-    return beside("not slow", 2, []) or tool(*PYTEST, "-m", "slow")
+    return beside("not slow", []) or tool(*PYTEST, "-m", "slow")
 
 
 def fmt(_: list[str]) -> int:

@@ -862,6 +862,7 @@ async def test_the_chat_asks_for_consent_where_a_model_would_be_asked_and_takes_
         assert "language model" not in (await http(app.asgi(), "GET", page, who="patient"))[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_provider_that_flaps_is_shut_now_and_then_and_nobody_goes_without_an_answer(clinic, owner, vendor):
     async with FaultServer() as server, a_clinic(clinic, settings_for(vendor, server.url)) as app:
