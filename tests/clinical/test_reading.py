@@ -150,6 +150,7 @@ def seconds(text):
     return timeit(lambda: read_findings(text, CONTENT.lexicon), timer=time.process_time, number=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words",
     [
