@@ -304,16 +304,16 @@ def _flags_shown(flags: Sequence[RedFlag], most: int) -> Iterator[Statement]:
 # -- background --------------------------------------------------------------------------------------------------
 
 
-def _due(record: ClinicalRecord, topics: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def due(record: ClinicalRecord, topics: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """The topics without those that concern few people and not this one: an adult's vaccines."""
     return (each for each in topics if each[0] not in _OF_SOME or each[0] not in record.not_applicable)
 
 
 def background(record: ClinicalRecord) -> Iterator[Statement]:
     """The history of the complaint, its danger signs one by one, and the person's history."""
-    yield from _lines(record, _due(record, HPI[1:]))
+    yield from _lines(record, due(record, HPI[1:]))
     yield from _signs(record)
-    yield from _lines(record, _due(record, HISTORY))
+    yield from _lines(record, due(record, HISTORY))
     told = [each for each in record.also_told if _says_something(each.quote)]
     for each in told[:_MOST_TOLD_SHOWN]:
         yield Statement(f"Also said: “{first_words(each.quote, _QUOTE_WORDS)}”", (each,))
