@@ -253,6 +253,16 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("What can I do if my throat keeps closing after the cake?", "throat_closing", Assertion.AFFIRMED),
         ("What should I do if my throat ever closes?", "throat_closing", Assertion.HYPOTHETICAL),
         ("he was chokin on a bone", "choking", Assertion.AFFIRMED),
+        ("A box asks about wanting to end it all. Honest answer: no.", "self_harm_intent", Assertion.DENIED),
+        ("A box asks about wanting to end it all. My answer is yes.", "self_harm_intent", Assertion.AFFIRMED),
+        ("I want to end it all. The answer is no.", "self_harm_intent", Assertion.AFFIRMED),
+        ("No animal has ever bitten him.", "bite_word", Assertion.DENIED),
+        ("His heart races in a sprint, as all the boys do.", "palpitations", Assertion.DENIED),
+        ("My apron is soaked in blood and none of it is mine.", "heavy_bleeding", Assertion.DENIED),
+        ("Hot tea on his arm. Nothing on the face.", "burn_serious_place", Assertion.DENIED),
+        ("Our old spaniel had a seizure and the vet has him on tablets.", "seizure", Assertion.SOMEONE_ELSE),
+        ("Follow-up after my kidney infection in February.", "kidney_infection", Assertion.PAST),
+        ("I had a fever, cured before we went home.", "fever", Assertion.RESOLVED),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):
