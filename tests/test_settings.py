@@ -142,6 +142,8 @@ MALFORMED = [
     ("CONSENT_RECORDED_ELSEWHERE", "maybe"),
     ("RATE_FACTOR", "-1"),
     ("LOG_LEVEL", "loud"),
+    ("METRICS_TOKEN", "guessable"),
+    ("METRICS_TOKEN", "with blanks in between"),
     ("OPENAI_BASE_URL", "openrouter.ai/api"),
     ("GEMINI_MODEL", "two words"),
 ]

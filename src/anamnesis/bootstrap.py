@@ -15,6 +15,7 @@ from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from anamnesis.administration.api import Administration
@@ -46,7 +47,7 @@ from anamnesis.edge.files import FileEndpoint
 from anamnesis.edge.headers import GoodManners, request_id_of
 from anamnesis.edge.health import Condition, Health, Probe, database_probes
 from anamnesis.edge.keys import JwksKeys, KeySource, PemKeys
-from anamnesis.edge.measuring import Measures, Measuring, metrics_endpoint, observed_by, procedure_meter
+from anamnesis.edge.measuring import Measures, Measuring, metrics_endpoint, observed_by, procedure_meter, shows
 from anamnesis.edge.origin import OriginGuard
 from anamnesis.edge.pages import Site, pages_app
 from anamnesis.edge.rest import RestApp, RestOptions
@@ -226,7 +227,15 @@ class App:
         )
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The instruments, with what waits as it is now; without a database what was last known stands."""
+        """The instruments, with what waits as it is now; without a database what was last known stands.
+
+        Where a token is set it is asked for before anything else.
+        """
+        token = self.settings.metrics_token
+        if token is not None and not shows(scope, token.reveal()):
+            refused = PlainTextResponse("A bearer token is needed.", 401, {"www-authenticate": "Bearer"})
+            await refused(scope, receive, send)
+            return
         with suppress(Unavailable):
             depth = await outbox.depth(self.database)
             self.measures.queue(
@@ -376,7 +385,7 @@ def build(
         screened = intake_actions.listen(text, interviewer)
         return Heard(screened.record.acuity, screened.is_danger, screened.emergency_text)
 
-    registry = Registry(database.keep_line)
+    registry = Registry(database.keep_line, care_store.changed)
     registry.add(care_procedures, Care(care_store, clock, origin))
     message_store = PostgresMessageStore(database, tells_others=bool(settings.webhooks.targets))
     registry.add(

@@ -49,7 +49,9 @@ def settle() -> None:
 
     It lives as long as the process; walking the whole lexicon took 90 ms in the midst of somebody's answer.
     """
-    load_content().interview.agenda.prepare()
+    content = load_content()
+    content.lexicon.prepare()
+    content.interview.agenda.prepare()
     gc.collect()
     gc.freeze()
 

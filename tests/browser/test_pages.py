@@ -223,6 +223,28 @@ def test_a_photo_is_sent_from_the_chat_and_both_see_it(fresh_demo, browser, prob
     assert [each for each in problems if "400 (Bad Request)" not in each] == []
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_photo_is_sent_without_words(fresh_demo, browser, problems, tmp_path, at_once):
+    page = page_of(browser, problems)
+    page.goto(fresh_demo["New patient"])
+    page.get_by_role("button", name=re.compile("Start|Go on")).first.click()
+    page.wait_for_selector(".bubble.model")
+    page.set_input_files("#file", a_photo(tmp_path))
+    if not at_once:
+        page.locator("#attached img").wait_for(timeout=15000)
+    page.get_by_role("button", name="Send").click()
+    page.locator(".bubble.user .picture img").wait_for(timeout=15000)
+    page.wait_for_function("!document.querySelector('.bubble.waiting')")
+    assert page.locator("#attached li").count() == 0
+    page.reload()
+    assert page.locator(".bubble.user").count() == 1
+    assert page.locator(".bubble.user").inner_text().splitlines()[0:1] != []
+    assert page.locator(".bubble.user .picture img").count() == 1
+    page.get_by_role("button", name="Send").click()
+    assert page.locator(".bubble.user").count() == 1
+    assert problems == []
+
+
 def test_a_photo_is_sent_with_scripts_off(demo, browser, problems, tmp_path):
     page = page_of(browser, problems, java_script_enabled=False)
     page.goto(demo["New patient"])

@@ -13,6 +13,7 @@ from anamnesis.content import load_content
 
 CONTENT = load_content()
 AGENDA = CONTENT.interview.agenda
+WRITERS = tuple(Person(speaker=speaker) for speaker in Speaker)
 WOMAN, MAN = Person(Age.of_years(30), Sex.FEMALE), Person(Age.of_years(30), Sex.MALE)
 
 
@@ -26,11 +27,12 @@ def grade(text):
 
 def all_questions():
     for question in AGENDA.questions:
-        for speaker in Speaker:
-            if question.text or question.parts:
-                yield voiced(question.text or sentence([part.words for part in question.parts]), speaker)
+        texts = (question.text, question.text_child, question.text_infant)
+        for text in filter(None, (*texts, sentence([part.words for part in question.parts]))):
+            yield from (voiced(text, each) for each in WRITERS)
     for complaint in AGENDA.complaints.values():
-        yield sentence([complaint.timing, complaint.details])
+        for each in WRITERS:
+            yield sentence([voiced(complaint.timing, each), voiced(complaint.details, each)])
 
 
 QUESTIONS = sorted(set(all_questions()))

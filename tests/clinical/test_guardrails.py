@@ -6,10 +6,10 @@ import pytest
 
 from anamnesis.clinical.agenda import voiced
 from anamnesis.clinical.guardrails import Approved, Refused, check_reply
-from anamnesis.clinical.terms import Speaker
+from anamnesis.clinical.medical_data import SAFE_REASONS
+from anamnesis.clinical.terms import Person, Speaker
 from anamnesis.content import load_content
 from anamnesis.evaluation.leaks import figures, read_corpus
-from anamnesis.intake.views import SAFE_REASONS
 
 LEAKS = Path(__file__).parents[2] / "evals" / "leaks"
 CONTENT = load_content()
@@ -54,7 +54,7 @@ def test_every_text_of_ours_passes_in_every_language():
         for locale in CONTENT.interview.locales.values()
         for text in (
             *locale.texts.values(),
-            *(voiced(question, Speaker.PARENT) for question in locale.questions.values()),
+            *(voiced(question, Person(speaker=Speaker.PARENT)) for question in locale.questions.values()),
         )
         if not isinstance(check_reply(text, after_flag=True), Approved)
     ]
@@ -123,5 +123,5 @@ def test_no_reason_choice_or_short_text_of_ours_says_what_may_not_be_said():
 
 def test_every_question_of_every_complaint_passes():
     asked = [text for each in CONTENT.interview.agenda.complaints.values() for text in (each.timing, each.details)]
-    voices = {voiced(text.removesuffix("?") + "?", speaker) for text in asked for speaker in Speaker}
+    voices = {voiced(text.removesuffix("?") + "?", Person(speaker=speaker)) for text in asked for speaker in Speaker}
     assert [text for text in voices if check_reply(text, after_flag=True, told=["it hurts"]) != Approved()] == []

@@ -1,6 +1,7 @@
 """What a model may do to a note: nothing that turns its sense, and nothing without the patient's words."""
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -163,7 +164,11 @@ def test_a_differential_whose_grounds_hold_stands_in_place_of_the_withheld_line(
     assert [each.name for each in found.differential] == ["Migraine", "Tension-type headache", "Hypertensive emergency"]
     assert found.differential[0].supports[0].fact == LINES[FEELS].text
     line = next(each for each in found.note.assessment if each.text.startswith(PROPOSED))
-    assert line.text.endswith("Migraine; Tension-type headache; Hypertensive emergency.")
+    names = [each.partition(" (")[0] for each in line.text.removeprefix(PROPOSED).split("; ")]
+    assert names == ["Migraine", "Tension-type headache", "Hypertensive emergency"]
+    assert all(
+        re.search(r" \([1-9] for, (?:[1-9] against|against not known)\)", each) for each in line.text.split("; ")
+    )
     assert Evidence("m4", "throbbing") in line.evidence
     assert WITHHELD not in [each.text for each in found.note.assessment]
     assert found.dropped == ()

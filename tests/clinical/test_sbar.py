@@ -57,6 +57,39 @@ def changed(section, begins, **new):
     return replace(NOTE, **{section: kept})
 
 
+NEWS2_LINE = next(each.text for each in NOTE.assessment if each.text.startswith("NEWS2"))
+
+
+def with_line(section, text):
+    return replace(NOTE, **{section: (*getattr(NOTE, section), Statement(text, NOTE.background[0].evidence))})
+
+
+def weighed(*illnesses):
+    """The note with these in the place of the withheld line."""
+    text = f"{PROPOSED}{'; '.join(illnesses)}."
+    return changed("assessment", "Differential", text=text, evidence=NOTE.background[0].evidence)
+
+
+def test_three_illnesses_each_weighed_are_a_differential_and_a_slow_note_is_late():
+    whole = weighed("Migraine (2 for, 1 against)", "Sinusitis (1 for, against not known)", "Anaemia (1 for, 2 against)")
+    assert items(whole)[17].is_met
+    assert score(NOTE, RECORD, MESSAGES, took_seconds=1.9)[23].is_met
+    assert not score(NOTE, RECORD, MESSAGES, took_seconds=2.1)[23].is_met
+
+
+def test_the_scores_of_pregnancy_recompute():
+    told = [*TOLD[:3], "Yes, I am pregnant", *TOLD[4:8], "bp 150/95 pulse 110 temp 37.2", *TOLD[9:]]
+    record = record_of(*told)
+    note = draft_sbar(record, rules_version="v7", is_draft=True)
+    messages = {f"m{number}": text for number, text in enumerate(told)}
+    assert score(note, record, messages)[15].is_met
+    wrong = tuple(
+        replace(each, text=each.text.replace("Shock index 0.73", "Shock index 0.63")) for each in note.assessment
+    )
+    assert wrong != note.assessment
+    assert not score(replace(note, assessment=wrong), record, messages)[15].is_met
+
+
 @pytest.mark.parametrize(
     ("note", "number"),
     [
@@ -84,6 +117,14 @@ def changed(section, begins, **new):
         (changed("assessment", "Temperature", text=TEMPERATURE.replace(" 2026-01-05 09:08 UTC", "")), 15),
         (changed("assessment", "Differential", text=f"{PROPOSED}Migraine.", evidence=NOTE.background[0].evidence), 17),
         (changed("assessment", "NEWS2", text="NEWS2 3 (temperature 3)"), 16),
+        (changed("assessment", "NEWS2", text=NEWS2_LINE.replace("partial 0", "partial 4")), 16),
+        (changed("assessment", "NEWS2", text=NEWS2_LINE.replace("temperature 0", "temperature 2")), 16),
+        (with_line("assessment", "For information: qSOFA 3, 3 of 3 known"), 16),
+        (with_line("assessment", "MEOWS, 7 of 7 known: red none; yellow none"), 16),
+        (weighed("Migraine", "Sinusitis", "Anaemia"), 17),
+        (weighed("Migraine (2 for, 1 against)", "Sinusitis (0 for, 1 against)", "Anaemia (1 for, 1 against)"), 17),
+        (weighed("Migraine (2 for, 1 against)", "Sinusitis (1 for)", "Anaemia (1 for, 1 against)"), 17),
+        (weighed(*["Migraine (2 for, 1 against)"] * 3), 17),
         (changed("assessment", "Differential", text="Differential: migraine"), 17),
         (changed("assessment", "Differential", text=f"{PROPOSED}Migraine."), 17),
         (changed("assessment", "Differential", text=f"{PROPOSED}Migraine.", evidence=(Evidence("m4", "green"),)), 19),

@@ -40,6 +40,8 @@ NOT_HEALTH_DATA = {
     "audit_chain": "numbers of lines of the audit trail, and hashes",
     "audit_head": "where the chain over the audit trail ends, and a hash",
     "erased_ids": "random ids of what is there no more; the application is granted nothing of it",
+    "expired_aside": "digests of keys of what is there no more; the application is granted nothing of it",
+    "aside_sweeps": "how far tables of a take-over were looked through; the application is granted nothing of it",
     "erased_files": "random ids of files that are there no more, until their bytes are gone",
     "webhook_events": "that something happened, as a job has it: a kind and ids; no words, no values, no names",
     "webhook_deliveries": "how telling an operator's other system of such an event went",
@@ -148,6 +150,9 @@ async def tenant(app, owner, patient, doctor, canary):
     )
     await owner.execute(
         "INSERT INTO lowerings (session_id, lowered_by, reason) VALUES ($1, $2, $3)", UUID(session), user, canary
+    )
+    await owner.execute(
+        "INSERT INTO account_reasons (id, user_id, reason) VALUES (gen_random_uuid(), $1, $2)", user, canary
     )
     await owner.execute(
         "INSERT INTO worded_notes (session_id, basis, note, prompt_version, reworded, dropped)"
@@ -281,6 +286,8 @@ FORGED_REASONING = "INSERT INTO model_reasonings (reply_id, session_id, content)
 FORGED_FILE = """
 INSERT INTO files (id, session_id, uploader_id, file_name, file_type, file_size, digest)
 VALUES (gen_random_uuid(), $1, $2, 'x', 'application/pdf', 1, sha256('x'))"""
+FORGED_ACCOUNT_REASON = """
+INSERT INTO account_reasons (id, user_id, reason) SELECT gen_random_uuid(), $2, 'x' WHERE $1::uuid IS NOT NULL"""
 FORGED = (
     "INSERT INTO chat_messages (session_id, seq, role, content) VALUES ($1, 9000, 'model', 'x')",
     "INSERT INTO clinician_notes (session_id, author_id, content) VALUES ($1, $2, 'x')",
@@ -288,6 +295,7 @@ FORGED = (
     FORGED_WORDING,
     FORGED_REASONING,
     FORGED_FILE,
+    FORGED_ACCOUNT_REASON,
 )
 
 
@@ -355,12 +363,14 @@ async def test_whoever_it_concerns_sees_it_and_each_only_their_part(scene, owner
         "worded_notes",
         "model_reasonings",
         "lowerings",
+        "account_reasons",
     }
     assert {table for table, words in doctor.items() if CANARY not in words} - without_words == {
         "consents",
         "notifications",
         "audit_logs",
         "lowerings",
+        "account_reasons",
     }
     assert not any(OTHER in words for words in (*patient.values(), *doctor.values()))
     assert not any(
@@ -391,7 +401,7 @@ async def test_a_former_doctor_finds_the_connection_and_nothing_behind_it_and_th
 @pytest.mark.proves("I30")
 async def test_with_no_context_every_table_answers_no_row_and_takes_none(scene, owner, clinic):
     tables = await walled(owner)
-    assert len(tables) == 17
+    assert len(tables) == 18
     app = await asyncpg.connect(clinic.app_dsn)
     for table in tables:
         row = json.loads(await owner.fetchval(f"SELECT to_jsonb(t) FROM {table} t LIMIT 1"))

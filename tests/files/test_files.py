@@ -570,6 +570,43 @@ async def test_a_plain_form_sends_words_and_photo_together(app, client, session)
     assert "PDF to save" in case.text
 
 
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [(("p.jpg", image(), "image/jpeg"), "Photo"), (("a.pdf", pdf(), "application/pdf"), "Document")],
+)
+@pytest.mark.parametrize("words", ["", "  "])
+async def test_a_plain_form_sends_a_file_without_words_and_the_interview_takes_it_for_no_answer(
+    app, client, session, file, line, words
+):
+    await caller(app, "patient").call("intake.sendMessage", sessionId=session, content="It is about me")
+    cookie = {"cookie": f"__session={ISSUER_OF_TESTS.token(claims('patient'))}", "origin": "http://127.0.0.1:8000"}
+    fields = {"content": words, "clientMessageId": str(uuid4())}
+    for _ in range(2):  # as on a thin network
+        sent = await client.post(f"/s/{session}", data=fields, files=[("files", file)], headers=cookie)
+        assert sent.status_code == 303
+    told = await caller(app, "patient").call("intake.getSession", sessionId=session)
+    mine = [each for each in told["messages"] if each["role"] == "user"]
+    assert [each["text"] for each in mine] == ["It is about me", line]
+    assert len(mine[-1]["images"] or ()) == (line == "Photo")
+    assert told["session"]["medicalData"]["vitalsData"]["patientName"] is None
+    assert "What is your name" in told["messages"][-1]["text"]
+    empty = await client.post(f"/s/{session}", data={**fields, "clientMessageId": str(uuid4())}, headers=cookie)
+    assert "Nothing was sent" in empty.text
+
+
+async def test_a_file_without_words_that_cannot_be_kept_is_not_said_to_be_sent(clinic, tmp_path, owner):
+    async with closing(an_app(clinic.app_dsn, settings=settings_of(tmp_path / "blobs"))) as app, served(app) as client:
+        _, session_id = await a_session(app)
+        (tmp_path / "blobs").write_text("a file where the folder should be")
+        cookie = {"cookie": f"__session={ISSUER_OF_TESTS.token(claims('patient'))}", "origin": "http://127.0.0.1:8000"}
+        fields = {"content": "", "clientMessageId": str(uuid4())}
+        files = [("files", ("photo.jpg", image(), "image/jpeg"))]
+        sent = await client.post(f"/s/{session_id}", data=fields, files=files, headers=cookie)
+        assert "Your file was not sent" in sent.text
+        assert "Your words were sent" not in sent.text
+        assert await owner.fetchval("SELECT count(*) FROM chat_messages WHERE role = 'user'") == 0
+
+
 @pytest.mark.parametrize("why", ["the store is down", "too many uploads"])
 async def test_words_of_danger_are_heard_although_the_photo_with_them_cannot_be_kept(clinic, tmp_path, owner, why):
     settings = settings_of(tmp_path / "blobs", factor=0.1)  # one upload a minute

@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anamnesis.clinical.agenda import signs_to_ask
 from anamnesis.clinical.guardrails import Approved, Refused, check_reply
 from anamnesis.clinical.record import Declined, NoneReported, NotAsked, Reported, record_from_json, record_to_json
 from anamnesis.clinical.sbar import background, draft_sbar, sbar_text, sbar_to_json
-from anamnesis.clinical.terms import Acuity, Evidence, Sex
+from anamnesis.clinical.signs import read_signs
+from anamnesis.clinical.terms import Acuity, Age, Evidence, Sex
 from anamnesis.clinical.told import read_onset
 from anamnesis.content import load_content
 from anamnesis.evaluation.interviews import figures, judge
@@ -102,6 +105,31 @@ def test_done_ends_early_and_names_what_is_missing():
 
 
 @pytest.mark.regression("D2")
+@pytest.mark.parametrize("line", ["Photo", "[image]", "Here is a photo.", "See my picture", "picha", "Document"])
+def test_a_photo_without_words_answers_nothing_and_the_question_stands(line):
+    for told in range(len(WHOLE)):
+        before, _ = interview(*WHOLE[:told])
+        plan, _ = interview(*WHOLE[:told], *[line] * 4)
+        if before.record.pending == "records":
+            assert plan.record.answer("records").value == line
+            continue
+        assert plan.record.pending == before.record.pending
+        assert plan.record.answers == before.record.answers, before.record.pending
+        assert plan.question == before.question or before.record.pending in ("who", "details", "pregnancy", "vitals")
+        assert not plan.is_ready
+    whole, _ = interview(*WHOLE[:5], line, *WHOLE[5:])
+    assert whole.record.answers.keys() == interview(*WHOLE)[0].record.answers.keys()
+    assert whole.is_ready
+
+
+@pytest.mark.parametrize(
+    "words", ["A photo shows the rash on my arm", "photophobia", "the picture is blurred when I read"]
+)
+def test_words_about_a_photo_are_words(words):
+    plan, _ = interview(*WHOLE[:2], words)
+    assert plan.record.is_covered("chief_complaint")
+
+
 def test_what_is_not_understood_twice_is_left():
     plan, _ = interview("It is about me", "hmm 5000", "what 5000", "eh 5000")
     assert isinstance(plan.record.answer("age"), Declined)
@@ -987,3 +1015,272 @@ def test_an_answer_of_any_length_is_read_at_once(word):
     started = time.perf_counter()
     plan_turn(record, Inbound("m9", (word * 2500)[:10_000], 9), CONTENT)
     assert time.perf_counter() - started < 2
+
+
+# -- which danger signs are asked for ----------------------------------------------------------------------------
+
+
+def answered(plan, *texts, start=50):
+    """The plan after these further messages."""
+    for seq, text in enumerate(texts, start):
+        inbound = Inbound(f"n{seq}", text, seq)
+        screened = screen(plan.record, inbound, CONTENT)
+        if screened.emergency_text is None:
+            plan = plan_turn(screened.record, inbound, CONTENT)
+        else:
+            plan, _ = after_emergency(screened.record, screened.emergency_text, inbound, CONTENT)
+    return plan
+
+
+def asked_until(plan, question_id, answer="no"):
+    """The plan at that question, everything before it answered alike."""
+    while not plan.is_ready and plan.question_id != question_id:
+        plan = answered(plan, answer, start=100 + len(plan.record.asked))
+    return plan
+
+
+@pytest.mark.parametrize(
+    ("told", "area", "kind"),
+    [
+        ("it is as if a veil hangs before me, since May", "Eyes", "eye"),
+        ("something hops about in there since last month", "chest or heart", "palpitations"),
+        ("I keep the door shut and see nobody, for a year", "Mood or worries", "mood"),
+        ("my breakfast and I part company since Monday", "I throw up all the time", "vomiting"),
+    ],
+)
+def test_whoever_names_no_kind_of_complaint_chooses_the_nearest_and_is_asked_for_its_danger_signs(told, area, kind):
+    plan = asked_after("me", "Okello, 34, male", told)
+    assert plan.question_id == "area"
+    assert plan.reply.endswith("– Something else")
+    plan = asked_until(answered(plan, area), "danger_signs")
+    assert set(CONTENT.interview.agenda.complaints[kind].danger) <= {*plan.record.danger_signs, *plan.record.signs}
+
+
+@pytest.mark.parametrize("answer", ["Something else", "none of these", "I don't know"])
+def test_whoever_finds_no_area_is_asked_for_the_signs_of_every_part_of_the_body_and_not_again_for_the_area(answer):
+    plan = answered(asked_after("me", "Okello, 34, male", "I am not my old self since May"), answer)
+    assert plan.question_id == "character"
+    plan = asked_until(plan, "danger_signs")
+    assert {"chest_pain", "one_side_weak", "confusion", "suicidal", "sight_loss"} <= set(plan.record.danger_signs)
+    assert plan.record.asked.count("area") == 1
+
+
+@pytest.mark.parametrize(
+    "told", ["pain in my right knee since May", "I have a cough since Monday", "my skull aches since May"]
+)
+def test_a_complaint_that_is_named_or_a_place_that_hurts_needs_no_list_of_areas(told):
+    assert asked_after("me", "Okello, 34, male", told).question_id != "area"
+
+
+def test_a_medicine_told_beside_the_complaint_does_not_name_its_kind():
+    plan = asked_after("me", "Okello, 34, male", "something in me is not right since Monday. I take ARVs every night")
+    assert plan.question_id == "area"
+    assert "chronic_review" not in plan.record.complaints
+
+
+def test_what_fired_a_rule_tells_the_kind_of_a_complaint_that_names_none():
+    plan = asked_after("me", "Okello, 34, male")
+    plan = answered(plan, "I am blowing like an old horse and cannot finish a sentence since Monday")
+    assert plan.record.acuity is Acuity.EMERGENCY
+    assert plan.record.complaints[0] == "breathlessness"
+    assert plan.record.acuity is asked_until(plan, "danger_signs").record.acuity
+    assert "swollen_calf" in asked_until(plan, "danger_signs").record.danger_signs
+
+
+@pytest.mark.parametrize(
+    ("late", "kind"),
+    [
+        ("and there is a cough that will not go", "cough"),
+        ("I also have a fever since last night", "fever"),
+        ("I feel so low these days and cry a lot", "mood"),
+    ],
+)
+def test_a_second_complaint_told_at_the_end_has_its_danger_signs_asked_for(late, kind):
+    plan = asked_until(asked_after("me", "Okello, 34, male", "my ear is blocked since Monday"), "anything_else")
+    plan = answered(plan, late)
+    if plan.question_id == "conflict:sign:fever":
+        plan = answered(plan, "yes, a fever", start=80)
+    assert plan.question_id == "more_signs"
+    plan = answered(plan, "None of these", start=90)
+    assert plan.question_id == "read_back"
+    assert all(plan.record.is_sign_covered(name) for name in CONTENT.interview.agenda.complaints[kind].danger)
+    assert "not asked" not in [each.text for each in background(plan.record) if each.text.startswith("Signs")]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["I worry that it is malaria", "could it be a fever coming?", "sulfa drugs gave me a rash", "my wife says I snore"],
+)
+def test_what_is_feared_or_of_before_opens_no_further_danger_signs(said):
+    plan = asked_until(asked_after("me", "Okello, 34, male", "my ear is blocked since Monday"), "anything_else")
+    assert answered(plan, said).question_id != "more_signs"
+
+
+def test_danger_signs_that_one_list_has_no_room_for_are_asked_for_in_the_next():
+    plan = asked_after(
+        "It is about my child", "Ben, 3 years, boy", "he has a fever, a cough and diarrhoea since Monday"
+    )
+    plan = asked_until(plan, "danger_signs")
+    first = plan.record.danger_signs
+    assert len(first) <= 16
+    plan = answered(plan, "None of these", start=90)
+    assert plan.question_id == "more_signs"
+    due = {
+        name
+        for kind in ("fever", "cough", "diarrhoea", "child")
+        for name in CONTENT.interview.agenda.complaints[kind].danger
+    }
+    assert due - set(first) - set(plan.record.signs) <= set(plan.record.danger_signs)
+    assert not set(first) & set(plan.record.danger_signs)
+
+
+@pytest.mark.parametrize("language", ["en", "sw", "lg"])
+def test_the_list_of_areas_is_worded_in_every_language_and_passes_the_guard(language):
+    record = replace(asked_after("me", "Okello, 34, male", "I am not my old self since May").record, language=language)
+    plan = _ask(replace(record, asked=()), CONTENT.interview.agenda.question("area"), CONTENT, [])
+    assert len(plan.choices) == len(plan.reply.splitlines()) - 1
+    assert language == "en" or "Something else" not in plan.reply
+    for after_flag in (False, True):
+        assert isinstance(check_reply(plan.reply, after_flag=after_flag), Approved)
+    more = CONTENT.interview.question("more_signs", language)
+    assert language == "en" or isinstance(check_reply(more.split("{")[0] + "?", after_flag=True), Approved)
+
+
+# -- whom a question is put to -----------------------------------------------------------------------------------
+
+
+def question_put(question_id, *texts):
+    """How this question is worded after these messages."""
+    record = replace(asked_after(*texts).record, answers={})
+    return _ask(record, CONTENT.interview.agenda.question(question_id), CONTENT, []).question
+
+
+CHILD = ("It is about my child", "Ben, 3 years, boy")
+
+
+def test_vaccines_are_asked_of_a_child_and_of_no_adult():
+    assert question_put("immunisation", *CHILD) == "Are the child's vaccines up to date, as far as you know?"
+    plan = asked_until(asked_after("me", "31, male", "my knee hurts since Monday"), "background")
+    assert "immunisation" not in plan.record.asked
+    assert "Vaccines: not applicable" in "\n".join(each.text for each in background(plan.record)).replace(
+        ", Vaccines", "Vaccines"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("Yes", "up to date"),
+        ("No", "not up to date"),
+        ("the measles one is missing", "the measles one is missing"),
+        ("I don't know", "not obtained (does not know)"),
+    ],
+)
+def test_what_is_said_of_vaccines_stands_in_the_note_and_a_bare_no_is_not_none(answer, told):
+    plan = asked_until(asked_after(*CHILD, "he has a cough since Monday"), "immunisation")
+    plan = answered(plan, answer, start=90)
+    assert f"Vaccines: {told}" in [each.text for each in background(plan.record)]
+    assert plan.question_id == "background"
+
+
+def test_vaccines_told_before_are_not_asked_for_and_those_of_a_dog_are_none():
+    told = asked_after(*CHILD, "he has a cough since Monday, all his vaccines are done")
+    assert "immunisation" not in asked_until(told, "read_back").record.asked
+    dog = asked_after(*CHILD, "a dog bit him this morning, the dog is not vaccinated")
+    assert not dog.record.is_covered("immunisation")
+
+
+def test_an_infant_is_asked_for_illnesses_of_infants():
+    adult = question_put("past_history", "me", "31, male")
+    assert "high blood pressure" in adult
+    for age in ("3 weeks", "5 months"):
+        infant = question_put("past_history", "It is about my child", f"Ben, {age}, boy")
+        assert "at birth" in infant
+        assert not {"pressure", "sugar", "operations", "asthma"} & set(infant.replace(",", " ").split())
+    child = question_put("past_history", *CHILD)
+    assert "fits" in child
+    assert "pressure" not in child
+
+
+def test_nobody_asks_a_carer_whether_the_child_smokes_or_how_it_lifts_things():
+    for told in (CHILD, ("It is about another person", "Ben, 3 years, boy")):
+        assert "does anybody smoke at home" in question_put("background", *told).lower()
+    details = asked_until(asked_after(*CHILD, "he has a cough since Monday"), "details").question
+    assert "does anyone smoke near by" in details
+    assert "do you" not in details
+    signs = asked_until(asked_after(*CHILD, "his heart is racing since Monday"), "danger_signs").record.danger_signs
+    assert "caffeine" not in signs
+
+
+@pytest.mark.parametrize("complaint", [each for each in CONTENT.interview.agenda.complaints if each != "pregnancy"])
+@pytest.mark.parametrize("told", [CHILD, ("It is about another person", "Rose, 60, female")])
+def test_what_is_asked_of_a_complaint_speaks_of_whom_it_is_about(complaint, told):
+    record = replace(asked_after(*told).record, complaints=(complaint,))
+    worded = _ask(record, CONTENT.interview.agenda.question("details"), CONTENT, []).question
+    assert not re.search(r"\b(?:you|your)\b(?! measure)", worded), worded
+    assert "{" not in worded
+    assert isinstance(check_reply(worded, after_flag=True), Approved)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "sign"),
+    [
+        ("bite", "body_weak"), ("back_pain", "tb"), ("infant", "vomits_all"), ("chronic_review", "fit"),
+        ("urinary", "flank_pain"), ("child", "ear_pain"), ("fever", "chills"), ("injury", "cannot_move_joint"),
+    ],
+)  # fmt: skip
+def test_each_sign_of_the_clinical_list_is_asked_for(complaint, sign):
+    age = {"infant": Age.of_months(5), "child": Age.of_years(3)}.get(complaint, Age.of_years(30))
+    record = replace(new_record(age=age, sex=Sex.MALE), complaints=() if age.years < 12 else (complaint,))
+    asked = signs_to_ask(replace(record, complaints=record.complaints or (complaint,)), CONTENT.interview.agenda)
+    assert sign in asked
+
+
+@pytest.mark.parametrize(
+    ("said", "sign", "is_present"),
+    [
+        ("my eyelids keep falling and my neck is weak", "body_weak", True),
+        ("I was treated for TB in 2019", "tb", True),
+        ("no TB", "tb", False),
+        ("yes, pain in my left side", "flank_pain", True),
+        ("he keeps pulling his ear", "ear_pain", True),
+        ("a very ill person, burial or outbreak near you", "ill_contact", True),
+        ("my uncle was buried last week, he had been very ill and bled", "ill_contact", True),
+    ],
+)
+def test_the_new_signs_are_read_in_plain_words(said, sign, is_present):
+    found = {
+        each.sign_id: each.is_present
+        for each in read_signs(said, [CONTENT.interview.agenda.signs[sign]], is_asked=True)
+    }
+    assert found == {sign: is_present}
+
+
+@pytest.mark.parametrize(
+    ("answer", "timing", "details"),
+    [
+        ("no, one, none", "none", "one, none"),
+        ("around three, it is dry", "around three", "it is dry"),
+        ("in May, one fifty over ninety", "in May", "one fifty over ninety"),
+        ("yes", "yes", None),
+        ("most nights, an hour or so", "most nights, an hour or so", None),
+        ("about five pm", "about five pm", None),
+    ],
+)
+def test_what_goes_on_and_the_details_are_told_apart(answer, timing, details):
+    record = replace(new_record(), pending="details", asked=("details",), complaints=("cough",))
+    plan = plan_turn(record, Inbound("d", answer, 9), CONTENT)
+    told = [plan.record.answer(slot) for slot in ("timing", "details")]
+    values = [
+        each.value if isinstance(each, Reported) else "none" if isinstance(each, NoneReported) else None
+        for each in told
+    ]
+    assert values == [timing, details]
+
+
+def test_two_things_named_as_one_make_it_worse_and_not_better():
+    record = replace(new_record(), pending="course", asked=("course",), complaints=("cough",))
+    record = record.with_answer("severity", Reported("4 of 10", Evidence("s", "4")))
+    record = plan_turn(record, Inbound("d", "dust, and smoke from the stove", 9), CONTENT).record
+    assert record.answer("exacerbating").value == "dust, and smoke from the stove"
+    assert not record.is_covered("relieving")

@@ -9,6 +9,7 @@ import pytest
 
 from anamnesis.db.viewing import viewer_of, viewing
 from anamnesis.kernel.errors import Conflict, NotFound, NotPermitted
+from anamnesis.settings import Settings
 from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
 
 
@@ -260,6 +261,22 @@ async def test_health_says_which_part_and_metrics_name_no_caller(app):
     assert 'anamnesis_procedures_total{outcome="' in text or "anamnesis_procedures_total" in text
     assert "patient@" not in text
     assert re.search(r"^anamnesis_audit_unsealed_lines [1-9]", text, re.MULTILINE)
+
+
+async def test_with_a_token_set_the_metrics_are_shown_to_nobody_without_it(clinic):
+    token = "0123456789abcdef-of-prometheus"
+    settings = Settings.from_env({"METRICS_TOKEN": token})
+    async with closing(an_app(clinic.app_dsn, settings=settings)) as app:
+        asgi = app.asgi()
+        for shown in (None, "Bearer", "Bearer ", "Bearer wrong", f"Basic {token}", f"Bearer {token}x", "Bearer \xe9"):
+            headers = {} if shown is None else {"authorization": shown}
+            status, answered, text = await http(asgi, "GET", "/metrics", headers=headers)
+            assert (status, answered["www-authenticate"]) == (401, "Bearer"), shown
+            assert "anamnesis_" not in text
+        assert (await http(asgi, "GET", "/metrics", who="operator"))[0] == 401
+        status, _, text = await http(asgi, "GET", "/metrics", headers={"authorization": f"bearer {token}"})
+        assert (status, "anamnesis_" in text) == (200, True)
+        assert (await http(asgi, "GET", "/livez"))[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from anamnesis.db.encryption import CHAT, DIRECT, FILES, LOWERINGS, NOTES, SEALE
 from anamnesis.db.sealing import Sealer
 from anamnesis.intake.store import _MAY_LEAVE
 from anamnesis.kernel.consents import IN_FORCE
-from anamnesis.kernel.errors import Conflict, NotFound, Unavailable
+from anamnesis.kernel.errors import Conflict, NotFound
 from anamnesis.kernel.procedures import Part
 from anamnesis.legacy.importing import Import
 from anamnesis.legacy.source import reading
@@ -196,7 +196,7 @@ async def test_bytes_that_arrive_after_their_patient_was_erased_do_not_stay(
         await put(blobs, key, content)
 
     monkeypatch.setattr(kind, "put", late)
-    with pytest.raises(Unavailable):
+    with pytest.raises(NotFound):
         await caller(app, "patient").call("file.upload", sessionId=session_id, files=[part(image("PNG"), "late.png")])
     assert blobs_in(folder_of_files) == []
 
@@ -324,6 +324,44 @@ async def test_the_service_itself_can_erase_nobody(database, app):
         await database.execute("SELECT purge_expired(29, 1)")
 
 
+async def test_what_an_operator_says_of_an_account_goes_with_it_and_stands_in_no_line_of_the_trail(
+    app, owner, records, clinic, folder_of_files
+):
+    patient_id, *_ = await a_life(app)
+    operator, user_id = caller(app, "operator"), str((await caller(app, "patient").call("user.me"))["id"])
+    for is_active in (False, True):
+        await operator.call("admin.updateUserStatus", userId=user_id, isActive=is_active, reason=f"shouted {CANARY}")
+    doctor = await caller(app, "doctor").call("doctor.getMyProfile")
+    rejection = {"doctorId": str(doctor["id"]), "action": "reject", "reason": "no licence"}
+    assert (await operator.call("admin.verifyDoctor", **rejection))["rejectionReason"] == "no licence"
+
+    async def told():
+        logs = (await operator.call("admin.getAuditLogs", limit=100))["logs"]
+        by = ("user_suspended", "user_activated", "doctor_rejected")
+        return {line["action"]: line["metadata"] for line in logs if line["action"] in by}
+
+    before = await told()
+    assert {action: metadata["reason"] for action, metadata in before.items()} == {
+        "user_suspended": f"shouted {CANARY}", "user_activated": f"shouted {CANARY}", "doctor_rejected": "no licence",
+    }  # fmt: skip
+    assert all(set(metadata) == {"reason", "access"} for metadata in before.values())
+    stored = await owner.fetchval("SELECT string_agg(metadata::text, ' ') FROM audit_logs")
+    assert CANARY not in stored
+    assert "no licence" not in stored
+    file, at = await records.whole(patient_id), datetime.now(UTC)
+    assert [each["reason"] for each in as_json(file, at)["accountReasons"]] == [f"shouted {CANARY}"] * 2
+    assert "accountReasons" not in as_json(file, at, for_patient=True)
+    await Sealer(app.database).seal()
+    await records.erase(patient_id)
+    assert await owner.fetchval("SELECT count(*) FROM account_reasons") == 1
+    assert await found_in(owner, f"shouted {CANARY}") == []
+    after = await told()
+    assert after["user_suspended"] == {**before["user_suspended"], "reason": None}
+    assert after["doctor_rejected"] == before["doctor_rejected"]
+    await Sealer(app.database).seal()
+    assert command(clinic, folder_of_files, "audit", "verify").returncode == 0
+
+
 # -- what was taken over -----------------------------------------------------------------------------------------
 
 
@@ -404,6 +442,25 @@ async def test_of_somebody_who_came_before_the_take_over_what_was_copied_beside_
     await take_over(source_dsn, clinic, keyring)
     assert await owner.fetchval("SELECT count(*) FROM legacy_appointments") == 0
     assert set(await found_in(owner, CANARY, replaced.WORD)) == set()
+    await source.close()
+
+
+async def test_the_patients_own_copy_tells_of_what_was_taken_over_what_the_patient_is_shown_and_no_more(
+    source_dsn, clinic, records
+):
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    data = {**replaced.DATA, "ucgRecommendations": {"plan": "of the doctors"}, "oddField": "of the doctors"}
+    await source.execute("UPDATE intake_sessions SET medical_data = $1", json.dumps(data))
+    await take_over(source_dsn, clinic, Keyring())
+    copy = as_json(await records.whole(UUID(replaced.PATIENT)), datetime.now(UTC), for_patient=True)
+    assert "of the doctors" not in json.dumps(copy, default=str)
+    async with closing(an_app(clinic.app_dsn, is_sealed=False)) as app:
+        for interview in copy["interviews"]:
+            shown = await caller(app, "patient").call("intake.getSession", sessionId=str(interview["id"]))
+            assert interview["medicalData"] == shown["session"]["medicalData"]
+            assert interview["medicalData"]["chiefComplaint"]
+    assert len(copy["interviews"]) > 1
     await source.close()
 
 
@@ -512,6 +569,92 @@ async def test_two_processes_let_the_past_expire_at_once(app, owner, clinic, fol
     await asyncio.gather(*(app.rights.sweep() for _ in range(4)))
     await app.rights.sweep()
     assert await owner.fetchval("SELECT count(*) FROM intake_sessions") == 0
+
+
+async def sweep_aside(app, owner):
+    """Look through every table that keeps rows whole, as the upkeep of a day or two does."""
+    await owner.execute("UPDATE aside_sweeps SET swept_at = '-infinity'")
+    for _ in range(2 * await owner.fetchval("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'legacy\\_%'")):
+        await app.forget_spent()
+
+
+async def kept_whole(owner):
+    """The keys of what was kept whole, by table."""
+    names = await owner.fetch(
+        "SELECT tablename, quote_ident(tablename) AS quoted FROM pg_tables WHERE tablename LIKE 'legacy\\_%'"
+    )
+    return {
+        row["tablename"]: {each["key"] for each in await owner.fetch(f"SELECT key FROM {row['quoted']}")}
+        for row in names
+    }
+
+
+@pytest.mark.parametrize("keyring", [Keyring(), KEYRING], ids=["in the clear", "sealed"])
+async def test_what_was_taken_over_and_names_nobody_expires_and_does_not_come_back(
+    app, source_dsn, clinic, owner, records, keyring
+):
+    source = await asyncpg.connect(source_dsn)
+    await replaced.seed(source)
+    await replaced.spoil(source)
+    await source.execute(
+        "UPDATE platform_config SET value = '[1]';"  # what stood there is somebody's e-mail among the broken rows
+        "CREATE TABLE replies (id uuid PRIMARY KEY, appointment uuid, words text);"
+        f"INSERT INTO replies VALUES ('{replaced.key(700)}', '{replaced.key(400)}', 'names what names a patient'),"
+        f" ('{replaced.key(701)}', '{replaced.key(799)}', 'names nobody'),"
+        f" ('{replaced.key(702)}', '{replaced.key(701)}', 'names what names nobody')"
+    )
+    await take_over(source_dsn, clinic, keyring)
+    await records.hold(UUID(replaced.PATIENT), "case at court")
+    before = await kept_whole(owner)
+    await sweep_aside(app, owner)
+    assert await kept_whole(owner) == before  # nothing is old enough
+    for name in before:
+        quoted = name.replace('"', '""')
+        await owner.execute(f"UPDATE \"{quoted}\" SET copied_at = clock_timestamp() - interval '400 days'")
+    await sweep_aside(app, owner)
+    after = await kept_whole(owner)
+    gone = {name: before[name] - after[name] for name in before if before[name] - after[name]}
+    assert gone["legacy_replies"] == {replaced.key(701), replaced.key(702)}
+    assert gone["legacy_platform_config"] == {replaced.key(500)}
+    assert gone["legacy_patients"] == {replaced.key(602)}
+    assert replaced.key(608) in gone["legacy_notifications"]
+    assert after["legacy_replies"] == {replaced.key(700)}
+    assert after["legacy_appointments"] == {replaced.key(400)}
+    assert after["legacy_direct_messages"] == {replaced.key(607)}  # what its sender, a patient, is named in
+    assert after["legacy_audit_logs"] == {replaced.key(300)}
+    lines = await owner.fetch("SELECT * FROM audit_logs WHERE action = 'taken_over_purged'")
+    told = {line["resource_id"]: json.loads(line["metadata"])["count"] for line in lines}
+    assert told == {name: len(keys) for name, keys in gone.items()}
+    assert {(line["actor_role"], line["purpose"], line["patient_ids"]) for line in lines} == {
+        ("system", "retention", None)
+    }
+
+    tallies = await take_over(source_dsn, clinic, keyring)
+    assert await kept_whole(owner) == after
+    assert (tallies["replies"].left_out, tallies["replies"].is_whole) == (2, True)
+    await records.lift(UUID(replaced.PATIENT), "closed")
+    await records.erase(UUID(replaced.PATIENT))
+    # What is left names another account of the replaced system, by its e-mail.
+    assert {name for name, keys in (await kept_whole(owner)).items() if keys} == {'legacy_odd "name; x'}
+    await source.close()
+
+
+async def test_what_names_nobody_expires_page_by_page(app, owner):
+    await owner.execute(
+        "CREATE TABLE legacy_leaflets (key text PRIMARY KEY, row jsonb NOT NULL,"
+        " copied_at timestamptz NOT NULL DEFAULT clock_timestamp());"
+        "INSERT INTO legacy_leaflets SELECT 'l' || n, '{}', clock_timestamp() - interval '400 days'"
+        " FROM generate_series(1, 250) AS n"
+    )
+    left = []
+    for _ in range(4):
+        await asyncio.gather(app.rights.sweep(), app.rights.sweep())
+        left.append(await owner.fetchval("SELECT count(*) FROM legacy_leaflets"))
+    assert left[0] in (50, 150)
+    assert left[-1] == 0
+    assert (
+        await owner.fetchval("SELECT sum((metadata->>'count')::int) FROM audit_logs WHERE action LIKE 'taken%'") == 250
+    )
 
 
 async def test_hold_and_erasure_at_once_leave_a_held_patient_or_none(app, owner, clinic):

@@ -1,13 +1,15 @@
 """Accounts and the audit trail in PostgreSQL, for operators."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from anamnesis.care.store import audit
+from anamnesis.care.store import audit, keep_reason
+from anamnesis.db.encryption import ACCOUNT_REASONS
 from anamnesis.db.postgres import Connection, Database
-from anamnesis.kernel.errors import NotFound, refused
+from anamnesis.kernel.errors import NotFound, Unreadable, refused
 from anamnesis.kernel.identity import Person
 
 Row = Mapping[str, Any]
@@ -48,6 +50,10 @@ _LOGS_PAGE: Final = _LOGS + _WANTED + "ORDER BY a.id DESC LIMIT $8 OFFSET $9"
 # Counted apart: a page of a trail of millions is read from the end of its index.
 _LOGS_COUNT: Final = "SELECT count(*) FROM audit_logs a " + _WANTED  # noqa: S608 - words of ours
 
+#: The actions of which the reason stands with the account.
+_WITH_REASON: Final = frozenset({"user_activated", "user_suspended", "doctor_approved", "doctor_rejected"})
+_REASONS: Final = "SELECT id, user_id, reason FROM account_reasons WHERE id = ANY ($1::uuid[])"
+
 _TELL: Final = """
 INSERT INTO notifications (user_id, type, title, message, data) VALUES ($1, 'account_status', 'Your account', $2, $3)"""
 
@@ -79,7 +85,8 @@ class PostgresAdministrationStore:
                 status = "active" if is_active else "suspended"
                 await connection.execute(_TELL, user_id, f"Your account is now {status}.", {"status": status})
                 action = "user_activated" if is_active else "user_suspended"
-                await audit(connection, actor, action, "user", user_id, {"reason": reason})
+                told = await keep_reason(connection, self.database.keyring, user_id, reason)
+                await audit(connection, actor, action, "user", user_id, told)
             return await _locked(connection, user_id)
 
     async def set_role(self, actor: Person, user_id: UUID, role: str) -> Row:
@@ -113,12 +120,43 @@ class PostgresAdministrationStore:
     async def logs(self, wanted: Mapping[str, Any], *, limit: int, offset: int) -> tuple[Sequence[Row], int]:
         """Audit lines, newest first, and how many there are; wanted narrows by the names of the procedure's fields.
 
-        search finds words in the action, the kind of thing, and the names and address of who did it.
+        search finds words in the action, the kind of thing, and the names and address of who did it. A reason stands
+        with its account: it is told as long as there is one.
         """
         names = ("user_id", "action", "resource_type", "start_date", "end_date", "resource_id")
         narrowed = (*(wanted.get(name) for name in names), _pattern(wanted.get("search")))
         rows = [dict(row) for row in await self.database.fetch(_LOGS_PAGE, *narrowed, limit, offset)]
-        return rows, int(await self.database.fetchval(_LOGS_COUNT, *narrowed))
+        reasons = await self._reasons([found for row in rows if (found := _reason_id(row)) is not None])
+        told = [_with_reason(row, reasons) for row in rows]
+        return told, int(await self.database.fetchval(_LOGS_COUNT, *narrowed))
+
+    async def _reasons(self, ids: Sequence[UUID]) -> Mapping[UUID, str]:
+        if not ids:
+            return {}
+        found: dict[UUID, str] = {}
+        for row in await self.database.fetch(_REASONS, ids):
+            with suppress(Unreadable):  # the trail is shown all the same
+                found[row["id"]] = self.database.keyring.opened(ACCOUNT_REASONS, row)["reason"]
+        return found
+
+
+def _reason_id(row: Row) -> UUID | None:
+    """Where the reason of a line stands, if it has one of ours; lines that were taken over hold anything."""
+    metadata = row["metadata"]
+    if row["action"] not in _WITH_REASON or not isinstance(metadata, Mapping):
+        return None
+    try:
+        return UUID(metadata["reasonId"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _with_reason(row: Row, reasons: Mapping[UUID, str]) -> Row:
+    reason_id = _reason_id(row)
+    if reason_id is None:
+        return row
+    others = {name: value for name, value in row["metadata"].items() if name != "reasonId"}
+    return {**row, "metadata": {**others, "reason": reasons.get(reason_id)}}
 
 
 async def _locked(connection: Connection, user_id: UUID) -> Row:

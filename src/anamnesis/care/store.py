@@ -15,14 +15,14 @@ from anamnesis.care.model import AccountEvent, CareLink, ConnectionStatus, Known
 from anamnesis.clinical.record import record_of_urgency, record_to_json
 from anamnesis.clinical.terms import Acuity
 from anamnesis.db.auditing import write
-from anamnesis.db.encryption import SESSIONS, Keyring
+from anamnesis.db.encryption import ACCOUNT_REASONS, SESSIONS, Keyring
 from anamnesis.db.postgres import Connection, Database
 from anamnesis.db.rates import ONE_MORE
 from anamnesis.db.viewing import Purpose, at_work, now_a_patient, viewing
 from anamnesis.kernel.consents import IN_FORCE
-from anamnesis.kernel.errors import Conflict, NotFound
+from anamnesis.kernel.errors import AnamnesisError, Conflict, NotFound, NotPermitted
 from anamnesis.kernel.identity import Claims, ConnectionId, DoctorId, PatientId, Person, Role, UserId
-from anamnesis.kernel.trail import Trail, concerns, present
+from anamnesis.kernel.trail import Trail, concerns, following, present
 
 Row = Mapping[str, Any]
 _log: Final = structlog.get_logger("anamnesis.care")
@@ -43,9 +43,16 @@ _SPEND_AND_FIND: Final = (
     "WITH spent AS (" + _SPEND + ")" + _PERSON + ", spent.used, spent.left_s FROM person_of($2) p CROSS JOIN spent"
 )
 
+_IS_GONE: Final = """
+SELECT NOT EXISTS (SELECT FROM users WHERE id = $1)
+    OR EXISTS (SELECT FROM unnest($2::uuid[]) AS p WHERE NOT EXISTS (SELECT FROM patients WHERE id = p)) AS is_gone"""
+
 _LINK: Final = """
 SELECT id, patient_id, doctor_id, status, patient_user_id, doctor_user_id, is_verified, is_there
 FROM link_of_connection($1)"""
+
+#: The same by what a call is about.
+_LINKS: Final = {"connection": _LINK, "intake_session": _LINK.replace("link_of_connection", "link_of_session")}
 
 _USER: Final = """
 SELECT id, clerk_id, email, first_name, last_name, image_url, primary_role::text AS primary_role, is_active,
@@ -109,6 +116,8 @@ _OF_DOCTOR: Final = (
 
 _AUDIT: Final = """
 INSERT INTO audit_logs (user_id, action, resource_type, resource_id, metadata) VALUES ($1, $2, $3, $4, $5)"""
+
+_ACCOUNT_REASON: Final = "INSERT INTO account_reasons (id, user_id, reason) VALUES ($1, $2, $3)"
 
 _NOTIFY: Final = """
 INSERT INTO notifications (user_id, type, title, message, data) VALUES ($1, $2, $3, $4, $5)"""
@@ -253,6 +262,25 @@ class PostgresCareStore:
         made = PatientId(await self.database.fetchval("SELECT id FROM patients WHERE user_id = $1", user_id))
         now_a_patient(made)
         return made
+
+    async def changed(self, trail: Trail) -> AnamnesisError | None:
+        """What a call that failed is answered when its record was erased, or its connection ended, beneath it.
+
+        Only for who was let on to it: nobody else learns whether there is such a record. Raises Unavailable.
+        """
+        if trail.user_id is None:
+            return None
+        patients = trail.patients | ({trail.own_patient_id} if trail.own_patient_id else set())
+        with viewing(at_work(Purpose.JOBS)), following(None):
+            if await self.database.fetchval(_IS_GONE, trail.user_id, [*patients]):
+                return NotFound()
+        if not trail.patients or trail.subject is None or trail.kind not in _LINKS:
+            return None
+        link = await self.database.lookup(_LINKS[trail.kind], UUID(trail.subject))
+        if link is None:
+            return NotFound()
+        is_open = link["status"] == ConnectionStatus.ACTIVE.value or (trail.is_reading and trail.purpose == "own")
+        return None if is_open else NotPermitted("This connection has ended. Nothing was stored.")
 
     async def link_of_connection(self, connection_id: UUID) -> CareLink | None:
         """A connection with what access depends on, in one indexed statement."""
@@ -475,7 +503,8 @@ class PostgresCareStore:
                 _NOTIFY, user_id, "verification_status", "Your account", f"Your account is now {status}.",
                 {"status": status},
             )  # fmt: skip
-            await audit(connection, actor, action, "doctor", doctor_id, {"reason": reason})
+            told = await keep_reason(connection, self.database.keyring, user_id, reason)
+            await audit(connection, actor, action, "doctor", doctor_id, told)
             return dict(await connection.fetchrow(_DOCTOR, user_id) or {})
 
     async def connections_of_patient(self, patient_id: PatientId, status: str) -> list[Row]:
@@ -510,6 +539,18 @@ def link_of(row: Row) -> CareLink:
         doctor_is_verified=bool(row["is_verified"]),
         doctor_is_there=bool(row.get("is_there", True)),  # only who lets patients write needs to know
     )
+
+
+async def keep_reason(
+    connection: Connection, keyring: Keyring, user_id: UUID, reason: str | None
+) -> Mapping[str, object]:
+    """Keep why something was done to an account where it goes with the account; what the audit line tells of it."""
+    if not reason:
+        return {"reason": None}
+    reason_id = uuid4()
+    sealed = keyring.at(ACCOUNT_REASONS, reason_id, user_id).seal("reason", reason)
+    await connection.execute(_ACCOUNT_REASON, reason_id, user_id, sealed)
+    return {"reasonId": str(reason_id)}
 
 
 async def audit(

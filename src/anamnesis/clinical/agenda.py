@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Final
 
-from anamnesis.clinical.record import ClinicalRecord, Declined, NotAsked, Stage
+from anamnesis.clinical.record import ClinicalRecord, Declined, NotAsked, Reported, Stage
 from anamnesis.clinical.terms import Acuity, Person, Sex, Speaker
 from anamnesis.clinical.vocabulary import Vocabulary
 from anamnesis.clinical.words import fold
@@ -15,8 +16,13 @@ FERTILE_YEARS: Final = (12, 55)
 #: WHO IMCI, general danger signs: asked of every ill child under five years, whatever the complaint.
 _IMCI_MONTHS: Final = 60
 _INFANT_MONTHS: Final = 12
-_MOST_SIGNS: Final = 12
+#: Until here vaccines are asked for, and a carer is asked as a parent is: not what the patient smokes or drinks.
+_CHILD_MONTHS: Final = 144
+_MOST_SIGNS: Final = 16
+#: As many signs as one message names; what is due beyond them is named in the next.
 _MOST_DANGER_SIGNS: Final = 16
+_MOST_KINDS: Final = 3
+_MOST_LISTS: Final = 2
 _PLACE: Final = ("site", "character", "radiation")
 _LISTS: Final = ("medicines", "past_history")
 _COURSE: Final = ("severity", "exacerbating", "relieving")
@@ -29,10 +35,11 @@ STATES: Final = ("infant", "child", "pregnancy")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A tappable answer."""
+    """A tappable answer; one of the list of areas names the kinds of complaint it stands for."""
 
     value: str
     label: str
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question: either one text for all its slots, or parts of which only the open ones are asked."""
+    """A question: either one text for all its slots, or parts of which only the open ones are asked.
+
+    A child, and an infant, may be asked in other words than an adult.
+    """
 
     id: str
     stage: Stage
@@ -53,6 +63,8 @@ class Question:
     slots: tuple[str, ...]
     why: str
     text: str | None = None
+    text_child: str | None = None
+    text_infant: str | None = None
     parts: tuple[Part, ...] = ()
     choices: tuple[Choice, ...] = ()
     only_for: str = "anyone"
@@ -109,7 +121,7 @@ class Complaint:
     """A kind of complaint: how people name it, what is asked, and its danger signs (clinical content model 4.2).
 
     ``pattern`` finds words that name it, ``weak`` words that hint at it and count only where nothing is named;
-    ``unlike`` finds words that only look like it and are not read.
+    ``unlike`` finds words that only look like it and are not read. ``flags`` are the rules that tell of it by firing.
     """
 
     id: str
@@ -124,6 +136,7 @@ class Complaint:
     min_age_months: float | None = None
     weak: PhrasePattern | None = None
     unlike: PhrasePattern | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +203,11 @@ def could_be_pregnant(person: Person) -> bool:
     return person.age is None or FERTILE_YEARS[0] <= person.age.years <= FERTILE_YEARS[1]
 
 
+def is_child(person: Person) -> bool:
+    """Whether this is a child, whose vaccines are asked for; an unknown age is taken for an adult's."""
+    return person.age is not None and person.age.months < _CHILD_MONTHS
+
+
 def complaint_of(record: ClinicalRecord, agenda: Agenda) -> Complaint:
     """The first kind of complaint that was named, or the one for everything else."""
     return agenda.complaints[record.complaints[0] if record.complaints else "other"]
@@ -209,6 +227,22 @@ def recognised(text: str, person: Person, agenda: Agenda) -> tuple[str, ...]:
     is_child = "infant" not in names and (not what or _is_small(person))
     who = [name for name in names if name in STATES and (name != "child" or is_child)]
     return (*what, *who)
+
+
+def named_outright(text: str, person: Person, agenda: Agenda) -> tuple[str, ...]:
+    """The kinds the words name for certain, in order: neither hinted at, nor that it is a child who is unwell.
+
+    A place that hurts is named for certain: "pain in my right knee".
+    """
+    folded = fold(text)
+    kinds = [each for each in agenda.complaints.values() if _is_of_age(each, person)]
+    found = _longest(_found(folded, ((each.id, each.pattern, each.unlike) for each in kinds)))
+    if not found and _HURTS.search(folded):
+        found = _longest(_found(folded, ((each.id, each.weak, each.unlike) for each in kinds)))
+    return tuple(name for name in dict.fromkeys(name for _, _, name in sorted(found)) if name != "child")
+
+
+_HURTS: Final = re.compile(r"\b(?:hurt|pain|ach(?:e|ing)|sore\b|inauma|maumivu|[kln]+uma\b)")
 
 
 def _found(
@@ -247,11 +281,36 @@ def _is_of_age(complaint: Complaint, person: Person) -> bool:
     return not is_too_old and not is_too_young
 
 
+def kinds_of_flags(record: ClinicalRecord, agenda: Agenda, *, least: Acuity) -> tuple[str, ...]:
+    """The kinds that the rules which fired tell of: what was danger enough to fire one need not be named besides."""
+    rules = [flag.rule_id for flag in record.flags if flag.acuity >= least]
+    kinds = (each for each in agenda.complaints.values() if each.flags and _is_of_age(each, record.person))
+    return tuple(each.id for each in kinds if any(fnmatchcase(rule, glob) for rule in rules for glob in each.flags))
+
+
+def kinds_of_area(text: str, record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
+    """The kinds of the line of the list of areas that was tapped or typed, else those the words name."""
+    choices = (each for question in agenda.questions if question.kind == "area" for each in question.choices)
+    typed = fold(text).strip(" .!–-")
+    chosen = next((each.kinds for each in choices if typed in (fold(each.value), fold(each.label))), None)
+    if chosen is None:
+        return recognised(text, record.person, agenda)
+    return tuple(
+        name for name in chosen if name in agenda.complaints and _is_of_age(agenda.complaints[name], record.person)
+    )
+
+
 def applies(slot: str, record: ClinicalRecord, agenda: Agenda) -> bool:
     """Whether a topic makes sense for this person and complaint; one that does not is "not applicable", not missing."""
     complaint = complaint_of(record, agenda)
     if slot == "pregnancy":
         return could_be_pregnant(record.person)
+    if slot == "immunisation":
+        return is_child(record.person)
+    if slot == "area":
+        return record.is_unnamed
+    if slot == "more_signs":
+        return bool(signs_left(record, agenda))
     if slot in _PLACE:
         return "place" in complaint.asks
     return slot not in _COURSE or "course" in complaint.asks
@@ -262,19 +321,34 @@ def signs_to_ask(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
 
     What was already told, affirmed or denied, is left out.
     """
-    danger = danger_signs(record, agenda)
-    symptoms = dict.fromkeys(complaint_of(record, agenda).associated)
+    danger = danger_signs(record, agenda)[:_MOST_DANGER_SIGNS]
+    associated = complaint_of(record, agenda).associated
+    symptoms = dict.fromkeys(name for name in associated if _fits(agenda.signs[name].only_for, record.person))
     wanted = [*danger, *(name for name in symptoms if name not in danger)][: max(_MOST_SIGNS, len(danger))]
     return tuple(name for name in wanted if isinstance(record.sign(name), NotAsked))
 
 
+def signs_left(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
+    """The danger signs still to name once the first list was: those it had no room for, and those of a late complaint.
+
+    "And I have a cough too", said at the very end, opens the danger signs of a cough. None before the first list.
+    """
+    if not record.is_covered("danger_signs"):
+        return ()
+    left = (name for name in danger_signs(record, agenda) if isinstance(record.sign(name), NotAsked))
+    return tuple(left)[:_MOST_DANGER_SIGNS]
+
+
 def danger_signs(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
     """Every danger sign that has to be known of this case, told or not."""
-    return tuple(dict.fromkeys(_danger(record, agenda)))[:_MOST_DANGER_SIGNS]
+    return tuple(dict.fromkeys(_danger(record, agenda)))
 
 
 def _danger(record: ClinicalRecord, agenda: Agenda) -> Iterator[str]:
-    named = [agenda.complaints[name] for name in record.complaints[:2]] or [agenda.complaints["other"]]
+    named = [agenda.complaints[name] for name in record.complaints[:_MOST_KINDS]]
+    if not named or (record.is_unnamed and not isinstance(record.known("area"), Reported)):
+        # Words that only hint at a kind may mean another one.
+        named.append(agenda.complaints["other"])
     told = _told_signs(record, agenda)
     for complaint in (*named, *_of_state(record, agenda)):
         for name in complaint.danger:
@@ -283,8 +357,11 @@ def _danger(record: ClinicalRecord, agenda: Agenda) -> Iterator[str]:
 
 
 def _told_signs(record: ClinicalRecord, agenda: Agenda) -> frozenset[str]:
-    """The signs that are the complaint itself: one does not ask a person with a headache for a headache."""
-    return frozenset(record.complaints) & agenda.signs.keys()
+    """The signs that are the complaint itself: one does not ask a person with a headache for a headache.
+
+    A complaint that was only guessed at tells of none.
+    """
+    return frozenset() if record.is_unnamed else frozenset(record.complaints) & agenda.signs.keys()
 
 
 def _of_state(record: ClinicalRecord, agenda: Agenda) -> Iterator[Complaint]:
@@ -320,6 +397,9 @@ def open_slots(question: Question, record: ClinicalRecord, agenda: Agenda) -> tu
 
     One medicine or illness told unasked leaves the question for the others open.
     """
+    if question.id == "more_signs":
+        is_left = applies("more_signs", record, agenda) and record.asked.count(question.id) <= _MOST_LISTS
+        return question.slots if is_left else ()
     if question.kind == "signs":
         return () if record.is_covered("danger_signs") else question.slots
     return tuple(slot for slot in question.slots if _is_open(slot, question, record) and applies(slot, record, agenda))
@@ -377,26 +457,39 @@ _LONG_QUESTION_WORDS: Final = 14
 _VOICES: Final = {Speaker.SELF: 0, Speaker.PARENT: 1, Speaker.OTHER: 2}
 
 
-def voiced(text: str, speaker: Speaker) -> str:
-    """The text as said to this speaker: ``{you|the child|the patient}``."""
+def voiced(text: str, person: Person) -> str:
+    """The text as said to whoever writes: ``{you|the child|the patient}``; of a child as to a parent."""
+    is_of_child = person.speaker is Speaker.OTHER and is_child(person)
+    voice = _VOICES[Speaker.PARENT if is_of_child or _is_small(person) else person.speaker]
 
     def chosen(match: re.Match[str]) -> str:
         words = match.group(1).split("|")
-        return words[min(_VOICES[speaker], len(words) - 1)]
+        return words[min(voice, len(words) - 1)]
 
     return _ALTERNATIVES.sub(chosen, text)
+
+
+def text_for(question: Question, person: Person) -> str | None:
+    """The whole question in the words for somebody of this age."""
+    if person.age is not None and person.age.months < _INFANT_MONTHS and question.text_infant:
+        return question.text_infant
+    return question.text_child if question.text_child and is_child(person) else question.text
 
 
 def worded(question: Question, record: ClinicalRecord, agenda: Agenda) -> str:
     """The question in words, asking for its open parts only."""
     if question.id == "details":
         complaint = complaint_of(record, agenda)
-        clauses = {"timing": complaint.timing, "details": complaint.details}
+        clauses = {
+            slot: voiced(words, record.person)
+            for slot, words in (("timing", complaint.timing), ("details", complaint.details))
+        }
         return sentence([clauses[slot] for slot in open_slots(question, record, agenda)])
-    if question.text is not None:
-        return voiced(question.text, record.person.speaker)
+    text = text_for(question, record.person)
+    if text is not None:
+        return voiced(text, record.person)
     open_now = open_slots(question, record, agenda)
-    return sentence([voiced(part.words, record.person.speaker) for part in question.parts if part.slot in open_now])
+    return sentence([voiced(part.words, record.person) for part in question.parts if part.slot in open_now])
 
 
 def sentence(clauses: Sequence[str]) -> str:

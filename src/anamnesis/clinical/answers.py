@@ -152,6 +152,17 @@ def says_not_safe(text: str) -> bool:
     return _FIRST_NO.match(folded) is not None or is_unknown(text) or _IN_DOUBT.fullmatch(folded) is not None
 
 
+_ATTACHED: Final = re.compile(
+    r"\[?(?:(?:here(?: is|'s| are)|this is|these are|(?:i am |i'm )?sending|(?:please )?(?:see|look at)) )?(?:(?:a|an|the|my|some) )?"
+    r"(?:photos?|pictures?|images?|documents?|picha|ekifaananyi|ebifaananyi)\]?[\s.!]*"
+)
+
+
+def is_attachment(text: str) -> bool:
+    """Whether the whole message says only that a photo or a document comes with it; it answers nothing."""
+    return _ATTACHED.fullmatch(fold(text).strip()) is not None
+
+
 def is_greeting(text: str) -> bool:
     """Whether the message is a greeting or thanks and nothing more; it is never a symptom."""
     return _GREETING.fullmatch(fold(text).strip()) is not None

@@ -4,10 +4,13 @@ Cues open scopes to the right or left; sentence ends, contrast words and the sta
 shares its negation; "and my …", ", but …", ", now …" reopen. Every walk is bounded, so reading stays linear.
 """
 
+import sys
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from anamnesis.clinical import function_words as small
@@ -23,6 +26,7 @@ _ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mo
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _TAKEN_AWAY: Final = 3  # tokens from "but" to "took it away"
 _EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
+_NAMED_REACH: Final = 4  # tokens before "is back" that name what is back
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
 #: A sentence without end is parted after so many tokens, or reading it would not be linear.
 _LONGEST_SENTENCE: Final = 90
@@ -44,6 +48,8 @@ _DENYING: Final = ("negation", "negation_short", "answer_no", "mistaken", "expla
 #: Kinds of cues without which a sentence supposes nothing, and tells of nobody else. Most sentences have none.
 _SUPPOSING: Final = frozenset({"unreal", "general", "hearsay", "hypothetical", "opener"})
 _OF_OTHERS: Final = frozenset({"family_history", "other_after", "relation"})
+#: And without which it takes nothing back.
+_TAKEN_BACK: Final = frozenset({"explained", "mistaken"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +76,46 @@ class Scene:
     ) -> None:
         self._read = read
         self._tensed = _tensed(text, read)
-        self._mentions = tuple(mentions)
-        self._cues = _gather(each for each in cues if not _is_verb(each, self._tensed))
-        self._pseudo = _covered(pseudo)
-        self._quiet = self._pseudo | _covered(self._mentions)
+        spans = {(each.first, each.last) for each in mentions}  # many findings have the same words
+        self._cues = _gather(cues, self._tensed)
+        self._pseudo = _covered_by(pseudo)
+        self._mention_places = _covered(spans)
+        self._quiet = self._pseudo | self._mention_places
         self._sentence, self._segment = self._parted()
         self._bounds = _bounds(self._segment)
         self._sentence_bounds = _bounds(self._sentence)
         self._by_segment = self._cues_by(self._segment)
         self._by_sentence = self._cues_by(self._sentence)
-        self._kinds = {sentence: frozenset(cues) for sentence, cues in self._by_sentence.items()}
-        self._mention_places = _covered(self._mentions)
+        self._kinds = {sentence: frozenset(self._by_sentence[sentence]) for sentence in self._sentence_bounds}
+        self._known_in_segment: dict[tuple[str, int], Sequence[Match]] = {}
         self._ends_from: dict[int, int] = {}
         self._begins_to: dict[int, int] = {}
-        for each in self._mentions:
-            self._ends_from[each.first] = max(each.last, self._ends_from.get(each.first, each.last))
-            self._begins_to[each.last] = min(each.first, self._begins_to.get(each.last, each.first))
+        for first, last in spans:
+            self._ends_from[first] = max(last, self._ends_from.get(first, last))
+            self._begins_to[last] = min(first, self._begins_to.get(last, first))
         self._other_sentences = self._others()
         self._has_denial = any(self._cues.spans[kind] for kind in _DENYING)
         self._denied: dict[tuple[int, int], bool] = {}
-        negations = _covered(self._loud("negation")) - self._doubled()
+        self._undone = self._taken_back()
+        negations = _covered_by(self._loud("negation")) - self._doubled() - self._undone
         of_verbs = _before_verbs(negations, read.words)
         self._negations = negations - of_verbs
-        self._short_negations = (self._cues.covers["negation_short"] - self._quiet) | of_verbs
+        self._short_negations = (self._cues.covers["negation_short"] - self._quiet - self._undone) | of_verbs
         self._denied_from = _nearest_before(self._negations | self._short_negations, len(read))
+        self._after_no = frozenset(
+            place + 1
+            for place, (word, gap) in enumerate(zip(read.words, read.breaks[1:], strict=False))
+            if word in small.NEVER and not gap and place not in self._pseudo and place not in self._undone
+        )
+        self._answers = sorted(self._cues.covers["answer_no"])
+        self._endings = sorted(self._cues.covers["resolved"] - self._quiet)
         self._contrasts = self._cues.covers["terminator"] - self._quiet
         self._walls = self._negation_walls() | _its(text, read)
         self._denying = frozenset(place for place in self._negations if read.words[place] in small.DENIES)
-        self._relations = frozenset(
-            place for place in _covered(self._cues.spans["relation"]) if not self._is_spoken_to(place)
-        )
+        self._relations = frozenset(place for place in self._cues.covers["relation"] if not self._is_spoken_to(place))
+        named = {self._sentence[each.first] for each in self._cues.spans["animal"]}
+        self._near_animals = frozenset(near for each in named for near in (each - 1, each, each + 1))
+        self._first_relation = min(self._relations, default=len(read))
         self._own_states = self._clauses_of_self()
         self._asks_for_another = any(each.first not in self._pseudo for each in self._cues.spans.get("for_another", ()))
         spoken = small.FIRST_PERSON | {"my"}
@@ -115,7 +131,7 @@ class Scene:
         sentences: list[int] = []
         segments: list[int] = []
         sentence = segment = opened = 0
-        starts, sentence_end = self._clause_starts(), int(Break.SENTENCE)
+        starts, sentence_end = self._clause_starts(), Break.SENTENCE
         for place, gap in enumerate(self._read.breaks):
             if place and (gap >= sentence_end or place - opened >= _LONGEST_SENTENCE):
                 sentence, segment, opened = sentence + 1, segment + 1, place
@@ -142,12 +158,16 @@ class Scene:
                 by_part[part[span.first]][kind].append(span)
         return by_part
 
-    def _in_segment(self, kind: str, segment: int) -> list[Match]:
+    def _in_segment(self, kind: str, segment: int) -> Sequence[Match]:
         """Cues of a kind in a clause, leaving out those that are part of a finding's own words.
 
         What stands in the midst of a finding's words is none of them: "abdomen in 2012 for a burst ulcer".
         """
-        return [each for each in self._by_segment[segment][kind] if not self._is_own_word(each)]
+        known = self._known_in_segment.get((kind, segment))
+        if known is None:
+            known = [each for each in self._by_segment[segment][kind] if not self._is_own_word(each)]
+            self._known_in_segment[kind, segment] = known
+        return known
 
     def _loud(self, kind: str) -> Iterable[Match]:
         """Cues of a kind that are no part of a finding's words or of a harmless expression."""
@@ -202,7 +222,7 @@ class Scene:
         return not is_others_part and self._is_someone_else(mention)
 
     def _names_another(self, sentence: int) -> bool:
-        return sentence in self._other_sentences or not _OF_OTHERS.isdisjoint(self._kinds.get(sentence, ()))
+        return sentence in self._other_sentences or not _OF_OTHERS.isdisjoint(self._kinds[sentence])
 
     def _is_supposed(self, mention: Match, bearing: Bearing) -> bool:
         if self._is_hypothetical(mention, outlives_hearsay=bearing.outlives_hearsay):
@@ -220,7 +240,7 @@ class Scene:
         if self._cues.at("resolved", mention.last) and self._comes_back(mention.last):
             return Assertion.RESOLVED
         is_own = bearing.is_of_person or bearing.is_contact
-        if not is_own and self._follows_an_animal(mention) and self._is_of_an_animal(mention):
+        if not is_own and self._is_of_an_animal(mention) and self._follows_an_animal(mention):
             return Assertion.SOMEONE_ELSE
         is_supposed = self._is_hypothetical(mention, outlives_hearsay=bearing.is_contact)
         return Assertion.HYPOTHETICAL if is_supposed else Assertion.AFFIRMED
@@ -256,10 +276,7 @@ class Scene:
 
     def _is_right_after_no(self, mention: Match) -> bool:
         """Whether a "no" stands right before it, be it part of other words too: "no fainting feeling"."""
-        before = mention.first - 1
-        if before < 0 or self._read.breaks[mention.first] or before in self._pseudo:
-            return False
-        return self._read.words[before] in small.NEVER
+        return mention.first in self._after_no
 
     def _began_lately(self, mention: Match) -> bool:
         """Whether what was never so has begun: "no such thoughts until tonight"; "until now" is no beginning."""
@@ -304,6 +321,21 @@ class Scene:
             )
         )
 
+    def _taken_back(self) -> frozenset[int]:
+        """Both denials of a double one, which affirms: "I can't say that I don't have chest pain".
+
+        The second stands within the clause, before any pause; where there is none, the first still denies.
+        """
+        denials = self._cues.covers["negation"] | self._cues.covers["negation_short"]
+        undone: set[int] = set()
+        for cue in self._cues.spans.get("undenying", ()):
+            stop = min(cue.last + _DOUBLE_REACH, len(self._read))
+            pause = next((at for at in range(cue.last + 1, stop) if self._read.breaks[at]), stop)
+            second = denials.intersection(range(cue.last + 1, pause))
+            if second or self._read.words[cue.last] in small.DISPUTING:
+                undone.update(second, range(cue.first, cue.last + 1))
+        return frozenset(undone)
+
     def _negation_walls(self) -> frozenset[int]:
         """Tokens that a negation further left does not reach over: contrasts, and a new subject."""
         thinking = self._cues.covers["thinking"]
@@ -314,8 +346,13 @@ class Scene:
             if pauses[each] == Break.COLON or not thinking.intersection(range(each - 3, each))
         )
         walls = set(subjects) - (self._quiet & self._cues.covers["terminator"])
-        listed = {place for place in walls if place and self._read.words[place - 1] in small.NEITHER}
+        listed = {place for place in walls if self._is_listed(place)}
         return self._contrasts.union(walls - listed)
+
+    def _is_listed(self, place: int) -> bool:
+        """Whether a subject is one of a denied list: "neither my arm …", "nor did I feel weak"."""
+        before = self._read.words[max(place - 2, 0) : place]
+        return before[-1:] == ["neither"] or "nor" in before
 
     def _is_affirmed_item(self, mention: Match) -> bool:
         """Whether a later item of a denied list is itself told of: "no fever, vomiting since morning"."""
@@ -330,7 +367,7 @@ class Scene:
     def _is_answered_no(self, mention: Match) -> bool:
         """Whether an answer after it says no: "fever? no", "bleeding: none", "voice gone odd, no", "fits I haven't"."""
         words, breaks, answers = self._read.words, self._read.breaks, self._cues.covers["answer_no"]
-        if not answers or answers.isdisjoint(range(mention.last + 1, mention.last + 1 + _ANSWER_REACH)):
+        if _next(self._answers, mention.last) > mention.last + _ANSWER_REACH:
             return False
         terminators = self._cues.covers["terminator"]
         for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
@@ -372,7 +409,7 @@ class Scene:
 
     def _is_mistaken(self, mention: Match) -> bool:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
-        if not (self._cues.covers["explained"] or self._cues.covers["mistaken"]):
+        if _TAKEN_BACK.isdisjoint(self._kinds[self._sentence[mention.first]]):
             return False
         if self._comes_within("explained", mention, _EXPLAINED_REACH):
             return True
@@ -430,7 +467,7 @@ class Scene:
             return sentence in self._other_sentences and self._goes_on(sentence, *self._sentence_bounds[sentence])
         if self._is_source_only(relation) or self._is_in_present(relation, mention):
             return False
-        if self._is_news_of_another(relation, mention):
+        if self._is_news_of_another(relation, mention) or self._is_buried(mention, sentence):
             return True
         told = range(min(segment, self._segment[relation.first]), segment + 1)
         if any(self._in_segment("acute", each) for each in told) or self._is_told_now(relation, sentence):
@@ -474,6 +511,11 @@ class Scene:
         later = range(self._segment[relation.last] + 1, self._segment[self._sentence_bounds[sentence][1]] + 1)
         return any(self._in_segment("told_in_past", each) and self._in_segment("past", each) for each in later)
 
+    def _is_buried(self, mention: Match, sentence: int) -> bool:
+        """Whether whom it befell is in the grave by the sentence's end: "a stroke, we buried him yesterday"."""
+        last = self._sentence_bounds[sentence][1]
+        return not small.BURIED.isdisjoint(self._read.words[mention.last + 1 : last + 1])
+
     def _is_told_now(self, relation: Match, sentence: int) -> bool:
         """Whether another's story has come to the present, so that help is asked for them: "he is sweating now"."""
         first = self._segment[relation.first] + 1
@@ -507,9 +549,9 @@ class Scene:
 
     def _is_of_an_animal(self, mention: Match) -> bool:
         """Whether an animal is the patient: "my dog was bitten". "A dog bit me" has a person after the deed."""
-        if not self._cues.spans["animal"]:
-            return False
         sentence = self._sentence[mention.first]
+        if sentence not in self._near_animals:
+            return False
         owners = [each for each in self._animals(sentence) if each.first <= mention.last]
         if not owners:
             return self._is_named_late(mention, sentence) or self._goes_on_of_an_animal(sentence)
@@ -542,7 +584,8 @@ class Scene:
     def _is_named_late(self, mention: Match, sentence: int) -> bool:
         """Whether the animal is named only after what befell it: "leg caught in wire: that's our ewe"."""
         first, last = self._sentence_bounds[sentence]
-        return bool(self._animals(sentence)) and self._names_nobody(first, last) and mention.first <= first + _OPENS
+        is_named = any(not self._is_deed(each) for each in self._animals(sentence))
+        return is_named and self._names_nobody(first, last) and mention.first <= first + _OPENS
 
     def _goes_on_of_an_animal(self, sentence: int) -> bool:
         """Whether a sentence goes on about the animal before it: "Our goat is sick. It is not breathing well".
@@ -551,8 +594,7 @@ class Scene:
         """
         first, last = self._sentence_bounds[sentence]
         goes_on = self._read.words[first] in small.THIRD_PERSON | small.OWNED or sentence == 0
-        named = [place for place in self._relations if sentence == 0 or place < first]
-        if self._has_deed or not goes_on or named:
+        if not goes_on or self._has_deed or (sentence == 0 and self._relations) or self._first_relation < first:
             return False
         beside = sentence + 1 if sentence == 0 else sentence - 1
         if sentence == 0 and (self._by_sentence[0]["animal"] or not any(map(self._is_subject, self._animals(beside)))):
@@ -611,7 +653,7 @@ class Scene:
         """Whether a word is of a person and not the animal's own: "its leg", "from my box"."""
         words = self._read.words
         before = words[max(place - 2, 0) : place]
-        is_known = any(each <= place for each in self._relations) or self._has_deed
+        is_known = self._first_relation <= place or self._has_deed
         people = small.FIRST_PERSON | small.OF_PEOPLE - (frozenset() if is_known else small.OF_ANYBODY)
         return (
             words[place] in people and "its" not in before and before[-1:] != ["from"] and not self._owns_animal(place)
@@ -719,7 +761,7 @@ class Scene:
 
     def _is_hypothetical(self, mention: Match, *, outlives_hearsay: bool) -> bool:
         sentence = self._sentence[mention.first]
-        if _SUPPOSING.isdisjoint(self._kinds.get(sentence, ())):
+        if _SUPPOSING.isdisjoint(self._kinds[sentence]):
             return False
         cues = self._by_sentence[sentence]
         stories = cues["unreal"]
@@ -727,13 +769,11 @@ class Scene:
             stories = [each for each in stories if not self._cues.at("news", each.first)]
         if stories and self._is_unreal(mention, stories):
             return True
-        if self._is_admitted(mention, sentence):
-            return False
-        if self._is_said_in_general(mention) or (not outlives_hearsay and self._is_hearsay(mention)):
-            return True
-        if self._is_clocked(mention):
-            return False
-        return self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)
+        # What makes it real again is asked last: few mentions are told as if they were not.
+        is_told = self._is_said_in_general(mention) or (not outlives_hearsay and self._is_hearsay(mention))
+        if not is_told and (self._is_conditional(mention, cues["hypothetical"]) or self._is_inquiry(mention, sentence)):
+            is_told = not self._is_clocked(mention)
+        return is_told and not self._is_admitted(mention, sentence)
 
     def _is_clocked(self, mention: Match) -> bool:
         """Whether a time of these days makes it real: "is it a stroke if the face hangs since this morning?".
@@ -761,6 +801,8 @@ class Scene:
 
         What follows a laugh in the midst of a sentence, or a "but", is meant: "pointing sideways lol, can't bend it".
         """
+        if not self._cues.spans["joking"]:
+            return False
         sentence = self._sentence[mention.first]
         opening = self._sentence_bounds[sentence][0] + _LAUGH
         for each in self._by_sentence[sentence]["joking"]:
@@ -891,7 +933,7 @@ class Scene:
 
     def _is_past(self, mention: Match, bearing: Bearing) -> bool:
         segment = self._segment[mention.first]
-        kinds = self._kinds.get(self._sentence[mention.first], frozenset())
+        kinds = self._kinds[self._sentence[mention.first]]
         if "past" not in kinds or bearing.is_lifelong or (bearing.is_lasting and "lately" in kinds):
             return False
         if self._is_unchanged_since(segment):
@@ -917,7 +959,7 @@ class Scene:
         if bounds is None or self._sentence[bounds[0]] != self._sentence[self._bounds[segment][0]]:
             return False
         opening = self._read.words[bounds[0] : bounds[0] + 2]
-        if opening not in (["that", "was"], ["this", "was"], ["it", "was"]):
+        if opening not in (["that", "was"], ["this", "was"], ["it", "was"]) and opening[0] not in small.UNTIL:
             return False
         dates = self._in_segment("past", segment + 1)
         return any(each.first <= bounds[0] + _FRAME_OPENS for each in dates) and not self._is_reopened(segment + 1)
@@ -995,7 +1037,7 @@ class Scene:
         """
         sentence = self._sentence[mention.first]
         cues, following = self._by_sentence[sentence], self._by_sentence[sentence + 1]
-        if not self._is_dated(mention):
+        if not (cues["closed"] or following["closed"]) or not self._is_dated(mention):
             return False
         ends = [each for each in (*cues["closed"], *following["closed"]) if self._closes(each, mention)]
         if not ends:
@@ -1056,13 +1098,13 @@ class Scene:
         return same and last - first < _LEAD_IN and not any(p in self._mention_places for p in range(first, last + 1))
 
     def _is_resolved(self, mention: Match) -> bool:
-        if self._has_returned(mention):
-            return False
-        return self._has_ended(mention) or self._is_treated(mention)
+        return (self._has_ended(mention) or self._is_treated(mention)) and not self._has_returned(mention)
 
     def _has_ended(self, mention: Match) -> bool:
         if self._read.words[mention.first - 1 : mention.first] == ["stopped"]:
             return self._read.words[mention.first - 2] not in small.NEVER
+        if _next(self._endings, mention.last) > mention.last + _RESOLVED_REACH:
+            return False
         stop = min(mention.last + 1 + _RESOLVED_REACH, len(self._read))
         for place in range(mention.last + 1, stop):
             if self._cues.at("resolved", place) and place not in self._quiet and not self._turns(place):
@@ -1109,8 +1151,22 @@ class Scene:
     def _has_returned(self, mention: Match) -> bool:
         """Whether this sentence or the next says that it is back: "had cleared, now it is back since dawn"."""
         sentence = self._sentence[mention.first]
-        returns = (*self._by_sentence[sentence]["relapse"], *self._by_sentence[sentence + 1]["relapse"])
-        return any(mention.last < each.first and self._is_real_return(each) for each in returns)
+        here, after = self._by_sentence[sentence]["relapse"], self._by_sentence[sentence + 1]["relapse"]
+        if any(mention.last < each.first and self._is_real_return(each) for each in here):
+            return True
+        return any(self._is_real_return(each) and not self._is_of_its_own(each, mention) for each in after)
+
+    def _is_of_its_own(self, relapse: Match, mention: Match) -> bool:
+        """Whether a sentence names what is back, and it is something else: "overdosed in 2013. The dull days are back".
+
+        What it names is told of by its own words, if it is a danger.
+        """
+        words, start = self._read.words, self._sentence_bounds[self._sentence[relapse.first]][0]
+        named = words[max(start, relapse.first - _NAMED_REACH) : relapse.first]
+        at = next((at for at, word in enumerate(named) if word in small.NAMING), None)
+        if at is None or at + 1 >= len(named):
+            return False
+        return small.VAGUE.isdisjoint(named[at + 1 :]) and named[-1] not in words[mention.first : mention.last + 1]
 
     def _is_real_return(self, relapse: Match) -> bool:
         """Whether it is the illness that came back: not "if it is back", "he is back home", "back to normal"."""
@@ -1172,17 +1228,21 @@ def _is_written(text: str, start: int, word: str) -> bool:
 
 def _is_verb(cue: Match, words: Sequence[str]) -> bool:
     """Whether a "cause" is what something may do, and no short "because": "can coffee cause fainting?"."""
-    if cue.name != _CLOSING or words[cue.first] != "cause":
+    if words[cue.first] != "cause":
         return False
     return not small.MODAL.isdisjoint(words[max(cue.first - _MODAL_REACH, 0) : cue.first])
 
 
-def _gather(cues: Iterable[Match]) -> _Cues:
-    spans: dict[str, list[Match]] = defaultdict(list)
+def _gather(cues: Iterable[Match], words: Sequence[str]) -> _Cues:
+    named: dict[str, list[Match]] = defaultdict(list)
     for match in cues:
-        spans[match.name[len(CUE) :]].append(match)
+        named[match.name].append(match)
+    if _CLOSING in named:
+        named[_CLOSING] = [each for each in named[_CLOSING] if not _is_verb(each, words)]
+    spans: dict[str, list[Match]] = defaultdict(list)
+    spans.update((name[len(CUE) :], found) for name, found in named.items() if found)
     covers: defaultdict[str, frozenset[int]] = defaultdict(frozenset)
-    covers.update((kind, _covered(found)) for kind, found in spans.items())
+    covers.update((kind, _covered_by(found)) for kind, found in spans.items())
     return _Cues(spans, covers)
 
 
@@ -1196,13 +1256,33 @@ def _nearest_before(places: AbstractSet[int], length: int) -> list[int]:
     return out
 
 
-def _covered(matches: Iterable[Match]) -> frozenset[int]:
-    return frozenset(place for match in matches for place in range(match.first, match.last + 1))
+def _next(places: Sequence[int], place: int) -> int:
+    """The first of these places, in order, that is after that one; where there is none, one that nothing reaches."""
+    at = bisect_right(places, place)
+    return places[at] if at < len(places) else sys.maxsize
+
+
+def _covered_by(matches: Iterable[Match]) -> frozenset[int]:
+    return _covered((first, last) for _, first, last in matches)
+
+
+def _covered(spans: Iterable[tuple[int, int]]) -> frozenset[int]:
+    """The tokens of these spans; most have one."""
+    places: set[int] = set()
+    for first, last in spans:
+        if first == last:
+            places.add(first)
+        else:
+            places.update(range(first, last + 1))
+    return frozenset(places)
 
 
 def _bounds(parts: Sequence[int]) -> dict[int, tuple[int, int]]:
     """First and last token of each part, by its number."""
     bounds: dict[int, tuple[int, int]] = {}
-    for place, part in enumerate(parts):
-        bounds[part] = (bounds.get(part, (place, place))[0], place)
+    first = 0
+    for part, tokens in groupby(parts):
+        last = first + sum(1 for _ in tokens) - 1
+        bounds[part] = first, last
+        first = last + 1
     return bounds

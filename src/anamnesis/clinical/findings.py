@@ -4,18 +4,24 @@ Four steps: spell (``spelling``), take out what only looks like danger (``benign
 weigh each in its context (``context``). Reading is linear in the text's length and never raises.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final, TypeAlias
 
+from anamnesis.clinical.asked import turned
 from anamnesis.clinical.context import Scene
-from anamnesis.clinical.lexicon import CUE, Bearing, Lexicon, Match, Refinement
+from anamnesis.clinical.lexicon import CUE, Bearing, Lexicon, Match, Refinements
 from anamnesis.clinical.terms import Assertion, Finding
 from anamnesis.clinical.words import Words, fold
 
 __all__ = ["NO_CONTEXT", "ReadingContext", "fold", "read_findings"]
 
+#: A finding's words, and how it takes its context.
+_Mention: TypeAlias = tuple[Match, Bearing]
 _BENIGN: Final = "benign"
+#: Looked up once: the member of an enum takes long to find, and it is compared for every finding.
+_AFFIRMED: Final = Assertion.AFFIRMED
 _GOOD: Final = frozenset({"well", "ok", "okay", "fine", "good", "normal", "normally", "properly", "easily", "clear"})
 _UNDOING: Final = frozenset({"not", "never", "can't", "hardly", "barely", "stopped", "longer"})
 
@@ -38,20 +44,18 @@ def read_findings(
     A bare yes or no at the start answers the context's question: no denies all that was asked, yes affirms it when
     one thing was asked (of several, yes does not say which). Never raises, whatever the text.
     """
-    read = lexicon.tokenise(text)
+    read = turned(lexicon.tokenise(text))
     heard = lexicon.symbols.hear(read)
     first = lexicon.benign.find(heard)
     hidden = _hidden(len(read), [match for match in first if match.name == _BENIGN and not _is_undone(match, read)])
     matches = lexicon.meaning.find(heard.without(hidden))
     pseudo = [match for match in first if match.name != _BENIGN]
-    cues = [match for match in matches if match.name.startswith(CUE)]
-    mentions = [match for match in matches if not match.name.startswith(CUE)]
-    scene = Scene(text, read, cues, (each for each in mentions if not lexicon.bearing(each.name).is_attribute), pseudo)
-    weigh = _Weighing(scene, lexicon)
-    found = [_finding(match, text, read, weigh.assertion(match), message_id) for match in mentions]
+    cues, mentions = _told_apart(matches, lexicon)
+    scene = Scene(text, read, cues, (match for match, bearing in mentions if not bearing.is_attribute), pseudo)
+    found = _weighed(mentions, scene, text, read, message_id)
     found.extend(_answered(text, read, cues, context, message_id))
     named = _refined(found, lexicon.refinements)
-    return tuple(sorted(_with_implied(named, lexicon), key=lambda each: (each.start, each.end, each.concept)))
+    return tuple(sorted(_with_implied(named, lexicon), key=attrgetter("start", "end", "concept")))
 
 
 def _hidden(length: int, benign: Iterable[Match]) -> list[bool]:
@@ -67,26 +71,33 @@ def _is_undone(match: Match, read: Words) -> bool:
     return is_denied and read.words[match.last] in _GOOD
 
 
-class _Weighing:
-    """What a message says of each mention. Many findings stand in the same words, which are weighed once."""
-
-    def __init__(self, scene: Scene, lexicon: Lexicon) -> None:
-        self._scene, self._lexicon = scene, lexicon
-        self._known: dict[tuple[int, int, Bearing], Assertion] = {}
-
-    def assertion(self, mention: Match) -> Assertion:
-        """As the mention's finding takes its context."""
-        bearing = self._lexicon.bearing(mention.name)
-        key = mention.first, mention.last, bearing
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._scene.assertion(mention, bearing)
-        return known
+def _told_apart(matches: Iterable[Match], lexicon: Lexicon) -> tuple[list[Match], list[_Mention]]:
+    """The cues, and the mentions of findings."""
+    cues: list[Match] = []
+    mentions: list[_Mention] = []
+    bearings = lexicon.bearings
+    for match in matches:
+        bearing = bearings.get(match.name)
+        if bearing is None:
+            cues.append(match)
+        else:
+            mentions.append((match, bearing))
+    return cues, mentions
 
 
-def _finding(match: Match, text: str, read: Words, assertion: Assertion, message_id: str) -> Finding:
-    start, end = read.starts[match.first], read.ends[match.last]
-    return Finding(match.name, assertion, start, end, text[start:end], message_id)
+def _weighed(mentions: Iterable[_Mention], scene: Scene, text: str, read: Words, message_id: str) -> list[Finding]:
+    """What the message says of each mention. Many findings stand in the same words, which are weighed once."""
+    known: dict[tuple[int, int, Bearing], Assertion] = {}
+    found: list[Finding] = []
+    for match, bearing in mentions:
+        name, first, last = match
+        key = first, last, bearing
+        assertion = known.get(key)
+        if assertion is None:
+            assertion = known[key] = scene.assertion(match, bearing)
+        start, end = read.starts[first], read.ends[last]
+        found.append(Finding(name, assertion, start, end, text[start:end], message_id))
+    return found
 
 
 def _answered(text: str, read: Words, cues: Sequence[Match], context: ReadingContext, message_id: str) -> list[Finding]:
@@ -105,31 +116,34 @@ def _answered(text: str, read: Words, cues: Sequence[Match], context: ReadingCon
     ]
 
 
-def _refined(found: Sequence[Finding], refinements: Iterable[Refinement]) -> list[Finding]:
+def _refined(found: Sequence[Finding], refinements: Refinements) -> Sequence[Finding]:
     """The findings, each named as exactly as the rest of the message allows."""
-    present = {each.concept for each in found if each.assertion is Assertion.AFFIRMED}
-    named = list(found)
-    for refinement in refinements:
-        if refinement.of.isdisjoint(present) or not refinement.unless.isdisjoint(present):
+    present = {each.concept for each in found if each.assertion is _AFFIRMED}
+    names = {each.concept for each in found}
+    becomes: dict[str, str] = {}  # what each name that was told is called by now, as far as it changed
+    for refinement in refinements.about(present):
+        if not refinement.holds(present):
             continue
-        if any(group.isdisjoint(present) for group in refinement.with_):
-            continue
-        named = [
-            _renamed(each, refinement) for each in named if refinement.becomes or each.concept not in refinement.of
-        ]
-        present = {each.concept for each in named if each.assertion is Assertion.AFFIRMED}
-    return named
+        present -= refinement.of
+        present |= {refinement.becomes} - {""}
+        becomes |= {name: refinement.becomes for name, new in becomes.items() if new in refinement.of}
+        becomes |= dict.fromkeys(refinement.of & names - becomes.keys(), refinement.becomes)
+    return _renamed(found, becomes) if becomes else found
 
 
-def _renamed(finding: Finding, refinement: Refinement) -> Finding:
-    return replace(finding, concept=refinement.becomes) if finding.concept in refinement.of else finding
+def _renamed(found: Iterable[Finding], becomes: Mapping[str, str]) -> list[Finding]:
+    """The findings under their new names; what becomes nothing is left out."""
+    renamed = (each._replace(concept=becomes[each.concept]) if each.concept in becomes else each for each in found)
+    return [each for each in renamed if each.concept]
 
 
-def _with_implied(found: Iterable[Finding], lexicon: Lexicon) -> list[Finding]:
+def _with_implied(found: Iterable[Finding], lexicon: Lexicon) -> Iterable[Finding]:
     """The findings and what they imply: convulsing now is a convulsion. Nothing twice for the same words."""
     out: dict[tuple[str, int, int], Finding] = {}
+    implies = lexicon.implies
     for finding in found:
-        out.setdefault((finding.concept, finding.start, finding.end), finding)
-        for concept in lexicon.implies.get(finding.concept, ()):
-            out.setdefault((concept, finding.start, finding.end), replace(finding, concept=concept))
-    return list(out.values())
+        name, _, start, end, _, _ = finding
+        out.setdefault((name, start, end), finding)
+        for concept in implies.get(name, ()):
+            out.setdefault((concept, start, end), finding._replace(concept=concept))
+    return out.values()

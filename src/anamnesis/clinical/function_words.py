@@ -26,7 +26,6 @@ THINGS: Final = frozenset({"it", "them", "this", "that"})
 SUBJECTS: Final = frozenset({"i", "he", "she", "they", "we", "my", "his", "her", "now"})
 #: With these the next sentence goes on about what was asked: "… hasn't kicked? Nothing since last night".
 GOING_ON: Final = SUBJECTS | THIRD_PERSON | {"nothing", "none", "because", "mine"}
-NEITHER: Final = frozenset({"neither", "nor"})
 #: With these a clause says who does or has something, and whose.
 DOERS: Final = frozenset({"i", "he", "she", "they", "we", "my", "this"})
 #: A clause that begins with one of these after "and" has a subject of its own, which a denial before it leaves alone.
@@ -112,12 +111,44 @@ ROUGHLY: Final = frozenset(
         "just",
     }
 )
+#: "Can't deny" is no denial.
+DISPUTING: Final = frozenset({"deny", "dispute"})
+#: Where nobody is any patient any more.
+BURIED: Final = frozenset({"buried"})
 RECENT: Final = frozenset({"yesterday", "last", "since"})
 RELAPSING: Final = frozenset({"again", "back", "returned", "restarted"})
 #: Words of asking for help, which tell no time.
 ASKING: Final = frozenset({"here", "help", "please", "pls", "plz"})
 #: Who comes back and is no illness; where one is back and well.
 GOERS: Final = frozenset({"i", "he", "she", "we", "you", "to", "should", "will", "could"})
+#: Before a thing that is named, and what names no thing of its own.
+NAMING: Final = frozenset({"the", "my", "his", "her", "our", "their", "these", "those"})
+VAGUE: Final = frozenset(
+    {
+        "same",
+        "thing",
+        "things",
+        "problem",
+        "problems",
+        "trouble",
+        "illness",
+        "sickness",
+        "disease",
+        "symptoms",
+        "pain",
+        "pains",
+        "attack",
+        "attacks",
+        "feeling",
+        "feelings",
+        "thought",
+        "thoughts",
+        "urge",
+        "urges",
+        "whole",
+        "lot",
+    }
+)
 PLACES_TO_BE_BACK: Final = frozenset({"to", "home", "at", "in", "from", "with", "for"})
 #: After "has gone", these leave it gone; what else follows is what it became.
 AFTER_GONE: Final = frozenset(
@@ -177,8 +208,8 @@ DEEDS: Final = frozenset(
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
         "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
-        "overturned", "opened", "tore", "grabbed", "seized", "ameniuma", "amemuuma", "aliniuma", "alimuuma", "yannuma",
-        "yamuluma", "ennumye", "emulumye",
+        "overturned", "opened", "tore", "grabbed", "seized", "lifted", "tossed", "hooked", "flung", "ameniuma",
+        "amemuuma", "aliniuma", "alimuuma", "yannuma", "yamuluma", "ennumye", "emulumye",
     }
 )  # fmt: skip
 #: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from anamnesis.clinical.spelling import LONGEST_STEM, Spelling
 from anamnesis.clinical.words import Break, Words, tokenise
@@ -151,7 +151,6 @@ class Phrase:
     anchor: int
     ahead: tuple[Step, ...]
     behind: tuple[Step, ...]
-    wants: frozenset[int]
 
 
 class Match(NamedTuple):
@@ -160,10 +159,6 @@ class Match(NamedTuple):
     name: str
     first: int
     last: int
-
-
-#: What is found, as it sorts: by its first token, the longest first. (first, minus last, name)
-_Found: TypeAlias = tuple[int, int, str]
 
 
 class Symbols:
@@ -175,9 +170,7 @@ class Symbols:
         self._words: dict[str, list[int]] = defaultdict(list)
         self._stems: dict[str, list[int]] = defaultdict(list)
         self._ranges: list[tuple[float, float, int]] = []
-        self._common: set[int] = set()
         self._read: dict[str, frozenset[int]] = {}
-        self._telling: dict[str, frozenset[int]] = {}
 
     def symbol(self, atoms: frozenset[str]) -> int:
         """The number of this set of atoms, new or known."""
@@ -186,8 +179,6 @@ class Symbols:
         number = len(self._sets)
         self._ids[atoms] = number
         self._sets.append(atoms)
-        if not _COMMON.isdisjoint(atoms):
-            self._common.add(number)
         for atom in atoms:
             bounds = _RANGE.fullmatch(atom)
             if bounds:
@@ -204,10 +195,6 @@ class Symbols:
         atoms = self._sets[number]
         return sum(100 if atom in _COMMON else 60 if atom.startswith("#") else 1 for atom in atoms)
 
-    def is_telling(self, number: int) -> bool:
-        """Whether a message that lacks the symbol is worth knowing of: that with "the" or "in" is in nearly all."""
-        return number not in self._common
-
     def read(self, word: str) -> frozenset[int]:
         """Every symbol this word can stand for."""
         known = self._read.get(word)
@@ -219,18 +206,10 @@ class Symbols:
 
     def hear(self, read: Words) -> "Heard":
         """The message as symbols."""
-        said = [self.read(word) for word in read.words]
-        telling = frozenset().union(*map(self._told_by, set(read.words)))
+        known = self._read
+        said = [known[word] if word in known else self.read(word) for word in read.words]
         stops = [word in GAP_STOPS for word in read.words]
-        return Heard(read.words, [*said, _NOTHING], [*stops, True], [*read.breaks, _WALL], telling)
-
-    def _told_by(self, word: str) -> frozenset[int]:
-        known = self._telling.get(word)
-        if known is None:
-            known = frozenset(filter(self.is_telling, self.read(word)))
-            if len(self._telling) < _MEMORY:
-                self._telling[word] = known
-        return known
+        return Heard(read.words, [*said, _NOTHING], [*stops, True], [*read.breaks, _WALL])
 
     def _reading(self, word: str) -> Iterator[int]:
         yield from self._words.get(word, ())
@@ -245,7 +224,7 @@ class Symbols:
 _MEMORY: Final = 50_000
 _NOTHING: Final = frozenset[int]()
 #: What stands before the token after the last: more than any gap may cross.
-_WALL: Final = max(Break) + 1
+_WALL: Final = Break.QUESTION + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,12 +239,44 @@ class Heard:
     said: Sequence[frozenset[int]]
     stops: Sequence[bool]
     breaks: Sequence[int]
-    telling: frozenset[int]
 
     def without(self, hidden: Sequence[bool]) -> "Heard":
         """The same message with hidden tokens that say nothing."""
         said = [_NOTHING if hide else each for each, hide in zip(self.said, hidden, strict=False)]
         return replace(self, said=[*said, _NOTHING])
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """Phrases that go on from their anchor to one side: what they want next, and which want a symbol next.
+
+    reach is how many words away any of them looks, limit the weightiest break that any crosses. Phrases that want one
+    symbol lie together, at its place: a list for each would be a hundred thousand objects, over which collecting
+    garbage takes as long as reading ten messages.
+    """
+
+    wanted: frozenset[int]
+    reach: int
+    limit: int
+    phrases: Sequence[Phrase]
+    places: Mapping[int, tuple[int, int]]
+
+    def wanting(self, symbol: int) -> Sequence[Phrase]:
+        """The phrases that want this symbol next."""
+        start, end = self.places[symbol]
+        return self.phrases[start:end]
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """All phrases whose anchor one word can be: the names of those it is by itself, and those that want more words."""
+
+    alone: Sequence[str] = ()
+    ahead: _Beside | None = None
+    behind: _Beside | None = None
+
+
+_NO_ANCHOR: Final = _Anchored()
 
 
 class Matcher:
@@ -276,44 +287,103 @@ class Matcher:
         self._by_anchor: dict[int, list[Phrase]] = defaultdict(list)
         for phrase in phrases:
             self._by_anchor[phrase.anchor].append(phrase)
-        self._anchored: dict[str, tuple[Phrase, ...]] = {}
+        self._anchored: dict[str, _Anchored] = {}
 
     def find(self, heard: Heard) -> list[Match]:
         """Matches in order of place; of one name's overlapping matches the first longest."""
-        possible: dict[str, Sequence[Phrase]] = {}
-        found: set[_Found] = set()
-        for place, word in enumerate(heard.words):
-            phrases = possible.get(word)
-            if phrases is None:
-                phrases = possible[word] = _possible(self._anchored_at(word), heard.telling)
-            if phrases and heard.said[place]:
-                found.update(_matched(phrases, place, heard))
-        return list(_longest(found))
+        alone: list[Sequence[str]] = []
+        longer: dict[int, set[tuple[int, str]]] = {}
+        known = self._anchored
+        for place, (word, said) in enumerate(zip(heard.words, heard.said, strict=False)):
+            anchored = (known.get(word) or self._anchored_at(word)) if said else _NO_ANCHOR
+            alone.append(anchored.alone)
+            if anchored.ahead and (wanted := _wanted_ahead(anchored.ahead, place, heard)):
+                _match(wanted, place, heard, longer)
+            if anchored.behind and (wanted := _wanted_behind(anchored.behind, place, heard)):
+                _match(wanted, place, heard, longer)
+        return _longest(alone, longer)
 
-    def _anchored_at(self, word: str) -> tuple[Phrase, ...]:
+    def prepare(self, words: Iterable[str]) -> None:
+        """Work out beforehand what begins with these words."""
+        for word in words:
+            if word not in self._anchored:
+                self._anchored_at(word)
+
+    def _anchored_at(self, word: str) -> _Anchored:
         """The phrases whose rarest word this word can be."""
-        known = self._anchored.get(word)
-        if known is None:
-            known = tuple(phrase for symbol in self._symbols.read(word) for phrase in self._by_anchor.get(symbol, ()))
-            if len(self._anchored) < _MEMORY:
-                self._anchored[word] = known
-        return known
+        phrases = [each for symbol in self._symbols.read(word) for each in self._by_anchor.get(symbol, ())]
+        anchored = _anchored(phrases) if phrases else _NO_ANCHOR
+        if len(self._anchored) < _MEMORY:
+            self._anchored[word] = anchored
+        return anchored
 
 
-def _possible(phrases: Sequence[Phrase], telling: AbstractSet[int]) -> Sequence[Phrase]:
-    """Those phrases all of whose telling symbols the message has somewhere."""
-    return [each for each in phrases if each.wants <= telling] if phrases else ()
+def _anchored(phrases: Sequence[Phrase]) -> _Anchored:
+    alone = tuple(sorted({each.name for each in phrases if not each.ahead and not each.behind}))
+    ahead = [(each.ahead[0], each) for each in phrases if each.ahead]
+    behind = [(each.behind[0], each) for each in phrases if each.behind and not each.ahead]
+    return _Anchored(alone, _beside(ahead), _beside(behind))
 
 
-def _matched(phrases: Iterable[Phrase], place: int, heard: Heard) -> Iterator[_Found]:
-    """The phrases found with their anchor at place."""
+def _beside(phrases: Sequence[tuple[Step, Phrase]]) -> _Beside | None:
+    """The phrases, each with its first step, as they are looked for; None for none."""
+    if not phrases:
+        return None
+    by_symbol: dict[int, list[Phrase]] = defaultdict(list)
+    for step, phrase in phrases:
+        by_symbol[step.symbol].append(phrase)
+    together: list[Phrase] = []
+    places: dict[int, tuple[int, int]] = {}
+    for symbol, wanting in by_symbol.items():
+        places[symbol] = len(together), len(together) + len(wanting)
+        together += wanting
+    reach, limit = max(step.gap for step, _ in phrases) + 1, max(step.limit for step, _ in phrases)
+    return _Beside(frozenset(places), reach, limit, tuple(together), places)
+
+
+# Of a hundred phrases that a word may belong to, the words beside it leave one or two. Asking each neighbour for
+# all that is wanted at once is one operation on sets; asking each phrase for its neighbours took most of reading.
+
+
+def _wanted_ahead(beside: _Beside, place: int, heard: Heard) -> list[Phrase]:
+    """The phrases whose next symbol a word to the right of their anchor says."""
+    said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
+    found: list[Phrase] = []
+    for at in range(place + 1, place + 1 + beside.reach):
+        if breaks[at] > limit:
+            break
+        if not wanted.isdisjoint(said[at]):
+            for symbol in wanted & said[at]:
+                found += beside.wanting(symbol)
+        if stops[at]:
+            break
+    return found
+
+
+def _wanted_behind(beside: _Beside, place: int, heard: Heard) -> list[Phrase]:
+    """The phrases whose next symbol a word to the left of their anchor says."""
+    said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
+    found: list[Phrase] = []
+    for at in range(place - 1, place - 1 - beside.reach, -1):
+        if breaks[at + 1] > limit:
+            break
+        if not wanted.isdisjoint(said[at]):
+            for symbol in wanted & said[at]:
+                found += beside.wanting(symbol)
+        if stops[at]:
+            break
+    return found
+
+
+def _match(phrases: Iterable[Phrase], place: int, heard: Heard, found: dict[int, set[tuple[int, str]]]) -> None:
+    """Add the phrases that stand there with their anchor at place: under their first token, minus last and name."""
     for phrase in phrases:
         last = _last(phrase.ahead, place, heard.said, heard.stops, heard.breaks) if phrase.ahead else place
         if last is None:
             continue
         first = _first(phrase.behind, place, heard.said, heard.stops, heard.breaks) if phrase.behind else place
         if first is not None:
-            yield first, -last, phrase.name
+            found.setdefault(first, set()).add((-last, phrase.name))
 
 
 def _last(
@@ -348,12 +418,27 @@ def _first(
     return at
 
 
-def _longest(found: Iterable[_Found]) -> Iterator[Match]:
+def _longest(alone: Iterable[Sequence[str]], longer: Mapping[int, Iterable[tuple[int, str]]]) -> list[Match]:
+    """The matches by their first token, the longest first, without those that overlap an earlier one of their name.
+
+    alone has for each token the names that it is by itself, in order.
+    """
     reached: dict[str, int] = {}
-    for first, last, name in sorted(found):
-        if first > reached.get(name, -1):
-            reached[name] = -last
-            yield Match(name, first, -last)
+    furthest = -1
+    kept: list[Match] = []
+    for first, names in enumerate(alone):
+        if first in longer:
+            longest_first = sorted(longer[first])
+            for last, name in longest_first:
+                if first > reached.get(name, -1):
+                    reached[name] = -last
+                    kept.append(Match(name, first, -last))
+            furthest = max(furthest, -longest_first[0][0])
+        if not names:
+            continue
+        is_free = first > furthest
+        kept += [Match(name, first, first) for name in names if is_free or first > reached.get(name, -1)]
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +453,38 @@ class Refinement:
     becomes: str
     with_: tuple[frozenset[str], ...]
     unless: frozenset[str] = frozenset()
+
+    def holds(self, present: AbstractSet[str]) -> bool:
+        """Whether it names something anew where these findings are affirmed."""
+        if self.of.isdisjoint(present) or not self.unless.isdisjoint(present):
+            return False
+        return not any(group.isdisjoint(present) for group in self.with_)
+
+
+class Refinements:
+    """Refinements in the order they are written in, each filed under the findings it may come to rename.
+
+    One may rename what an earlier one has named, so a finding is filed with all that its new names are filed under.
+    """
+
+    def __init__(self, refinements: Sequence[Refinement]) -> None:
+        self._written = tuple(refinements)
+        self._filed: dict[str, set[int]] = defaultdict(set)
+        for number in reversed(range(len(self._written))):
+            refinement = self._written[number]
+            later = self._filed.get(refinement.becomes, set())
+            for name in refinement.of:
+                self._filed[name] |= {number, *later}
+
+    def __iter__(self) -> Iterator[Refinement]:
+        return iter(self._written)
+
+    def about(self, names: Iterable[str]) -> list[Refinement]:
+        """Those that may rename something when these findings are affirmed."""
+        numbers: set[int] = set()
+        for name in names:
+            numbers.update(self._filed.get(name, ()))
+        return [self._written[number] for number in sorted(numbers)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -411,13 +528,9 @@ class Lexicon:
     benign: Matcher
     meaning: Matcher
     concepts: frozenset[str]
-    refinements: tuple[Refinement, ...]
+    refinements: Refinements
     implies: Mapping[str, tuple[str, ...]]
     bearings: Mapping[str, Bearing]
-
-    def bearing(self, name: str) -> Bearing:
-        """How the finding of this name takes its context."""
-        return self.bearings.get(name, _PLAIN)
 
     @property
     def passing(self) -> frozenset[str]:
@@ -430,6 +543,11 @@ class Lexicon:
     def of_person(self) -> frozenset[str]:
         """What holds of the person, in whatever message it is told."""
         return frozenset(name for name, bearing in self.bearings.items() if bearing.is_state or bearing.is_of_person)
+
+    def prepare(self) -> None:
+        """Work out for every word of the lexicon what a message with it would wait for."""
+        self.benign.prepare(self.spelling.words)
+        self.meaning.prepare(self.spelling.words)
 
     def tokenise(self, text: str) -> Words:
         """The text's tokens as this lexicon spells them."""
@@ -486,14 +604,14 @@ def compile_lexicon(written: LexiconText) -> Lexicon:
         frozenset(written.concepts).union(
             (each.becomes for each in written.refinements if each.becomes), *written.implies.values()
         ),
-        tuple(written.refinements),
+        Refinements(written.refinements),
         _closed(written.implies),
         _bearings(written),
     )
 
 
 def _bearings(written: LexiconText) -> dict[str, Bearing]:
-    """The bearing of every finding that has another than the plain one."""
+    """The bearing of every finding; a name without one is a cue's."""
     kinds = {
         "is_attribute": written.attributes,
         "is_still_dangerous": written.still_dangerous,
@@ -510,7 +628,7 @@ def _bearings(written: LexiconText) -> dict[str, Bearing]:
         for name in dict.fromkeys(names):
             kinds_of.setdefault(name, []).append(kind)
     sorts = {tuple(each): Bearing(**dict.fromkeys(each, True)) for each in kinds_of.values()}
-    return {name: sorts[tuple(each)] for name, each in kinds_of.items()}
+    return dict.fromkeys(written.concepts, _PLAIN) | {name: sorts[tuple(each)] for name, each in kinds_of.items()}
 
 
 def _closed(implies: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -611,10 +729,10 @@ class _Compiler:
             crosses.append(cross)
             gap, cross = 0, False
         anchor = min(range(len(symbols)), key=lambda number: self.symbols.commonness(symbols[number]))
-        limits = [int(Break.COLON if each else Break.NONE) for each in crosses]
+        limits = [Break.COLON if each else Break.NONE for each in crosses]
         ahead = tuple(Step(symbols[at], gaps[at], limits[at]) for at in range(anchor + 1, len(symbols)))
         behind = tuple(Step(symbols[at], gaps[at + 1], limits[at + 1]) for at in range(anchor - 1, -1, -1))
-        return Phrase(name, symbols[anchor], ahead, behind, frozenset(filter(self.symbols.is_telling, symbols)))
+        return Phrase(name, symbols[anchor], ahead, behind)
 
 
 def _flat(text: str) -> str:

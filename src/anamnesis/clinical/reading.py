@@ -14,7 +14,7 @@ from anamnesis.clinical.agenda import Agenda, Question, Sign
 from anamnesis.clinical.record import Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
 from anamnesis.clinical.sharing import besides, is_besides, onset_of, pieces_of, share_out, speaks_of
 from anamnesis.clinical.signs import SignTold, read_signs
-from anamnesis.clinical.terms import Age, Assertion, Evidence, Finding
+from anamnesis.clinical.terms import Acuity, Age, Assertion, Evidence, Finding
 from anamnesis.clinical.told import Told
 from anamnesis.clinical.vocabulary import Vocabulary
 
@@ -24,7 +24,18 @@ REFUSED: Final = "refused"
 PERSON_SLOTS: Final = frozenset({"name", "age", "sex"})
 #: Questions in whose answers a sign that is named is no sign of today.
 _OF_BEFORE: Final = frozenset(
-    {"medicines", "allergies", "past_history", "background", "anything_else", "read_back", "records", "speaker", "who"}
+    {
+        "medicines",
+        "allergies",
+        "past_history",
+        "immunisation",
+        "background",
+        "anything_else",
+        "read_back",
+        "records",
+        "speaker",
+        "who",
+    }
 )
 _OF_PAST: Final = _OF_BEFORE - {"anything_else"}
 _NOW: Final = re.compile(
@@ -77,7 +88,8 @@ def read_person(record: ClinicalRecord, words: Words, *, asked: str | None) -> C
     if sex is not None and (not record.is_covered("sex") or is_correction):
         record = replace(record, person=replace(record.person, sex=sex.value))
         record = record.with_answer("sex", Reported(sex.value.value, words.quoting(sex.quote)))
-    is_told = asked == "who" and not record.is_covered("name") and not answers.is_question(words.text)
+    is_said = not answers.is_question(words.text) and not answers.is_attachment(words.text)
+    is_told = asked == "who" and not record.is_covered("name") and is_said
     name = told.read_name(words.text, is_asked=is_told)
     if name is not None and (not record.is_covered("name") or is_correction):
         record = record.with_answer("name", Reported(name.value, words.quoting(name.quote)))
@@ -167,6 +179,9 @@ def read_unasked(
         # "The last visit was last month" is no onset of what nobody could say the onset of.
         besides |= {"onset"}
     facts = tuple(fact for fact in facts_of(words.text, vocabulary) if fact.slot not in besides)
+    if agendas.is_child(record.person) and "immunisation" not in besides:
+        vaccines = told.read_vaccines(words.text)
+        facts = facts if vaccines is None else (*facts, Fact("immunisation", vaccines))
     for fact in facts:
         record = _with_fact(record, words, fact, corrects=is_correction)
     return record, facts
@@ -212,12 +227,76 @@ def classified(record: ClinicalRecord, agenda: Agenda) -> ClinicalRecord:
     """The record with the kinds of complaint that its words name, chief one first; settled once signs were asked."""
     if record.is_covered("danger_signs"):
         return record
-    slots = ("chief_complaint", "site", "details")
-    told_words = [answer.value for slot in slots if isinstance(answer := record.known(slot), Reported)]
+    told_words = [answer.value for slot in _NAMING if isinstance(answer := record.known(slot), Reported)]
+    chief = record.known("chief_complaint")
+    if isinstance(chief, Reported):
+        told_words[0] = _apart_from_lists(chief.value, agenda.vocabulary)
+        named = agendas.named_outright(_affirmed(told_words[0]), record.person, agenda)
+        record = replace(record, is_unnamed=not named)
+    chosen = _kinds_besides_words(record, agenda) if record.is_unnamed else ()
+    besides = (*_kinds_besides(record, agenda), *agendas.kinds_of_flags(record, agenda, least=Acuity.EMERGENCY))
     for text in told_words:
-        found = agendas.recognised(_affirmed(text), record.person, agenda)
+        found = (*chosen, *agendas.recognised(_affirmed(text), record.person, agenda))
         if found:
-            return replace(record, complaints=tuple(dict.fromkeys((*found, *_kinds_besides(record, agenda)))))
+            return replace(record, complaints=_ordered((*found, *besides)))
+    return replace(record, complaints=_ordered(besides)) if besides else record
+
+
+def _kinds_besides_words(record: ClinicalRecord, agenda: Agenda) -> tuple[str, ...]:
+    """Of words that name no kind for certain: the area chosen from the list, else what the rules that fired tell."""
+    area = record.known("area")
+    if isinstance(area, Reported):
+        return agendas.kinds_of_area(area.value, record, agenda)
+    return agendas.kinds_of_flags(record, agenda, least=Acuity.URGENT)
+
+
+def _ordered(kinds: Sequence[str]) -> tuple[str, ...]:
+    """The kinds in the order told, who is ill after what of."""
+    what = dict.fromkeys(name for name in kinds if name not in agendas.STATES)
+    return (*what, *dict.fromkeys(name for name in kinds if name in agendas.STATES))
+
+
+def _apart_from_lists(text: str, vocabulary: Vocabulary) -> str:
+    """The complaint without the medicines, allergies and illnesses told beside it: "my belly hurts. I take ARVs"."""
+    kept = [
+        text[start:end]
+        for start, end in pieces_of(text)
+        if not any(fact.slot in _LISTED for fact in facts_of(text[start:end], vocabulary))
+    ]
+    return ". ".join(kept) or text
+
+
+#: Where people name what is wrong, most telling first.
+_NAMING: Final = ("chief_complaint", "site", "details", "character")
+
+
+#: Questions in whose answers a further complaint of today may be told.
+_OPEN_ENDED: Final = frozenset({"danger_signs", "more_signs", "anything_else"})
+_FEARED: Final = re.compile(
+    r"\b(?:worr\w*|afraid|fear\w*|scared|if|whether|might|may be|maybe|could (?:it|this|that) be|is (?:it|this)|"
+    r"prevent\w*|avoid|allerg\w*|gave (?:me|him|her)|last year|years? ago)\b|\?"
+)
+_NO_LATE_KIND: Final = frozenset({"chronic_review", "other", *agendas.STATES})
+
+
+def read_late_kinds(record: ClinicalRecord, words: Words, agenda: Agenda, *, asked: Question | None) -> ClinicalRecord:
+    """The record with a complaint told after the danger signs were asked for, so that those of its own are asked too.
+
+    What is only feared is no complaint: "I worry that it is malaria".
+    """
+    if not record.is_covered("danger_signs"):
+        return record
+    is_open_ended = asked is None or asked.id in _OPEN_ENDED
+    for start, end in pieces_of(words.text):
+        piece = words.text[start:end].lower()
+        is_listed = any(fact.slot in _LISTED for fact in facts_of(piece, agenda.vocabulary))
+        if is_listed or _FEARED.search(piece) or not (is_open_ended or answers.begins_aside(piece)):
+            continue
+        found = agendas.named_outright(_affirmed(piece), record.person, agenda)
+        known = {*_NO_LATE_KIND, *(record.danger_signs if asked is not None and asked.kind == "signs" else ())}
+        record = replace(
+            record, complaints=_ordered((*record.complaints, *(each for each in found if each not in known)))
+        )
     return record
 
 
@@ -236,7 +315,7 @@ def _affirmed(text: str) -> str:
 
 def read_told_signs(record: ClinicalRecord, words: Words, agenda: Agenda, *, asked: Question | None) -> ClinicalRecord:
     """Signs of this complaint that are told or denied before they are asked for."""
-    if asked is not None and (asked.id in _OF_BEFORE or asked.kind == "signs"):
+    if asked is not None and (asked.id in _OF_BEFORE or asked.kind in ("signs", "area")):
         return record
     wanted = [agenda.signs[name] for name in agendas.signs_to_ask(record, agenda)]
     for each in read_signs(words.text, wanted, is_asked=False):
@@ -308,7 +387,7 @@ def read_answer(
     ):
         return record
     if question.kind == "signs":
-        return _read_signs(record, words, agenda)
+        return _read_signs(record, words, question, agenda)
     if answers.is_refused(text) or answers.is_unknown(text):
         return _not_told(record, words, open_slots)
     match question.kind:
@@ -318,12 +397,26 @@ def read_answer(
             return _read_unknown_parts(record, words, open_slots)
         case "yes_no":
             return read_pregnancy_answer(record, words)
+        case "area" | "vaccines":
+            return record.with_answer(question.slots[0], _chosen(words, question))
         case "vitals":
             return _read_no_vitals(record, words, open_slots, facts)
         case "list" if len(open_slots) == 1:
             return _read_list(record, words, open_slots[0], facts, agenda.vocabulary)
         case _:
             return _read_parts(record, words, open_slots, facts)
+
+
+def _chosen(words: Words, question: Question) -> Answer:
+    """An answer to a list of lines to choose from: none of the areas, or that vaccines are, or are not, up to date."""
+    is_none = answers.is_none(words.text) or _ELSE.fullmatch(words.text.strip().lower()) is not None
+    if question.kind == "area":
+        return NoneReported(words.whole) if is_none else Reported(words.text, words.whole)
+    value = "up to date" if answers.is_yes(words.text) else "not up to date" if is_none else words.text
+    return Reported(value, words.whole)
+
+
+_ELSE: Final = re.compile(r"(?:it is |it's )?(?:something|another thing|anything) else[\s.!]*")
 
 
 def _not_told(record: ClinicalRecord, words: Words, slots: Sequence[str]) -> ClinicalRecord:
@@ -481,6 +574,8 @@ def _read_parts(record: ClinicalRecord, words: Words, slots: Sequence[str], fact
         return _each(record, takes_none, NoneReported(words.whole))
     if "chief_complaint" in slots:
         return _read_complaint_asked(record, words, slots)
+    if tuple(slots) == _TOGETHER and answers.is_yes(text):
+        return record.with_answer(slots[0], Reported(text, words.whole))
     if not _without(text, [fact.told.quote for fact in facts]):
         return record
     if len(slots) == 1 and slots[0] != "severity" and not besides(text, slots):
@@ -517,17 +612,17 @@ def _value(slot: str, words: str) -> str:
     return severity.value if severity is not None and len(words.split()) <= 3 else words
 
 
-def _read_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> ClinicalRecord:
+def _read_signs(record: ClinicalRecord, words: Words, question: Question, agenda: Agenda) -> ClinicalRecord:
     """The answer to "Do you have any of these?". A sign that is not mentioned is not a sign denied."""
     asked = [agenda.signs[name] for name in record.danger_signs if name in agenda.signs]
     if answers.is_unknown(words.text) or answers.is_refused(words.text):
         reason = DOES_NOT_KNOW if answers.is_unknown(words.text) else REFUSED
-        return _rest_of_signs(record, Declined(reason, words.whole), Declined(reason, words.whole))
+        return _rest_of_signs(record, question, Declined(reason, words.whole), Declined(reason, words.whole))
     if answers.is_none(words.text):
-        return _rest_of_signs(record, NoneReported(words.whole), NoneReported(words.whole))
+        return _rest_of_signs(record, question, NoneReported(words.whole), NoneReported(words.whole))
     for each in read_signs(words.text, asked, is_asked=True):
         record = record.with_sign(each.sign_id, _of_sign(each, words, agenda))
-    if answers.is_yes(words.text) and record.asked.count("danger_signs") < 2:
+    if answers.is_yes(words.text) and record.asked.count(question.id) < 2:
         return record
     denied_rest = (
         answers.begins_with_no(words.text) or _REST_DENIED.search(words.text.lower()) is not None
@@ -537,7 +632,7 @@ def _read_signs(record: ClinicalRecord, words: Words, agenda: Agenda) -> Clinica
     rest: Answer = NoneReported(words.whole) if denied_rest else Declined(NOT_MENTIONED, words.whole)
     all_told = all(isinstance(record.sign(name), NoneReported) for name in record.danger_signs)
     whole: Answer = NoneReported(words.whole) if all_told else Reported(words.text, words.whole)
-    return _rest_of_signs(record, rest, whole)
+    return _rest_of_signs(record, question, rest, whole)
 
 
 def _has_unread(text: str, asked: Sequence[Sign]) -> bool:
@@ -576,11 +671,11 @@ def _unread(text: str, asked: Sequence[Sign]) -> Iterator[str]:
                 yield part
 
 
-def _rest_of_signs(record: ClinicalRecord, rest: Answer, whole: Answer) -> ClinicalRecord:
+def _rest_of_signs(record: ClinicalRecord, question: Question, rest: Answer, whole: Answer) -> ClinicalRecord:
     for name in record.danger_signs:
         if isinstance(record.sign(name), NotAsked):
             record = record.with_sign(name, rest)
-    return _each(record, ("danger_signs", "associated"), whole)
+    return _each(record, question.slots, whole)
 
 
 # -- corrections -------------------------------------------------------------------------------------------------

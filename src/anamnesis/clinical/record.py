@@ -93,7 +93,8 @@ class Lowered:
 class ClinicalRecord:
     """One interview's state. Made by ``intake.interview``; changed only by making another one.
 
-    told_at has the minute, in UTC, of each message with a reading: an old temperature is none of today.
+    told_at has the minute, in UTC, of each message with a reading: an old temperature is none of today. is_unnamed says
+    that the words of the complaint name no kind of it for certain.
     """
 
     language: str = "en"
@@ -125,6 +126,7 @@ class ClinicalRecord:
     signs_due: tuple[str, ...] = ()
     not_applicable: tuple[str, ...] = ()
     told_at: Mapping[str, str] = field(default_factory=dict)
+    is_unnamed: bool = False
     is_ended_early: bool = False
     wants_person: bool = False
     lowered: Lowered | None = None
@@ -251,7 +253,7 @@ def _merged(old: Answer, new: Answer) -> Answer:
 
 _KNOWN: Final = frozenset(each.name for each in fields(ClinicalRecord)) - {"unknown"}
 _VITALS: Final = tuple(each.name for each in fields(VitalSigns))
-_FINDING: Final = tuple(each.name for each in fields(Finding))
+_FINDING: Final = Finding._fields
 _FLAG: Final = tuple(each.name for each in fields(RedFlag))
 
 
@@ -294,6 +296,7 @@ def record_to_json(record: ClinicalRecord) -> dict[str, Any]:
         "signs_due": list(record.signs_due),
         "not_applicable": list(record.not_applicable),
         "told_at": dict(record.told_at),
+        "is_unnamed": record.is_unnamed,
         "is_ended_early": record.is_ended_early,
         "wants_person": record.wants_person,
         "lowered": None if record.lowered is None else _lowered_to_json(record.lowered),
@@ -355,6 +358,7 @@ def record_from_json(data: Mapping[str, Any]) -> ClinicalRecord:
         signs_due=tuple(data.get("signs_due") or ()),
         not_applicable=tuple(data.get("not_applicable") or ()),
         told_at=dict(data.get("told_at") or {}),
+        is_unnamed=bool(data.get("is_unnamed")),
         is_ended_early=bool(data.get("is_ended_early")),
         wants_person=bool(data.get("wants_person")),
         lowered=_lowered(data["lowered"]) if data.get("lowered") else None,

@@ -6,6 +6,7 @@ What a rule cannot say with findings is a named group of people (``WHO``), which
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from anamnesis.clinical.terms import Acuity, Assertion, Evidence, Finding, Person, RedFlag, Sex
@@ -86,7 +87,7 @@ class AtLeast:
     of: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what it mentions is worked out once
 class RedFlagRule:
     """One rule: every finding of all_of, one of each group of any_of, enough of at_least.
 
@@ -106,7 +107,7 @@ class RedFlagRule:
     is_draft: bool = True
     line: int | None = None
 
-    @property
+    @cached_property
     def concepts(self) -> frozenset[str]:
         """Every finding the rule mentions."""
         return self.all_of.union(*self.any_of, self.at_least.of if self.at_least else ())
@@ -162,12 +163,12 @@ def screen(
     messages may be given together: danger told in pieces counts. More findings never give a lower acuity.
     apart names messages that answer for what was before or beside: what they tell counts by itself, and of the person.
     """
-    told = _told_together([each for each in findings if each.assertion is Assertion.AFFIRMED], rules, apart)
-    holding: dict[str, tuple[RedFlagRule, Mapping[str, Finding]]] = {}
-    for present in told:
-        names = frozenset(present)
-        for rule in rules.about(names):
-            if rule.id not in holding and _holds(rule, names, person):
+    affirmed = Assertion.AFFIRMED
+    told = _told_together([each for each in findings if each.assertion is affirmed], rules, apart)
+    holding: dict[str, tuple[RedFlagRule, _Present]] = {}
+    for present in map(_Present, told):
+        for rule in rules.about(present.names):
+            if rule.id not in holding and _holds(rule, present.names, person):
                 holding[rule.id] = rule, present
     has_fired = any(not rule.lifts_urgent for rule, _ in holding.values())
     fired = [_flag(rule, present, version) for rule, present in holding.values() if has_fired or not rule.lifts_urgent]
@@ -179,18 +180,19 @@ def _told_together(affirmed: Sequence[Finding], rules: RuleBook, apart: Collecti
 
     What the message says in passing that first has a finding of weight counts throughout: it is what the story is of.
     """
-    joined = [each for each in affirmed if each.message_id not in apart]
-    opening = next((each.message_id for each in joined if each.concept not in rules.passing), None)
+    passing, holds_of_person = rules.passing, rules.of_person
+    joined = (each for each in affirmed if each.message_id not in apart)
+    opening = next((each.message_id for each in joined if each.concept not in passing), None)
     of_person: dict[str, Finding] = {}
     common: dict[str, Finding] = {}
     own: dict[str, dict[str, Finding]] = {}
     for finding in affirmed:
-        is_apart = finding.message_id in apart
-        is_common = not is_apart and (finding.concept not in rules.passing or finding.message_id == opening)
-        if finding.concept in rules.of_person:
-            of_person.setdefault(finding.concept, finding)
-        held = common if is_common else own.setdefault(finding.message_id, {})
-        held.setdefault(finding.concept, finding)
+        concept, message_id = finding.concept, finding.message_id
+        is_common = message_id not in apart and (concept not in passing or message_id == opening)
+        if concept in holds_of_person:
+            of_person.setdefault(concept, finding)
+        held = common if is_common else own.setdefault(message_id, {})
+        held.setdefault(concept, finding)
     together = {**of_person, **common}
     by_message = [{**(of_person if name in apart else together), **said} for name, said in own.items()]
     return [*([together] if together else []), *by_message]
@@ -223,11 +225,23 @@ def _counts(name: str, names: AbstractSet[str], person: Person) -> bool:
     return WHO[name](person, names) if name in WHO else name in names
 
 
-def _flag(rule: RedFlagRule, present: Mapping[str, Finding], version: str) -> RedFlag:
+class _Present:
+    """The first finding of each name that count together, and their places in the order they were told in."""
+
+    def __init__(self, told: Mapping[str, Finding]) -> None:
+        self.names = frozenset(told)
+        self._told = list(told.values())
+        self._places = {name: place for place, name in enumerate(told)}
+
+    def of(self, names: AbstractSet[str]) -> list[Finding]:
+        """The findings of these names as they were told, or the first of all when none was."""
+        return [self._told[place] for place in sorted(map(self._places.__getitem__, names & self.names)) or [0]]
+
+
+def _flag(rule: RedFlagRule, present: _Present, version: str) -> RedFlag:
     """The flag with the words of the rule's own findings, or of any finding when only people were counted."""
-    named = rule.concepts.intersection(present)
-    told = [finding for name, finding in present.items() if name in named] or [next(iter(present.values()))]
-    evidence = tuple(dict.fromkeys(Evidence(finding.message_id, finding.quote) for finding in told))
+    words = dict.fromkeys((finding.message_id, finding.quote) for finding in present.of(rule.concepts))
+    evidence = tuple(Evidence(*each) for each in words)
     return RedFlag(rule.id, rule.acuity, rule.advice, evidence, version, rule.is_draft, rule.line)
 
 

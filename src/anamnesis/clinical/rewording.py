@@ -271,10 +271,16 @@ def _source(quote: str, statement: Statement, messages: Mapping[str, str]) -> st
     return None
 
 
+def _weighed(considered: Considered) -> str:
+    """How many of the patient's words speak for it and against it; that none against is known is no proof of it."""
+    against = f"{len(considered.against)} against" if considered.against else "against not known"
+    return f"{len(considered.supports)} for, {against}"
+
+
 def _with_differential(note: Sbar, held: Sequence[Considered]) -> Sbar:
     if not held:
         return note
-    names = "; ".join(each.name for each in held)
+    names = "; ".join(f"{each.name} ({_weighed(each)})" for each in held)
     evidence = tuple(dict.fromkeys(ground.evidence for each in held for ground in each.supports))
     proposed = Statement(f"{PROPOSED}{names}.", evidence)
     return replace(note, assessment=tuple(proposed if each.text == WITHHELD else each for each in note.assessment))

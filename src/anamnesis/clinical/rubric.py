@@ -10,6 +10,7 @@ from typing import Final
 
 from anamnesis.clinical.guardrails import Approved, check_reply
 from anamnesis.clinical.record import NONE_NOW, Answer, ClinicalRecord, Declined, NoneReported, NotAsked, Reported
+from anamnesis.clinical.red_flags import gave_birth_lately
 from anamnesis.clinical.sbar import (
     FIRST_SCREEN_WORDS,
     HISTORY,
@@ -23,12 +24,14 @@ from anamnesis.clinical.sbar import (
     describe,
     evidence_of,
 )
-from anamnesis.clinical.scores import news2
+from anamnesis.clinical.scores import meows, news2, qsofa, ugandan_sepsis_index
 from anamnesis.clinical.terms import Evidence, RedFlag, Sex, Speaker
 
 PASS_POINTS: Final = 21
 _MOST_WORDS: Final = 450
 _MOST_QUOTED: Final = 20
+#: Without a model.
+_MOST_SECONDS: Final = 2
 _LEAST_KNOWN: Final = 6
 _PROFILE: Final = "profile"
 
@@ -43,9 +46,19 @@ class Item:
     is_met: bool
 
 
-def score(sbar: Sbar, record: ClinicalRecord, messages: Mapping[str, str]) -> tuple[Item, ...]:
-    """All 24 items for this note; messages are the patient's words by message id."""
-    checks = (*_situation(sbar, record, messages), *_background(sbar, record), *_rest(sbar, record, messages))
+def score(
+    sbar: Sbar, record: ClinicalRecord, messages: Mapping[str, str], *, took_seconds: float | None = None
+) -> tuple[Item, ...]:
+    """All 24 items for this note; messages are the patient's words by message id.
+
+    took_seconds is how long it took to write, where that was measured: item 24 has a limit.
+    """
+    is_late = took_seconds is not None and took_seconds > _MOST_SECONDS
+    checks = (
+        *_situation(sbar, record, messages),
+        *_background(sbar, record),
+        *_rest(sbar, record, messages, is_late=is_late),
+    )
     return tuple(Item(number, asks, star, met) for number, (asks, star, met) in enumerate(checks, 1))
 
 
@@ -190,7 +203,7 @@ def _label_of(answer: Answer) -> str:
 # -- assessment, and the whole -----------------------------------------------------------------------------------
 
 
-def _rest(sbar: Sbar, record: ClinicalRecord, messages: Mapping[str, str]) -> Iterator[Check]:
+def _rest(sbar: Sbar, record: ClinicalRecord, messages: Mapping[str, str], *, is_late: bool) -> Iterator[Check]:
     assessed, everything = _text(sbar.assessment), _text(_statements(sbar))
     yield "each vital with value, unit, time, source, mark", False, _are_vitals_right(sbar.assessment, record)
     yield "scores recompute", True, _recomputes(assessed, record)
@@ -209,7 +222,8 @@ def _rest(sbar: Sbar, record: ClinicalRecord, messages: Mapping[str, str]) -> It
         all(word in assessed for word in ("Missing:", "Conflicting:", "Mode:")),
     )
     words = len(everything.split()) + len(sbar.footer.split())
-    yield "length", True, words <= _MOST_WORDS and len(_text(sbar.situation).split()) <= FIRST_SCREEN_WORDS
+    is_short = words <= _MOST_WORDS and len(_text(sbar.situation).split()) <= FIRST_SCREEN_WORDS
+    yield "length and time", True, is_short and not is_late
 
 
 def _are_vitals_right(lines: Iterable[Statement], record: ClinicalRecord) -> bool:
@@ -240,11 +254,54 @@ def _is_differential_right(lines: Iterable[Statement]) -> bool:
     is_withheld = any(WITHHELD in each.text for each in lines)
     if not proposed:
         return is_withheld
-    names = proposed[0].text.removeprefix(PROPOSED).split(";")
-    return not is_withheld and len(proposed) == 1 and bool(proposed[0].evidence) and 3 <= len(names) <= 5
+    illnesses = proposed[0].text.removeprefix(PROPOSED).removesuffix(".").split("; ")
+    are_weighed = all(_WEIGHED.fullmatch(each) for each in illnesses)
+    are_told_once = len({each.partition(" (")[0] for each in illnesses}) == len(illnesses)
+    is_one = len(proposed) == 1 and bool(proposed[0].evidence) and 3 <= len(illnesses) <= 5
+    return not is_withheld and is_one and are_weighed and are_told_once
+
+
+#: An illness with at least one thing for it, and what speaks against it or that none is known.
+_WEIGHED: Final = re.compile(r"[^()]+ \([1-9]\d* for, (?:[1-9]\d* against|against not known)\)")
 
 
 def _recomputes(assessed: str, record: ClinicalRecord) -> bool:
+    """Whether every score of the note is the one its readings make, and no score stands that they do not."""
+    return _has_news2(assessed, record) and _sums_up(assessed) and _has_others(assessed, record)
+
+
+def _sums_up(assessed: str) -> bool:
+    """Whether the points that are named make the total that is named, whole or partial."""
+    found = re.search(r"^NEWS2 (?:partial )?(\d+)[^(\n]*\(([^)\n]*)\)", assessed, re.MULTILINE)
+    return found is None or int(found.group(1)) == sum(
+        int(each) for each in re.findall(r" (\d+)(?:,|$)", found.group(2))
+    )
+
+
+def _has_others(assessed: str, record: ClinicalRecord) -> bool:
+    """MEOWS and the shock index in pregnancy and after a birth, the sepsis scores in other adults; else none."""
+    lines = [each for each in assessed.splitlines() if each.startswith(_OTHER_SCORES)]
+    vitals, person = record.vitals, record.person
+    if not record.readings:
+        return not lines
+    if person.pregnant or gave_birth_lately(record.findings, person):
+        chart = meows(vitals)
+        red, yellow = (", ".join(names) or "none" for names in (chart.red, chart.yellow))
+        wanted = [f"MEOWS, {chart.read} of 7 known: red {red}; yellow {yellow}"]
+        if vitals.heart_rate_per_min and vitals.systolic_mmhg:
+            wanted.append(f"Shock index {vitals.heart_rate_per_min / vitals.systolic_mmhg:.2f} ")
+    else:
+        found = {"qSOFA": qsofa(vitals), "Ugandan sepsis index": ugandan_sepsis_index(vitals)}
+        named = [f"{name} {each.points}, {each.known} of {each.of} known" for name, each in found.items()]
+        told = re.findall(r"(?:qSOFA|Ugandan sepsis index) \d+, \d+ of \d+ known", "\n".join(lines))
+        return set(told) <= set(named) and len(lines) == bool(told)
+    return len(lines) == len(wanted) and all(each.startswith(begin) for each, begin in zip(lines, wanted, strict=True))
+
+
+_OTHER_SCORES: Final = ("MEOWS", "Shock index", "For information: ")
+
+
+def _has_news2(assessed: str, record: ClinicalRecord) -> bool:
     score_now = news2(record.vitals, record.person)
     if score_now is None or not record.readings:
         return "NEWS2" not in assessed

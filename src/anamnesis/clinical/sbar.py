@@ -46,9 +46,11 @@ UNITS: Final[Mapping[str, tuple[str, str]]] = {
 HPI: Final = (
     ("onset", "Onset"), ("timing", "Course"), ("site", "Site"), ("character", "Character"), ("radiation", "Spread"),
     ("severity", "Severity"), ("exacerbating", "Worse with"), ("relieving", "Better with"), ("details", "Details"),
+    ("area", "Nearest kind"),
 )  # fmt: skip
 HISTORY: Final = (
     ("past_history", "Past illnesses"), ("medicines", "Medicines"), ("allergies", "Allergies"),
+    ("immunisation", "Vaccines"),
     ("family_history", "Family"), ("social_history", "Social"), ("records", "Records"),
     ("anything_else", "Worries and other"),
 )  # fmt: skip

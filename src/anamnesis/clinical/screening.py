@@ -111,7 +111,7 @@ def latch(record: ClinicalRecord, rules: RuleBook, *, version: str) -> Latched:
 
 
 def _as_past(finding: Finding) -> Finding:
-    return replace(finding, assertion=Assertion.PAST) if finding.assertion is Assertion.AFFIRMED else finding
+    return finding._replace(assertion=Assertion.PAST) if finding.assertion is Assertion.AFFIRMED else finding
 
 
 def _with_vitals(record: ClinicalRecord, words: Words) -> ClinicalRecord:

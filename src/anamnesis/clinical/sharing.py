@@ -25,7 +25,7 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
     ),
     "timing": re.compile(
         r"\b(?:all the time|constant\w*|always|com(?:es?|ing) and go\w*|on and off|every|sometimes|continuous\w*|intermittent\w*|waves?|now and then|daily|once|twice|often|steady|stays?|never stops|lasts?|"
-        r"about \d+|\d+ (?:minutes?|hours?|days?|weeks?|times?|pads?|fits?|seconds?)|(?:one|two|three|four|five|six|seven|eight|ten|few|several|many) (?:minutes?|hours?|days?|weeks?|months?|times?|pads?|fits?|seconds?)|at night|in the morning|mornings?|nights?|getting (?:worse|better|stronger)|got worse|same|worse at|at rest|"
+        r"about \d+|\d+ (?:minutes?|hours?|days?|weeks?|times?|pads?|fits?|seconds?)|(?:one|two|three|four|five|six|seven|eight|ten|few|several|many) (?:minutes?|hours?|days?|weeks?|months?|times?|pads?|fits?|seconds?)|at night|in the morning|mornings?|nights?|getting (?:worse|better|stronger)|slowly|gradually|widen\w*|grew|bigger|in (?:january|february|march|april|may|june|july|august|september|october|november|december)|a (?:day|night|week|minute|hour|second) or (?:so|two)|an hour or (?:so|two)|(?:light|heavy|bad|better|worse) then|by (?:morning|evening|night|noon|midday|lunch\w*|supper)|wakes? (?:me|him|her|us|them)|climbing (?:higher|up)|got worse|same|worse at|at rest|"
         r"when i (?:move|walk|climb)|at (?:about |around )?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)|o'clock|in the (?:afternoon|evening|day|daytime)|evenings?|afternoons?|daytime|all (?:day|night|morning|evening|along|through)|most of the (?:day|night|time)|each time|each day|more each|non-?stop|spread\w*|hourly|whole (?:day|night)|non ?stop|not stopped|weeks pregnant|weeks?|last (?:visit|month|week|year|seen)|day and night|at (?:dusk|dawn|sunset|sunrise|noon|midday|bedtime)|half an? (?:minute|hour)|an hour|a minute|only when|just when|when i (?:twist|exert|bend|turn|lie|sit|stand|run|work)|after (?:meals?|supper|lunch|breakfast|eating|food|work)|since morning|by itself|straight|before sunrise)\b"
     ),
     "site": re.compile(
@@ -52,9 +52,22 @@ _SPEAKS_OF: Final[dict[str, re.Pattern[str]]] = {
         r"\b(?:smok\w*|drink\w*|alcohol|beer|waragi|live|lives|living|alone|works?|working|job|teacher|farmer|driver|student|trader|wife|husband|children|kids|married|single|cigarettes?|tobacco|farm|sell|teetotal\w*|stays? with|share|mairungi|widow\w*|divorced|housewife|hostel|school|pension\w*|unemployed|nurse|tailor|mechanic|boda|market|town|village|rooms?|nets?|goats|cows|charcoal|firewood|borehole|spring|tap|latrine)\b"
     ),
 }
+_NUMBER_WORDS: Final = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|"
+    "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|half|quarter|a|an|few|couple|several|many"
+)
+#: A bare number, clock time or way of going on: answers how often, how long, at what time, and "is it getting worse?".
+_AMOUNT: Final = re.compile(
+    rf"(?:(?:about|around|maybe|perhaps|roughly|some|over|under|almost|nearly|up to|at|in|by|like|only|just|yes|each|it)\W+)*"
+    rf"(?:(?:\d+|{_NUMBER_WORDS})(?:(?:\W+(?:or|to|and|of|past|a)\W+|[ -])(?:\d+|{_NUMBER_WORDS}|so|more))*"
+    r"(?:\W*(?:a\.?m|p\.?m|o'?clock|(?:in the )?(?:morning|afternoon|evening)|(?:second|minute|hour|day|week|month|year|time|pad|liner|cup|fit)s?(?: or so)?(?: (?:or so|ago|at most|each|a (?:day|night|week))|)))?"
+    r"|(?:very |quite |rather )?(?:slowly|quickly|gradually|suddenly|steadily|rarely|seldom|nightly|nights?|mornings?|evenings?|daytime|always|never|mostly|on and off))"
+    r"(?: (?:though|only|yes|please))?"
+)
 #: Topics that any words may answer; the others need words that speak of them.
 _OPEN: Final = frozenset({"site", "character", "details", "onset", "social_history"})
 _MOST_PIECES: Final = 60
+_FEW_WORDS: Final = 6
 _AT_HOME: Final = "social_history"
 #: Topics that a no does not answer.
 _NEVER_NONE: Final = frozenset({"onset", "timing", "site", "character", "severity"})
@@ -70,6 +83,7 @@ _EASING: Final = re.compile(
 _QUALIFIES: Final = re.compile(
     r"(?:but )?(?:not (?:now|much|really|always|any ?more|so much|often|all|every time)|no more|no longer)"
 )
+_TOGETHER: Final = ("timing", "details")
 _WAYS: Final = ("exacerbating", "relieving")
 #: Any part of the body speaks of these; "I also have pain in my leg" says nothing of where the first pain is.
 _PLACES: Final = frozenset({"site", "character"})
@@ -116,6 +130,9 @@ def _is_besides(piece: str, slots: Sequence[str]) -> bool:
 
 def _by_words(text: str, pieces: list[tuple[int, int]], slots: Sequence[str]) -> list[tuple[str, ...]]:
     """The topics of each piece by what it speaks of, or else by what stands around it."""
+    if tuple(slots) == _TOGETHER and len(pieces) > 1 and is_none(text[slice(*pieces[0])]):
+        # "Is it worse at night?" takes a no: the pieces after it are the details.
+        return [_TOGETHER[:1], *(_TOGETHER[1:] for _ in pieces[1:])]
     owners: list[tuple[str, ...]] = []
     for number, (start, end) in enumerate(pieces):
         taken = {slot for owner in owners for slot in owner}
@@ -186,6 +203,14 @@ def _may_answer(slot: str, part: Sequence[str], slots: Sequence[str], *, is_rest
         return False
     if slot == slots[-1] and slot in _OPEN:
         opening = part[0]
+        if (
+            slots[0] == "timing"
+            and len(part) == 1
+            and len(opening.split()) <= _FEW_WORDS
+            and speaks_of("timing", opening)
+        ):
+            # "Most nights, an hour or so" tells twice of how it goes on, and the details are asked for.
+            return False
         is_earlier = any(speaks_of(each, opening) for each in slots[:-1]) and not speaks_of(slot, opening)
         return slot not in _SPEAKS_OF or not is_earlier
     return all(speaks_of(slot, piece) or _is_vacant(piece, slots) for piece in part)
@@ -233,8 +258,10 @@ def _both_ways(
         if _is_vacant(text[start:end], slots) and not is_none(text[start:end]) and not is_unknown(text[start:end])
     ]
     eases = [_EASING.search(fold(text[pieces[number][0] : pieces[number][1]])) is not None for number in bare]
-    if len(bare) == 1:
-        ways = [_WAYS[eases[0] : eases[0] + 1]]
+    goes_on = [_JOINED.match(fold(text[slice(*pieces[number])])) is not None for number in bare[1:]]
+    if len(set(eases)) == 1 and all(goes_on):
+        # One thing, or things named as one: "dust, and smoke from the stove".
+        ways = [_WAYS[eases[0] : eases[0] + 1] for _ in bare]
     elif True in eases[1:] and not eases[0]:
         change = eases.index(True)
         ways = [_WAYS[number >= change : (number >= change) + 1] for number in range(len(bare))]
@@ -358,6 +385,8 @@ def _one(spoken: tuple[str, ...]) -> tuple[str, ...]:
 
 def speaks_of(slot: str, piece: str) -> bool:
     """Whether a piece of an answer has words of this topic."""
+    if slot == "timing" and _AMOUNT.fullmatch(fold(piece).strip(" .!")):
+        return True
     if slot == "severity":
         return read_severity(piece, is_asked=True) is not None and not _SPEAKS_OF["exacerbating"].search(fold(piece))
     pattern = _SPEAKS_OF.get(slot)

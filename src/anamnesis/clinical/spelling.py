@@ -4,8 +4,8 @@ A slip is put right only in words of five letters or more, only to a word of the
 and never in a word that is itself English (``not_typos``): "health" must not become "death".
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from anamnesis.clinical.words import Break, Words, parts_of, unrepeated
 
@@ -15,6 +15,12 @@ _SHORTEST_TYPO: Final = 5
 _SHORTEST_RUN_ON: Final = 6
 _LONGEST_RUN_ON: Final = 48
 _MEMORY: Final = 50_000
+_SHORTEST_BARE: Final = 4
+_VOWELS: Final = frozenset("aeiou")
+#: The words of a fixed expression, and the one word they become.
+_Rewrite: TypeAlias = tuple[list[str], str]
+#: Stands for the second word where an expression has none.
+_ALONE: Final = ""
 _SHORT_TAILS: Final = frozenset({"up", "in", "of", "my", "to"})
 
 
@@ -39,7 +45,13 @@ class Spelling:
             {word for word in self._words if len(word) >= _SHORTEST_TYPO and word.isalpha()}
             | {stem for stem in stems if len(stem) >= _SHORTEST_TYPO}
         )
+        self._bare = _by_bare(word for word in self._words if word.isalpha() and len(word) > _SHORTEST_BARE)
         self._memory: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def words(self) -> Collection[str]:
+        """Every word of the lexicon as it is spelt."""
+        return self._words
 
     def spell(self, raw: str) -> tuple[str, ...]:
         """The words of one token as the lexicon spells them; several when it was written as one, or has a clitic."""
@@ -61,12 +73,19 @@ class Spelling:
         for shorter in (double, single):
             if shorter != raw and (shorter in self._known or shorter in self._variants):
                 return self._spelt(shorter)
-        return self._without_slip(single) or self._run_on(single) or (raw,)
+        return self._with_vowels(single) or self._without_slip(single) or self._run_on(single) or (raw,)
 
     def _is_known(self, word: str) -> bool:
         return word in self._known or any(
             word[:length] in self._stems for length in range(3, min(len(word), LONGEST_STEM) + 1)
         )
+
+    def _with_vowels(self, word: str) -> tuple[str, ...]:
+        """The one lexicon word that is written here with no vowel after its first letter: "prssing" is none."""
+        if len(word) < _SHORTEST_BARE or not _VOWELS.isdisjoint(word[1:]):
+            return ()
+        full = self._bare.get(_bare(word))
+        return tuple(self._variants.get(full, full).split()) if full else ()
 
     def _without_slip(self, word: str) -> tuple[str, ...]:
         """The one lexicon word a single inserted, dropped, changed or swapped letter away, if there is one."""
@@ -78,7 +97,7 @@ class Spelling:
             for candidate in self._slips.get(form, ())
             if candidate[0] == word[0] and _is_one_slip(word, candidate)
         }
-        best = min(near, key=lambda candidate: (abs(len(candidate) - len(word)), candidate), default=None)
+        best = min(near, key=lambda candidate: _unlike(word, candidate), default=None)
         return () if best is None else tuple(self._variants.get(best, best).split())
 
     def _run_on(self, word: str) -> tuple[str, ...]:
@@ -103,37 +122,39 @@ class Spelling:
 
     def rewritten(self, read: Words) -> Words:
         """The tokens with fixed expressions as one word each: "throwing up" becomes "vomiting", its span the whole."""
-        places = [place for place, word in enumerate(read.words) if word in self._rewrites]
-        if not places:
-            return read
+        rewrites = self._rewrites
         out, at = Words([], [], [], [], read.is_question), 0
-        for place in places:
-            if place < at:
-                continue
-            length, word = self._rewrite_at(read, place)
-            out.extend(read, at, place)
-            out.append(word, read.starts[place], read.ends[place + length - 1], read.breaks[place])
-            at = place + length
+        for place, word in enumerate(read.words):
+            if word in rewrites and place >= at and (rewrite := self._rewrite_at(read, place)):
+                parts, becomes = rewrite
+                out.extend(read, at, place)
+                at = place + len(parts)
+                out.append(becomes, read.starts[place], read.ends[at - 1], read.breaks[place])
+        if not at:
+            return read
         out.extend(read, at, len(read))
         return out
 
-    def _rewrite_at(self, read: Words, at: int) -> tuple[int, str]:
-        for parts, becomes in self._rewrites.get(read.words[at], ()):
+    def _rewrite_at(self, read: Words, at: int) -> _Rewrite | None:
+        openings, following = self._rewrites[read.words[at]], read.words[at + 1 : at + 2]
+        for parts, becomes in (*openings.get(following[0] if following else _ALONE, ()), *openings.get(_ALONE, ())):
             end = at + len(parts)
             if read.words[at:end] == parts and all(each < Break.SENTENCE for each in read.breaks[at + 1 : end]):
-                return len(parts), becomes
-        return 1, read.words[at]
+                return parts, becomes
+        return None
 
 
-def _rewrites(written: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[list[str], str]]]:
-    """Rewrites by first word, longest first."""
-    by_first: dict[str, list[tuple[list[str], str]]] = {}
+def _rewrites(written: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[_Rewrite]]]:
+    """Rewrites by first and second word, longest first."""
+    by_first: dict[str, dict[str, list[_Rewrite]]] = {}
     for becomes, texts in written.items():
         for text in texts:
             parts = text.split()
-            by_first.setdefault(parts[0], []).append((parts, becomes))
-    for options in by_first.values():
-        options.sort(key=lambda option: -len(option[0]))
+            second = parts[1] if len(parts) > 1 else _ALONE
+            by_first.setdefault(parts[0], {}).setdefault(second, []).append((parts, becomes))
+    for openings in by_first.values():
+        for options in openings.values():
+            options.sort(key=lambda option: -len(option[0]))
     return by_first
 
 
@@ -148,6 +169,26 @@ def _deletions(words: Collection[str]) -> dict[str, tuple[str, ...]]:
 
 def _without_each(word: str) -> list[str]:
     return [word[:place] + word[place + 1 :] for place in range(len(word))]
+
+
+def _bare(word: str) -> str:
+    """A word as it is written in haste, with no vowel after its first letter: "bldng" of "bleeding"."""
+    return word[0] + "".join(letter for letter in word[1:] if letter not in _VOWELS)
+
+
+def _by_bare(words: Iterable[str]) -> dict[str, str | None]:
+    """Words by how they are written with no vowels; of those that would look alike, none."""
+    found: dict[str, str | None] = {}
+    for word in words:
+        bare = _bare(word)
+        found[bare] = None if bare in found else word
+    return found
+
+
+def _unlike(written: str, meant: str) -> tuple[bool, int, str]:
+    """How far a word is from the one meant: a vowel left out is the likeliest slip, then a letter changed."""
+    is_vowel_short = len(meant) > len(written) and _bare(meant) == _bare(written)
+    return not is_vowel_short, abs(len(meant) - len(written)), meant
 
 
 def _is_one_slip(written: str, meant: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from anamnesis.clinical.findings import fold
+from anamnesis.clinical.numerals import in_digits, is_number, whole
 from anamnesis.clinical.terms import Age, Sex, Speaker
 from anamnesis.clinical.vocabulary import Vocabulary
 
@@ -46,16 +47,19 @@ _A_DURATION: Final = re.compile(r"\b(?:for|since|past|last|about|over)\s+(?:the\
 
 def read_age(text: str, *, is_asked: bool) -> Told[Age] | None:
     """An age the text states. A bare number counts only when an age was asked for; a duration ("for 3 weeks") never."""
-    folded = fold(text)
+    said = fold(text)
+    folded = in_digits(said, small=True)
     for match in _AGE.finditer(folded):
         is_stated = bool(_AGE_OLD.search(match.group()))
         if is_stated or (is_asked and not _A_DURATION.search(folded[: match.start()])):
             return _age(float(match.group(1)) * _UNIT_DAYS[match.group(2)[0]], text[match.start() : match.end()])
+    folded = folded if is_asked else in_digits(said)
     patterns = (_AGE_SW_LG, _AGED, _AGE_LETTER, _BARE) if is_asked else (_AGE_SW_LG, _AGED)
     for pattern in patterns:
         found = pattern.search(folded)
         if found:
-            return _age(float(found.group(1)) * _UNIT_DAYS["y"], text[found.start() : found.end()])
+            end = whole(said, found.start(), found.end())
+            return _age(float(found.group(1)) * _UNIT_DAYS["y"], text[found.start() : end])
     return None
 
 
@@ -133,11 +137,11 @@ def read_name(text: str, *, is_asked: bool) -> Told[str] | None:
         words = re.findall(r"[^\W\d_][\w'’-]*", first)
         if any(word.lower().replace("’", "'") in _OF_A_SENTENCE for word in words):
             return None
-        while words and words[0].lower() in _NOT_A_NAME | _KIN_NAMED:
+        while words and (words[0].lower() in _NOT_A_NAME | _KIN_NAMED or is_number(words[0].lower())):
             words = words[1:]
     kept: list[str] = []
     for word in words:
-        if word.lower() in _NOT_A_NAME | _OF_A_SENTENCE:
+        if word.lower() in _NOT_A_NAME | _OF_A_SENTENCE or is_number(word.lower()):
             break
         kept.append(word)
     name = " ".join(kept)
@@ -279,6 +283,21 @@ _TO_END: Final = (
     r"([^.;\n]{2,90}?)(?=[.;\n]|$|,? (?:but|and (?:i|my|he|she|it|no)|since|for (?:the|my|his|her|a|an))\b|"
     r"(?<!\bif)(?<!\bwhen)(?<!\bthat)(?<!\bas)(?<!\bfor),? (?:i|he|she|my)\b|, (?:no|not)\b)"
 )
+_VACCINES: Final = re.compile(r"[^.,;!?\n]*\b(?:vaccin\w*|immuni[sz]\w*|jabs?|chanjo|okugem\w*)\b[^.,;!?\n]*")
+_OTHER_VACCINES: Final = re.compile(
+    r"\b(?:dog|cat|animal|rabies|tetanus|since the|after the|(?:my|his|her) (?:mother|father|wife|husband|brother|sister))\b|\?"
+)
+
+
+def read_vaccines(text: str) -> Told[str] | None:
+    """What the text says of vaccines a child had, in its own words; not those of an animal, nor an illness after one."""
+    found = _VACCINES.search(fold(text))
+    if found is None or _OTHER_VACCINES.search(found.group()):
+        return None
+    quote = text[found.start() : found.end()].strip()
+    return Told(quote, quote)
+
+
 _ALLERGY: Final = re.compile(rf"\b(?:allerg(?:ic|y) (?:to|is|are|:)|react(?:s|ed)? (?:badly )?to) {_TO_END}")
 _ALLERGY_NAMED: Final = re.compile(r"\b([\w-]+) allergy\b")
 _NO_ALLERGY: Final = re.compile(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import log
 from typing import Final
 
+from anamnesis.clinical.numerals import in_digits, whole
 from anamnesis.clinical.terms import Consciousness, VitalSigns
 from anamnesis.clinical.vital_forms import (
     ANOTHERS,
@@ -122,11 +123,14 @@ def read_vitals(text: str, *, is_asked: bool = False) -> VitalsRead:
     is_asked says that the text answers the question for vital signs: then "38,5", "120 80" and "97%" speak for
     themselves.
     """
-    folded = fold(text)
+    said = fold(text)
+    folded = in_digits(said)
     if not _DIGIT.search(folded) and not _LEVEL.search(folded):
         return VitalsRead(VitalSigns())
     chosen = _chosen(_candidates(_scene(folded), is_asked=is_asked))
-    readings = [Reading(each.field, each.value, text[each.start : each.end].strip()) for each in chosen]
+    readings = [
+        Reading(each.field, each.value, text[each.start : whole(said, each.start, each.end)].strip()) for each in chosen
+    ]
     measured = replace(VitalSigns(), **{each.field: each.value for each in readings})  # type: ignore[arg-type]  # every field read is a float
     vitals, refused = plausible(measured)
     if not {SYSTOLIC, DIASTOLIC}.isdisjoint(refused):  # a pressure is one reading

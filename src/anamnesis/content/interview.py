@@ -25,6 +25,7 @@ class Choice(Strict):
 
     value: Text
     label: Text
+    kinds: list[Text] = Field(default_factory=list)
 
 
 class Part(Strict):
@@ -39,9 +40,11 @@ class Question(Strict):
 
     id: Annotated[str, Field(pattern=r"^[a-z_]+$")]
     stage: Stage = Field(strict=False)
-    kind: Literal["words", "person", "yes_no", "list", "vitals", "speaker", "signs", "read_back"]
+    kind: Literal["words", "person", "yes_no", "list", "vitals", "speaker", "signs", "area", "vaccines", "read_back"]
     slots: list[Text] = Field(default_factory=list)
     text: Text | None = None
+    text_child: Text | None = None
+    text_infant: Text | None = None
     parts: list[Part] = Field(default_factory=list)
     why: Text
     choices: list[Choice] = Field(default_factory=list)
@@ -82,6 +85,7 @@ class Complaint(Strict):
     words: list[Text]
     weak: list[Text] = Field(default_factory=list)
     unlike: list[Text] = Field(default_factory=list)
+    flags: list[Text] = Field(default_factory=list)
     timing: Text
     details: Text
     asks: list[Literal["place", "course"]]
@@ -183,6 +187,9 @@ def _broken(
     for complaint in complaints.complaint:
         wanted = {*complaint.danger, *complaint.associated}
         yield from (f"complaint {complaint.id}: unknown sign {name}" for name in sorted(wanted - signs.signs.keys()))
+    kinds = {name for each in questions.question for choice in each.choices for name in choice.kinds}
+    unknown = kinds.difference(complaint.id for complaint in complaints.complaint)
+    yield from (f"choices: unknown complaint {name}" for name in sorted(unknown))
     if SOURCE_LANGUAGE not in locales:
         yield "locales: English is missing"
         return
@@ -220,8 +227,10 @@ def _question(written: Question) -> clinical.Question:
         tuple(written.slots or (part.slot for part in written.parts)),
         written.why,
         written.text,
+        written.text_child,
+        written.text_infant,
         tuple(clinical.Part(part.slot, part.text) for part in written.parts),
-        tuple(clinical.Choice(choice.value, choice.label) for choice in written.choices),
+        tuple(clinical.Choice(choice.value, choice.label, tuple(choice.kinds)) for choice in written.choices),
         written.only_for,
         written.in_emergency,
     )
@@ -241,6 +250,7 @@ def _complaint(written: Complaint, synonyms: Synonyms) -> clinical.Complaint:
         written.min_age_months,
         _pattern(written.weak, synonyms),
         _pattern(written.unlike, synonyms),
+        tuple(written.flags),
     )
 
 

@@ -133,6 +133,7 @@ class LexiconFile(Strict):
             "own_state", "family_history", "other_after", "animal", "mistaken", "explained", "joking", "general",
             "owner", "asking", "relapse", "fiction", "treated", "hearsay", "news", "for_another",
             "dated", "closed", "completed", "reported", "clocked", "lately", "admitting", "owning_up", "of_a_thing",
+            "undenying",
             "ailing",
         ],
         Phrases,

@@ -66,9 +66,22 @@ LOWERINGS: Final = SealedTable("lowerings", "session_id", ("reason",))
 EMERGENCIES: Final = SealedTable("emergency_accesses", "connection_id", ("reason",))
 HOLDS: Final = SealedTable("legal_holds", "patient_id", ("reason", "lifted_reason"))
 FILES: Final = SealedTable("files", "session_id", ("file_name",))
+ACCOUNT_REASONS: Final = SealedTable("account_reasons", "user_id", ("reason",))
 
 #: Everything that is sealed. A column that is added later is added here, or a test says that it stands in the clear.
-TABLES: Final = (CHAT, NOTES, DIRECT, SESSIONS, WORDED, REASONINGS, LOWERINGS, EMERGENCIES, HOLDS, FILES)
+TABLES: Final = (
+    CHAT,
+    NOTES,
+    DIRECT,
+    SESSIONS,
+    WORDED,
+    REASONINGS,
+    LOWERINGS,
+    EMERGENCIES,
+    HOLDS,
+    FILES,
+    ACCOUNT_REASONS,
+)
 
 
 class _Key(NamedTuple):

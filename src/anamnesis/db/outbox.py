@@ -183,6 +183,11 @@ async def extend(database: Database, job: Job, *, lease_s: float = LEASE_S) -> b
     return await database.execute(_EXTEND, job.id, job.fence, timedelta(seconds=lease_s)) == "UPDATE 1"
 
 
+async def exists(database: Database, job: Job) -> bool:
+    """Whether there is still such a job; erasure takes a person's along."""
+    return bool(await database.fetchval("SELECT EXISTS (SELECT FROM jobs WHERE id = $1)", job.id))
+
+
 async def bury(database: Database, job: Job, error_type: str) -> None:
     """Give the job up for good; an operator sees it among the dead."""
     await database.execute(_BURY, job.id, job.fence, error_type)

@@ -1,5 +1,6 @@
 """What an operator's instruments show. No label ever holds anything a caller wrote."""
 
+import hmac
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
@@ -302,6 +303,13 @@ def observed_by(*observers: _Observer) -> Observe:
             tell(name, phase, request, duration_ms=duration_ms, error=error)
 
     return observe
+
+
+def shows(scope: Scope, token: str) -> bool:
+    """Whether a request shows this bearer token; how long the comparison takes tells nothing of it."""
+    given = dict(scope["headers"]).get(b"authorization", b"")
+    scheme, _, shown = given.partition(b" ")
+    return scheme.lower() == b"bearer" and hmac.compare_digest(shown.strip(), token.encode())
 
 
 def metrics_endpoint(registry: CollectorRegistry) -> ASGIApp:

@@ -209,20 +209,25 @@ class Pages:
             return self._sign_in_first()
         async with read_form(http, most_bytes=self._site.max_form_bytes, most_files=MAX_FORM_FILES) as form:
             content, problem, images = form.fields.get("content", ""), "", []
+            if not content.strip() and not form.parts:
+                return await self._not_sent(caller, session_id, "", BadInput(), _WORDS_WANTED)
             try:
                 images = await self._upload(caller, session_id, form.parts) if form.parts else []
             except (Unavailable, TooManyRequests):
+                later = "it cannot be kept now. Send it again in a minute."
+                if not content.strip():
+                    return await self._show_chat(caller, session_id, problem=f"Your file was not sent: {later}")
                 # Words never wait for a photo: they may tell of danger.
-                problem = "Your words were sent, your file was not: it cannot be kept now. Send it again in a minute."
+                problem = f"Your words were sent, your file was not: {later}"
             except BadInput as refused:
                 return await self._not_sent(caller, session_id, content, refused, _in_words(refused))
         try:
-            await caller.call(
-                "intake.sendMessage", sessionId=session_id, **_message_of(form.fields), **_shown_with(images)
-            )
+            # A photo needs no words; a message does.
+            alone = "" if content.strip() or not form.parts else PHOTO_ALONE if images else _DOCUMENT_ALONE
+            told = {**_message_of(form.fields), **({"content": alone} if alone else {}), **_shown_with(images)}
+            await caller.call("intake.sendMessage", sessionId=session_id, **told)
         except BadInput as refused:
-            words = "Please write a message of up to 5000 characters."
-            return await self._not_sent(caller, session_id, content, refused, words)
+            return await self._not_sent(caller, session_id, content, refused, _WORDS_WANTED)
         except TooManyRequests as refused:
             return await self._not_sent(caller, session_id, content, refused, str(refused))
         if problem:
@@ -542,6 +547,12 @@ def _in_words(refused: BadInput | TooManyRequests) -> str:
     if isinstance(refused, TooManyRequests):
         return str(refused)
     return " ".join(dict.fromkeys(issue.message for issue in refused.issues)) or str(refused)
+
+
+_WORDS_WANTED: Final = "Please write a message of up to 5000 characters."
+#: What goes with a file that is sent without words; the interview takes it for no answer.
+PHOTO_ALONE: Final = "Photo"
+_DOCUMENT_ALONE: Final = "Document"
 
 
 def _shown_with(images: list[str]) -> dict[str, list[str]]:

@@ -3,16 +3,16 @@
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, Protocol
 
 from pydantic import BaseModel
 
 from anamnesis.db.viewing import viewer_of, viewing
-from anamnesis.kernel.errors import TooManyRequests
+from anamnesis.kernel.errors import AnamnesisError, NotFound, TooManyRequests, Unavailable
 from anamnesis.kernel.identity import Actor, Person
-from anamnesis.kernel.procedures import Bound, Context, Kind, Procedure, Request
+from anamnesis.kernel.procedures import Bound, Changed, Context, Kind, Procedure, Request
 from anamnesis.kernel.trail import Trail, following, trail_of
 
 _DONE: Final = object()
@@ -77,8 +77,9 @@ async def enter(
         if procedure.kind is Kind.SUBSCRIPTION:
             return watch.values(_on_behalf(actor, result, trail, bound))
         with viewing(viewer_of(actor)), following(trail):
-            result = await result
-            await _account(trail, bound)
+            async with _as_it_is_now(trail, bound):
+                result = await result
+                await _account(trail, bound)
     except BaseException as error:
         watch.fail(error)
         raise
@@ -103,16 +104,43 @@ async def _account(trail: Trail, bound: Bound) -> None:
         await bound.keep(trail)
 
 
+@asynccontextmanager
+async def _as_it_is_now(trail: Trail, bound: Bound) -> AsyncIterator[None]:
+    """However a call fails beneath which its record was erased, it ends as if there had never been one.
+
+    The database decides that, not the kind of the failure: a row that was not found, a reference or a wall that refused
+    are failures of ours as long as the record is there and open. Raises NotFound, NotPermitted.
+    """
+    try:
+        yield
+    except Exception as error:
+        if bound.changed is None or isinstance(error, NotFound) or type(error) is Unavailable:
+            raise
+        now = await _change(trail, bound.changed)
+        # A connection that ended explains what nobody expected; what we said on purpose still holds.
+        if now is None or (isinstance(error, AnamnesisError) and not isinstance(now, NotFound)):
+            raise
+        raise now from None
+
+
+async def _change(trail: Trail, ask: Changed) -> AnamnesisError | None:
+    try:
+        return await ask(trail)
+    except Unavailable:
+        return None
+
+
 async def _on_behalf(actor: Actor, source: AsyncGenerator[Any], trail: Trail, bound: Bound) -> AsyncGenerator[Any]:
     """The source's values, each looked for on the caller's behalf and with an audit line, whatever task asks for it."""
     somebody = viewer_of(actor)
     async with aclosing(source):
         while True:
             with viewing(somebody), following(trail):
-                value = await anext(source, _DONE)
-                if value is _DONE:
-                    return
-                await _account(trail, bound)
+                async with _as_it_is_now(trail, bound):
+                    value = await anext(source, _DONE)
+                    if value is _DONE:
+                        return
+                    await _account(trail, bound)
             yield value
             trail.again()
 

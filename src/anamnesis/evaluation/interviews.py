@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, median, quantiles
+from time import perf_counter
 from typing import Final
 
 from anamnesis.clinical import agenda as agendas
@@ -56,7 +57,9 @@ class Findings:
 def judge(held: Interview, content: ClinicalContent) -> Findings:
     """Judge one interview by the facts of its case: what the patient truly has, not what was recognised, counts."""
     agenda, record = content.interview.agenda, held.record
+    began = perf_counter()
     note = draft_sbar(record, rules_version=content.version, is_draft=content.is_draft, is_degraded=True)
+    took = perf_counter() - began
     true = replace(record, complaints=(held.case.kind,))
     due = _due(held, agenda)
     negatives = agendas.danger_signs(true, agenda)
@@ -74,7 +77,7 @@ def judge(held: Interview, content: ClinicalContent) -> Findings:
         claims=len(record.answers) + len(record.signs),
         wrong=tuple(_wrong(held)),
         misplaced=tuple(_misplaced(held)),
-        rubric=score(note, record, held.messages),
+        rubric=score(note, record, held.messages, took_seconds=took),
         refused=tuple(_refused(held)),
         is_ready=held.is_ready,
         is_emergency=record.acuity is Acuity.EMERGENCY,
@@ -91,7 +94,7 @@ def _due(held: Interview, agenda: Agenda) -> tuple[str, ...]:
     """The topics that had to be covered: all that apply to what the patient has; in an emergency the short list."""
     true = replace(held.record, complaints=(held.case.kind,))
     asked = {slot for question in agendas.questions_due(held.record, agenda) for slot in question.slots}
-    return tuple(slot for slot in agendas.due_slots(true, agenda) if slot in asked)
+    return tuple(slot for slot in agendas.due_slots(true, agenda) if slot in asked - {"more_signs"})
 
 
 def _is_covered(held: Interview, slot: str) -> bool:
@@ -124,9 +127,11 @@ def _stands(said: Said, note: Sbar, held: Interview) -> bool:
         return re.search(rf"Signs present: .*\b{name}\b", text) is not None or _has_words(said.text, text)
     if said.slot in ("speaker", "name"):
         return said.slot == "name" or (said.text == "parent") == ("a parent is writing" in text)
+    if said.slot == "area" and said.text == NONE:
+        return True
     if said.slot == "pregnancy":
         return ("not pregnant" in text) == (said.text == NONE)
-    if said.slot == "danger_signs":
+    if said.slot in ("danger_signs", "more_signs"):
         return "Signs denied: " in text
     if said.text == NONE or (is_none(said.text) and said.slot != "vitals"):
         return _says_none(said.slot, text) or (said.text != NONE and _has_words(said.text, text))
@@ -136,7 +141,13 @@ def _stands(said: Said, note: Sbar, held: Interview) -> bool:
         return _has_words(bad.value, text) or _has_words(said.text, text)
     if said.slot == "vitals":
         return set(_NUMBER.findall(said.text)) <= set(_NUMBER.findall(text))
-    return _has_words(said.text, text)
+    return _has_words(said.text, text) or _stands_apart(said, text)
+
+
+def _stands_apart(said: Said, text: str) -> bool:
+    """Whether an answer that begins with a no stands in two lines: "no other illness, the vaccines are up to date"."""
+    first, _, rest = said.text.partition(", ")
+    return bool(rest) and is_none(first) and _says_none(said.slot, text) and _has_words(rest, text)
 
 
 def _says_none(slot: str, text: str) -> bool:
@@ -178,7 +189,7 @@ def _wrong(held: Interview) -> Iterator[str]:
 
 
 def _was_told(held: Interview, slot: str, message_id: str, quote: str) -> bool:
-    if message_id == "profile" or (slot in ("speaker", "danger_signs", "associated", *_PERSON)):
+    if message_id == "profile" or (slot in ("speaker", "danger_signs", "associated", "more_signs", *_PERSON)):
         return True
     told = [said.text.lower() for said in held.said if said.slot == slot and said.message_id == message_id]
     if _UNSURE in told:
@@ -205,7 +216,7 @@ def _misplaced(held: Interview) -> Iterator[str]:
 
 
 def _was_denied(said: Sequence[Said], slot: str, message_id: str) -> bool:
-    if slot in ("danger_signs", "associated"):
+    if slot in ("danger_signs", "associated", "more_signs", "area"):
         return True
     own = [each.text for each in said if each.slot == slot and each.message_id == message_id]
     return any(is_none(text) or re.match(r"(?:no|it does not|nothing|it stays|never)\b", text) for text in own)

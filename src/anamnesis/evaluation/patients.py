@@ -23,6 +23,7 @@ BEHAVIOURS: Final = (
     "plain", "terse", "two_at_once", "vague", "does_not_know", "topic_change", "contradiction", "swahili", "talkative",
 )  # fmt: skip
 NONE: Final = "no"
+_UNSURE: Final = "?"
 _MOST_TURNS: Final = 60
 _STARTED: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 _BETWEEN: Final = timedelta(minutes=1)
@@ -32,6 +33,20 @@ _NONES: Final = ("No", "none", "nothing", "No, none", "not that I know", "I have
 _OTHERWISE: Final = {
     "site": "it is hard to say where", "character": "just uncomfortable", "severity": "4", "onset": "some days ago",
     "exacerbating": "nothing makes it worse", "relieving": "nothing makes it better", "timing": "it stays the same",
+    "immunisation": "all of them so far",
+}  # fmt: skip
+#: The line of the list of areas that somebody with this kind of problem taps.
+_AREAS: Final = {
+    "fever": "Fever", "cough": "Cough or breathing", "breathlessness": "Cough or breathing",
+    "chest_pain": "Chest or heart", "palpitations": "Chest or heart", "headache": "Head or balance",
+    "dizziness": "Head or balance", "weakness": "A weak or numb part of the body", "fits": "Fits",
+    "abdominal_pain": "Belly", "heartburn": "Belly", "vomiting": "Stomach upset", "diarrhoea": "Stomach upset",
+    "constipation": "Constipation", "gut_bleeding": "Blood in the stool", "jaundice": "Yellow eyes",
+    "urinary": "Passing urine", "discharge": "Private parts or periods",
+    "vaginal_bleeding": "Private parts or periods", "rash": "Skin", "injury": "Injury, bite or sting",
+    "bite": "Injury, bite or sting", "back_pain": "Back or joints", "joint_pain": "Back or joints", "eye": "Eyes",
+    "ear_nose_throat": "Ear, nose or throat", "mood": "Mood or worries",
+    "chronic_review": "A check or more medicine",
 }  # fmt: skip
 _SWAHILI: Final = {"no": "hapana", "yes": "ndiyo", "unknown": "sijui", "me": "mimi"}
 
@@ -152,8 +167,10 @@ class Patient:
             own = {"name": self.case.name, "age": self.case.age, "sex": self.case.sex}
             fact = {**own, **self.case.facts}.get(topic, NONE)
             return fact, [(topic, fact)]
-        if question_id == "danger_signs":
-            return self._signs(signs)
+        if question_id in ("danger_signs", "more_signs"):
+            return self._signs(question_id, signs)
+        if question_id == "area":
+            return self._area()
         if question_id in ("medicines", "past_history") and question_id in self.told:
             return "no, that is all", []
         if question_id in ("speaker", "who", "pregnancy", "read_back"):
@@ -211,10 +228,17 @@ class Patient:
             return ", ".join(words[slot] for slot, _ in told), told
         return ", ".join(text for _, text in told), told
 
-    def _signs(self, signs: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
+    def _area(self) -> tuple[str, list[tuple[str, str]]]:
+        """The line of the list that has what is wrong with them, as people see that themselves; or none of them."""
+        if self.case.behaviour == "does_not_know":
+            return self._unknown(), [("area", _UNSURE)]
+        area = _AREAS.get(self.case.kind, "Something else")
+        return area, [("area", area if self.case.kind in _AREAS else NONE)]
+
+    def _signs(self, question_id: str, signs: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
         present = [(name, text) for name, text in self.case.present.items() if name in signs]
         if not present:
-            return (self.chance.choice((self._none(), "None of these"))), [("danger_signs", NONE)]
+            return (self.chance.choice((self._none(), "None of these"))), [(question_id, NONE)]
         words = " and ".join(text for _, text in present)
         closing = self.chance.choice((", nothing else", ". The rest no", " only", ", no others"))
         return f"{self.chance.choice(('', 'Yes, '))}{words}{closing}", [
@@ -310,6 +334,6 @@ def _asked_for(plan: TurnPlan, agenda: Agenda) -> tuple[tuple[str, ...], tuple[s
         return (), ()
     if question.kind == "signs":
         names = tuple(name for name in plan.record.danger_signs if isinstance(plan.record.sign(name), NotAsked))
-        return ("danger_signs",), names
+        return (question.id,), names
     record = replace(plan.record, asked=plan.record.asked[:-1])
     return agendas.open_slots(question, record, agenda), ()

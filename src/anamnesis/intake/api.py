@@ -12,6 +12,7 @@ from anamnesis.care.actions import check_again, patient_of
 from anamnesis.care.model import Access, Standing
 from anamnesis.care.policy import access_as_clinician, access_as_patient, access_connection, doctor_who_sees_patients
 from anamnesis.care.store import PostgresCareStore
+from anamnesis.clinical.medical_data import medical_data, patients_medical_data
 from anamnesis.files.actions import Filing
 from anamnesis.intake import actions
 from anamnesis.intake.actions import Interviewer
@@ -35,10 +36,8 @@ from anamnesis.intake.views import (
     chat_line,
     doctor_of,
     layered_line,
-    medical_data,
     note_line,
     patient_in_list,
-    patients_medical_data,
     session_fields,
     session_row,
     session_view,
@@ -391,7 +390,7 @@ def _sent(session: Session, message: Message, images: list[str], reply: Message 
         ),
         ai_message=None if reply is None else _ai_message(reply),
         thought=NEUTRAL_THOUGHT,
-        updated_medical_data=patients_medical_data(session.record, session.legacy, session.status),
+        updated_medical_data=patients_medical_data(session.record, session.legacy, is_closed=session.status.is_closed),
         completeness=session.record.completeness,
         is_ready=session.status.is_closed,
     )
@@ -429,11 +428,16 @@ async def regenerate_response(call: Call, body: Regenerate) -> Regenerated:
             interviewer=intake.interviewer,
         )  # fmt: skip
     session = answered.session or await intake.store.peek(body.session_id)
-    known = (session.record, session.legacy, session.status)
+    record, stored, is_closed = session.record, session.legacy, session.status.is_closed
+    told = (
+        patients_medical_data(record, stored, is_closed=is_closed)
+        if is_patient
+        else medical_data(record, stored, is_closed=is_closed, handover=None)
+    )
     return Regenerated(
         ai_message=None if answered.reply is None else _ai_message(answered.reply),
         thought=NEUTRAL_THOUGHT if is_patient else thought_for_clinician(session.record),
-        updated_medical_data=patients_medical_data(*known) if is_patient else medical_data(*known, handover=None),
+        updated_medical_data=told,
         completeness=session.record.completeness,
         is_ready=session.status.is_closed,
     )
@@ -468,7 +472,9 @@ async def _note(call: Call, session_id: UUID, content: str, key: UUID | None) ->
         ),
         ai_message=None,
         thought=thought_for_clinician(session.record),
-        updated_medical_data=medical_data(session.record, session.legacy, session.status, handover=None),
+        updated_medical_data=medical_data(
+            session.record, session.legacy, is_closed=session.status.is_closed, handover=None
+        ),
         completeness=session.record.completeness,
         is_ready=session.status.is_closed,
     )

@@ -23,6 +23,7 @@ from anamnesis.clinical.reading import (
     read_complaint,
     read_contradicted_signs,
     read_correction,
+    read_late_kinds,
     read_person,
     read_pregnancy_answer,
     read_present_signs,
@@ -57,6 +58,8 @@ _NEEDED_WHOLE: Final = frozenset({"who", "chief_complaint"})
 _ACKS: Final = ("ack_1", "ack_2", "ack_3", "ack_4", "ack_5", "ack_6")
 _LONG_ANSWER_WORDS: Final = 12
 _CONFLICT: Final = "conflict:"
+#: A photo without words answers whether there are results and letters, and nothing else.
+_RECORDS: Final = "records"
 _NOT_UNDERSTOOD: Final = "not understood twice"
 _SHOWN: Final = (
     ("chief_complaint", "Problem"), ("onset", "Since"), ("severity", "How bad"), ("medicines", "Medicines"),
@@ -209,6 +212,8 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
     The record is one that ``screen`` has already seen this message with.
     """
     words, agenda = Words(inbound.message_id, inbound.text), content.interview.agenda
+    if record.pending not in (_RECORDS, SAFETY) and answers.is_attachment(words.text):
+        return _after_attachment(record, content)
     if record.pending is not None and record.pending.startswith(_CONFLICT):
         return _ask_next(_settled(record, words), content, [_ack(record, inbound, content)])
     if record.pending == SAFETY:
@@ -234,7 +239,8 @@ def plan_turn(record: ClinicalRecord, inbound: Inbound, content: ClinicalContent
         # Whoever told of one medicine unasked has now been asked for the others.
         record = replace(record, volunteered=tuple(each for each in record.volunteered if each not in asked.slots))
     record = read_contradicted_signs(record, words, agenda, asked=asked)
-    record = read_told_signs(classified(record, agenda), words, agenda, asked=asked)
+    record = read_late_kinds(classified(record, agenda), words, agenda, asked=asked)
+    record = read_told_signs(record, words, agenda, asked=asked)
     return _after_answer(before, record, inbound, asked, is_told=bool(facts), content=content)
 
 
@@ -294,11 +300,27 @@ def _ended_early(record: ClinicalRecord, words: Words, content: ClinicalContent)
     return _finish(replace(record, is_ended_early=True), content)
 
 
+def _after_attachment(record: ClinicalRecord, content: ClinicalContent) -> TurnPlan:
+    """A photo without words is in the transcript; what was asked is asked again, and that was no try at it."""
+    asked, leads = content.interview.agenda.question(record.pending), [_say(record, content, "ask_again_kept")]
+    if record.pending is None:
+        return _ask_next(record, content, [])
+    if record.asked[-1:] == (record.pending,):
+        record = replace(record, asked=record.asked[:-1])
+    safety = _safety_first(record, content)
+    if safety is not None:
+        return safety
+    if asked is None:
+        return _ask_next(replace(record, pending=None), content, leads)
+    record, leads = _advised(record, content, leads)
+    return _ask(record, asked, content, leads)
+
+
 def _left(record: ClinicalRecord, slots: Sequence[str], declined: Declined) -> ClinicalRecord:
     """The record without answers to these topics; signs that were named and not answered are left with them."""
     for slot in slots:
         record = record.with_answer(slot, declined)
-    if "danger_signs" in slots:
+    if {"danger_signs", "more_signs"} & set(slots):
         for name in record.danger_signs:
             if not record.is_sign_covered(name):
                 record = record.with_sign(name, declined)
@@ -515,8 +537,8 @@ def _ask(
     record: ClinicalRecord, question: Question, content: ClinicalContent, leads: list[str], *, bare: bool = False
 ) -> TurnPlan:
     agenda = content.interview.agenda
-    if question.kind == "signs" and not record.danger_signs:
-        record = replace(record, danger_signs=agendas.signs_to_ask(record, agenda))
+    if question.kind == "signs" and record.pending != question.id:
+        record = replace(record, danger_signs=_signs_due(record, question, content))
     record = replace(
         agendas.measured(record, agenda),
         pending=question.id,
@@ -527,6 +549,14 @@ def _ask(
     reply = text if bare else _checked([*leads, text], record)
     choices = () if bare else _choices(record, question, content)
     return TurnPlan(record, reply, text, question.id, choices, is_ready=False, why=question.why)
+
+
+def _signs_due(record: ClinicalRecord, question: Question, content: ClinicalContent) -> tuple[str, ...]:
+    """The signs the question is to name: a list that was named already is named again, but for what was told since."""
+    agenda = content.interview.agenda
+    if question.id == "more_signs":
+        return agendas.signs_left(record, agenda)
+    return record.danger_signs or agendas.signs_to_ask(record, agenda)
 
 
 def _choices(record: ClinicalRecord, question: Question, content: ClinicalContent) -> tuple[Choice, ...]:
@@ -559,10 +589,13 @@ def _worded(record: ClinicalRecord, question: Question, content: ClinicalContent
     slots = _asked_slots(record, question, content)
     is_whole = len(slots) == len([slot for slot in question.slots if agendas.applies(slot, record, agenda)])
     text = _besides(record, question, content) + agendas.worded(question, record, agenda)
-    if own is not None and is_whole:
-        text = agendas.voiced(own, record.person.speaker)
+    if own is not None and is_whole and agendas.text_for(question, record.person) == question.text:
+        text = agendas.voiced(own, record.person)
     if question.kind == "signs":
         return "\n".join([text, *(f"– {agenda.signs[name].label}" for name in _signs_open(record))])
+    if question.kind == "area":
+        labels = (content.interview.label(each, record.language) for each in question.choices)
+        return "\n".join([text, *(f"– {label}" for label in labels)])
     if question.kind == "read_back":
         return f"{_say(record, content, 'read_back')}\n{_summary(record)}\n{text}"
     return text

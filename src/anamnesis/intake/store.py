@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import asyncpg
-
 from anamnesis.care.model import CareLink
 from anamnesis.care.store import audit, link_of, listed_cases
 from anamnesis.clinical.record import ClinicalRecord, record_from_json, record_to_json
@@ -20,7 +18,7 @@ from anamnesis.db.viewing import Purpose, at_work, viewing
 from anamnesis.intake.model import Exchange, Kept, Message, NewMessage, NewReply, NewState, Session, Status, Turn
 from anamnesis.intake.ports import NotOurs
 from anamnesis.kernel.consents import IN_FORCE, OUTSIDE_MODEL
-from anamnesis.kernel.errors import Conflict, NotPermitted, Unavailable
+from anamnesis.kernel.errors import Conflict, Unavailable
 from anamnesis.kernel.identity import Person
 from anamnesis.kernel.jobs import Job, JobKind, NewJob
 from anamnesis.kernel.trail import concerns
@@ -566,16 +564,12 @@ class PostgresIntakeStore:
         return self._keyring.all_opened(NOTES, await self.database.fetch(_NOTES_OF_CONNECTION, connection_id))
 
     async def add_note(self, session_id: UUID, author: Person, text: str, key: UUID | None) -> Row:
-        """Keep a clinician's note; one client id is one note. Raises Conflict for other words, NotPermitted."""
+        """Keep a clinician's note; one client id is one note. Raises Conflict for other words."""
         note_id = uuid4()
         sealed = self._keyring.at(NOTES, note_id, session_id).seal("content", text)
-        try:
-            async with self.database.transaction() as connection:
-                row = await connection.fetchrow(_NOTE, session_id, author.user_id, sealed, key, note_id)
-                row = row or await connection.fetchrow(_NOTE_SEEN, session_id, author.user_id, key)
-        except asyncpg.InsufficientPrivilegeError:
-            # The wall in the database found the connection ended since access was decided.
-            raise NotPermitted("This connection has ended. Nothing was stored.") from None
+        async with self.database.transaction() as connection:
+            row = await connection.fetchrow(_NOTE, session_id, author.user_id, sealed, key, note_id)
+            row = row or await connection.fetchrow(_NOTE_SEEN, session_id, author.user_id, key)
         note = None if row is None else self._keyring.opened(NOTES, row)
         if note is None or note["content"] != text:
             raise Conflict("This message id was used for other words. Nothing was stored.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from anamnesis.kernel.errors import AnamnesisError
 from anamnesis.kernel.identity import Actor, Claims, Person
 from anamnesis.kernel.trail import Trail
 
@@ -117,15 +118,18 @@ class Procedure:
 
 #: Keeps the audit line of a call that ends without one, before its answer is seen.
 Keep = Callable[[Trail], Awaitable[None]]
+#: What a call that failed is answered when what it was let on to has been erased or closed beneath it, else None.
+Changed = Callable[[Trail], Awaitable[AnamnesisError | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A procedure with the services its handler works on, and what keeps its audit line."""
+    """A procedure with the services its handler works on, what keeps its audit line, and what explains its failure."""
 
     procedure: Procedure
     services: object
     keep: Keep | None = None
+    changed: Changed | None = None
 
 
 @dataclass(slots=True)
@@ -133,6 +137,7 @@ class Registry:
     """Every procedure of a service, by exact name."""
 
     keep: Keep | None = None
+    changed: Changed | None = None
     _bound: dict[str, Bound] = field(default_factory=dict)
 
     def add(self, procedures: Iterable[Procedure], services: object) -> None:
@@ -140,7 +145,7 @@ class Registry:
         for procedure in procedures:
             if procedure.name in self._bound:
                 raise ValueError(f"procedure {procedure.name} is declared twice")
-            self._bound[procedure.name] = Bound(procedure, services, self.keep)
+            self._bound[procedure.name] = Bound(procedure, services, self.keep, self.changed)
 
     def find(self, name: str) -> Bound | None:
         """The procedure of exactly this name, or None."""

@@ -99,6 +99,9 @@ class Import:
             page = self._allowed(tally, found)
             rows = {_whole_key(text, columns, seen): text for text in page}
             tally.read += len(found)
+            expired = await self.target.expired(tally.table, rows)
+            tally.left_out += len(expired)
+            rows = {key: text for key, text in rows.items() if key not in expired}
             written, refused = await self._keep(tally, rows)
             tally.written += written
             tally.left_out += len(refused)
@@ -258,7 +261,7 @@ class Import:
         """Keep what has no home with us.
 
         That is whole rows that are left out, or in the place of which something else stands here, and single columns of
-        the others. What was deleted here is not brought back this way either.
+        the others. What was deleted or has expired here is not brought back this way either.
         """
         by_key = {line.mapped.key: line for line in lines}
         aside, housed = {}, []
@@ -269,6 +272,8 @@ class Import:
                 aside[key] = json.dumps(leftovers, ensure_ascii=False)
             else:
                 housed.append(key)
+        for key in await self.target.expired(tally.table, aside):
+            del aside[key]
         _, refused = await self._keep(tally, aside)
         async with self.target.connection.transaction():
             await self.target.forget_whole(tally.table, housed)

@@ -110,6 +110,13 @@ class Target:
         """Whose data must not come back: ids of people, connections and interviews that were erased here."""
         return frozenset(row["id"] for row in await self.connection.fetch("SELECT id::text FROM erased_ids"))
 
+    async def expired(self, table: str, keys: Iterable[str]) -> set[str]:
+        """Those of these keys under which a row was kept whole until it expired here: such a row does not come back."""
+        name = beside(table)
+        digests = {hashlib.sha256(f"{name}\n{key}".encode()).digest(): key for key in keys}
+        query = "SELECT digest FROM expired_aside WHERE digest = ANY ($1::bytea[])"
+        return {digests[row["digest"]] for row in await self.connection.fetch(query, list(digests))}
+
     async def note(self, table: str, entries: Mapping[str, Entry]) -> None:
         """Let the ledger know."""
         if entries:

@@ -53,3 +53,5 @@ class PatientFile:
     audit: tuple[Row, ...]
     #: What a take-over kept whole: JSON, by the table it came from.
     taken_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Why operators closed or opened the account.
+    account_reasons: tuple[Row, ...] = ()

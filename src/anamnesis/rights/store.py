@@ -17,6 +17,7 @@ from anamnesis.care.store import audit
 from anamnesis.clinical.record import record_from_json
 from anamnesis.db.aside import IDS, PREFIX, aside
 from anamnesis.db.encryption import (
+    ACCOUNT_REASONS,
     CHAT,
     DIRECT,
     EMERGENCIES,
@@ -96,6 +97,9 @@ _CONSENTS: Final = "SELECT purpose, version, given_at, withdrawn_at FROM consent
 
 _HOLDS: Final = """
 SELECT id, patient_id, reason, set_at, lifted_at, lifted_reason FROM legal_holds WHERE patient_id = $1 ORDER BY id"""
+
+_ACCOUNT_REASONS: Final = """
+SELECT id, user_id, reason, given_at FROM account_reasons WHERE user_id = $1 ORDER BY given_at, id"""
 
 _EMERGENCIES: Final = """
 SELECT e.id, e.connection_id, e.doctor_id, e.reason, e.opened_at, e.ends_at
@@ -194,6 +198,7 @@ class PatientRecords:
                 await self._opened(EMERGENCIES, _EMERGENCIES, patient["id"]),
                 await self._rows(_AUDIT, account["id"], [str(each) for each in subjects]),
                 await self._taken_over(patient["id"]),
+                await self._opened(ACCOUNT_REASONS, _ACCOUNT_REASONS, account["id"]),
             )
             await self.connection.execute(_TELL_AUDIT, "data_export", patient["id"])
             return file
@@ -268,6 +273,8 @@ class PatientRecords:
                 await self.connection.execute(_TELL_AUDIT, "patient_erased", patient_id)
         except asyncpg.CheckViolationError:
             raise Conflict("The patient is under a legal hold. Nothing was erased.") from None
+        except asyncpg.DeadlockDetectedError:
+            raise Conflict("The records were being changed at this moment. Nothing was erased; try again.") from None
 
     async def forget_samples(self) -> None:
         """Have the database draw anew the values of columns it keeps to plan with, among which are erased ones."""

@@ -7,10 +7,11 @@ from typing import Any, Final
 import msgspec
 from pydantic.alias_generators import to_camel
 
+from anamnesis.clinical.medical_data import patients_medical_data
 from anamnesis.rights.model import Interview, PatientFile, Row
 
 FORMAT: Final = "anamnesis-export/1"
-#: What is written by doctors for doctors, or computed for them.
+#: What is written by doctors for doctors, or computed for them; of medical_data a patient has a part of.
 _OF_DOCTORS: Final = frozenset({"clinical_handover", "doctor_thought", "lowered_at", "lowered_reason", "medical_data"})
 
 
@@ -32,6 +33,7 @@ def as_json(file: PatientFile, at: datetime, *, for_patient: bool = False) -> di
     of_others = {
         "legalHolds": _all(file.holds),
         "emergencyAccesses": _all(file.emergencies),
+        "accountReasons": _all(file.account_reasons),
         "takenOver": {name: [msgspec.Raw(row.encode()) for row in rows] for name, rows in file.taken_over.items()},
     }
     return whole if for_patient else {**whole, **of_others}
@@ -43,7 +45,10 @@ def _interview(interview: Interview, file: PatientFile, *, for_patient: bool) ->
     seen = [each for each in interview.files if not for_patient or each["uploader_id"] == file.account["id"]]
     told = {**own, "messages": _all(interview.messages), "files": _all(seen)}
     if for_patient:
-        return told
+        # Of what the replaced system had stored beside the record, what its patients are shown, by the same function.
+        is_closed = interview.row["status"] in ("ready", "reviewed")
+        stored = interview.row["medical_data"] or {}
+        return {**told, "medicalData": patients_medical_data(interview.record, stored, is_closed=is_closed)}
     return {
         **told,
         "record": interview.row["record"],

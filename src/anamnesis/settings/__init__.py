@@ -122,6 +122,9 @@ VARIABLES: Final = (
         "none; the demo makes its own",
     ),
     Variable("RETENTION_DAYS", "days after which what nobody has touched is erased, 30 or more", "kept for good"),
+    Variable(
+        "METRICS_TOKEN", "what Prometheus shows as a bearer token to read /metrics", "whoever reaches the port reads it"
+    ),
     Variable("LOG_LEVEL", "debug, info, warning or error", "info"),
 )
 
@@ -291,6 +294,7 @@ class Settings:
     content_status: str = "draft"
     consent_recorded_elsewhere: bool = False
     retention_days: int | None = None
+    metrics_token: Secret | None = None
     log_level: str = "info"
     warnings: tuple[Problem, ...] = ()
 
@@ -334,6 +338,7 @@ class Settings:
             content_status=reader.take("CONTENT_STATUS", reading.one_of("draft", "signed"), "draft"),
             consent_recorded_elsewhere=reader.take("CONSENT_RECORDED_ELSEWHERE", reading.truth, default=False),
             retention_days=reader.take("RETENTION_DAYS", reading.whole(30, 36_500), None),
+            metrics_token=reader.take("METRICS_TOKEN", reading.token, None),
             log_level=reader.take("LOG_LEVEL", reading.one_of("debug", "info", "warning", "error"), "info"),
         )
         if settings.is_production:

@@ -21,6 +21,7 @@ _PLACEHOLDERS: Final = re.compile(
       | ^(sk|pk|whsec)[-_]((test|live)_)?([x*]{3,}|1234[0-9]*|abcd?e?f?)$ """,
     re.IGNORECASE | re.VERBOSE,
 )
+_SHORTEST_TOKEN: Final = 16
 _EVERYBODYS_PASSWORDS: Final = {"password", "secret", "postgres", "admin", "test", "root", "1234", "123456", "pass"}
 _RESERVED_HOSTS: Final = re.compile(r"(^|\.)(example\.(com|net|org)|example)$")
 _HOST: Final = re.compile(
@@ -142,6 +143,13 @@ def text(value: str) -> str:
 def secret(value: str) -> Secret:
     """Any text without blanks or controls, kept hidden."""
     return Secret(text(value))
+
+
+def token(value: str) -> Secret:
+    """A secret that is long enough not to be guessed."""
+    if len(text(value)) < _SHORTEST_TOKEN:
+        raise Refused(f"must be {_SHORTEST_TOKEN} characters or more. `openssl rand -hex 32` makes one.")
+    return Secret(value)
 
 
 def secret_like(prefixes: tuple[str, ...], where: str) -> Callable[[str], Secret]:

@@ -157,11 +157,19 @@ class Worker:
                 await self.handlers[job.kind](job)
             await self._settle(job)
         except outbox.LeaseLost:
-            return "lost", "LeaseLost"
+            return await self._given_up(job, "LeaseLost")
         except Exception as error:  # noqa: BLE001 - the one place where any failure of a job is answered
             name = type(error).__name__
-            return await self._again(job, name), name
+            state = await self._again(job, name)
+            return await self._given_up(job, name) if state == "lost" else (state, name)
         return "done", ""
+
+    async def _given_up(self, job: Job, error_type: str) -> tuple[str, str]:
+        """A job that is ours no longer. One that was erased with what it was about has nothing left to fail at."""
+        with suppress(Unavailable):
+            if not await outbox.exists(self.database, job):
+                return "done", ""
+        return "lost", error_type
 
     async def _settle(self, job: Job) -> None:
         """Mark done what the handler did not; one that settled itself is no longer running under this fence."""

@@ -304,6 +304,10 @@ function later(text) {
 
 const attached = document.querySelector("#attached");
 const LONGEST_SIDE = 1600;
+// What goes with photos that are sent without words; the interview takes it for no answer.
+const PHOTO_ALONE = "Photo";
+let uploading = 0;
+let isDue = false;
 
 // A photo shrunk on the phone, for a slow network; the server takes the whole one as well.
 async function shrunk(file) {
@@ -340,10 +344,11 @@ async function attach(file) {
   label.textContent = "Uploading…";
   item.append(bar, label);
   attached.append(item);
+  uploading += 1;
   try {
     const kept = await upload(await shrunk(file), (share) => { bar.value = share; });
     bar.remove();
-    label.textContent = kept.thumbnailUrl ? "Send it with your next message." : `${kept.fileName}: your doctor has it.`;
+    label.textContent = kept.thumbnailUrl ? "Press Send, with words or without." : `${kept.fileName}: your doctor has it.`;
     if (kept.thumbnailUrl) {
       item.prepend(picture(kept.url));
       item.dataset.url = kept.url;
@@ -351,6 +356,9 @@ async function attach(file) {
   } catch (error) {
     bar.remove();
     label.textContent = `⚠ Not sent. ${error.message}`;
+  } finally {
+    uploading -= 1;
+    if (isDue && uploading === 0) composer.requestSubmit();
   }
 }
 
@@ -375,7 +383,9 @@ if (composer) {
   composer.addEventListener("submit", (event) => {
     event.preventDefault();
     const photos = takePhotos();
-    if (!send(box.value, photos)) return;
+    // Pressed while a photo is on its way: it goes as soon as it is there.
+    isDue = !box.value.trim() && uploading > 0;
+    if (isDue || !send(box.value.trim() || (photos.length ? PHOTO_ALONE : ""), photos)) return;
     for (const photo of photos) photo.item.remove();
     box.value = "";
     box.style.height = "";

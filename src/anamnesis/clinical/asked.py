@@ -1,0 +1,106 @@
+"""What somebody can do, asked and answered no, as the failing it is: "Is he breathing? No." says "he not breathing".
+
+Only questions about a function of the body, in a sentence of their own, are turned round; every other "no" denies what
+it answers (``context``). The inserted word has no characters of its own, so that quotes stay verbatim.
+"""
+
+from typing import Final
+
+from anamnesis.clinical.words import Break, Words
+
+_LONGEST: Final = 9  # tokens of a question that is turned round
+_ANSWERS: Final = frozenset({"no", "nope", "nah", "none", "never", "hapana", "hakuna", "nedda"})
+_ADDRESSED: Final = frozenset({"sir", "madam", "doctor", "musawo", "daktari", "please", "nurse"})
+_ABLE: Final = frozenset({"can", "could", "able", "can't"})
+#: What may stand before the function that is asked for.
+_LEADS: Final = frozenset(
+    {
+        "is", "are", "does", "do", "did", "has", "have", "was", "can", "could", "and", "so", "still", "even", "able",
+        "to", "he", "she", "they", "you", "your", "his", "her", "the", "my", "our", "now", "there", "any", "baby",
+        "child", "newborn", "son", "daughter", "mother", "father", "husband", "wife", "patient", "boy", "girl", "man",
+        "woman", "eyes", "grandmother", "grandfather", "own", "getting", "him", "inside",
+    }
+)  # fmt: skip
+_DONE: Final = frozenset(
+    {
+        "breathing", "breathe", "breathes", "conscious", "responding", "respond", "responds", "responsive", "awake",
+        "alert", "wake", "wakes", "rousable", "moving", "move", "moves", "kicking", "kick", "kicks", "speak",
+        "speaking", "speaks", "talk", "talking", "talks", "answer", "answering", "answers", "lift", "lifting", "raise",
+        "swallow", "swallowing", "swallows", "drinking", "drink", "drinks", "feeding", "feed", "feeds",
+        "breastfeeding", "sucking", "suck", "sucks", "eating", "eat", "eats", "walk", "walking", "walks", "stand",
+        "standing", "stands", "sit", "sitting", "see", "seeing", "sees", "peeing", "pee", "urinate", "urinating",
+        "crying", "cry", "cries", "bend", "squeeze", "blink", "blinking", "open", "opening", "opens", "reacting",
+        "reacts", "react",
+    }
+)  # fmt: skip
+_HAD: Final = frozenset({"pulse", "tears", "response", "reaction", "movement", "movements", "heartbeat", "urine"})
+_PASSED: Final = frozenset({"urine", "water", "stool", "gas", "wind", "pee"})
+_ENDED: Final = frozenset({"stopped", "better", "gone", "improved", "eased", "over", "settled", "finished", "stopping"})
+#: What is drunk, done or asked for by choice, so that a no is no failing.
+_CHOSEN: Final = frozenset(
+    {
+        "alcohol",
+        "beer",
+        "waragi",
+        "wine",
+        "soda",
+        "coffee",
+        "sleep",
+        "smoke",
+        "doctor",
+        "work",
+        "night",
+        "nights",
+        "air",
+    }
+)
+
+
+def turned(read: Words) -> Words:
+    """The tokens with every function asked for and answered no as a denial of it; the same if there is none."""
+    answers = [at for at, word in enumerate(read.words) if word in _ANSWERS and read.breaks[at] >= Break.COLON]
+    turns = {at: place for at in answers if (place := _turn(read, at)) is not None}
+    if not turns:
+        return read
+    out, at = Words([], [], [], [], read.is_question), 0
+    for answer, place in turns.items():
+        out.extend(read, at, place)
+        start = read.starts[place]
+        out.append(_denial(read, place), start, start, read.breaks[place])
+        out.extend(read, place, answer)
+        out.breaks[-(answer - place)] = Break.NONE
+        at = answer + 1
+        if at < len(read):
+            at += read.words[at] in _ADDRESSED and not read.breaks[at]
+    out.extend(read, at, len(read))
+    return out
+
+
+def _turn(read: Words, answer: int) -> int | None:
+    """Where the denial goes in the question before an answer; None if it asks for no function, or no answer it is."""
+    after = answer + 1
+    if after < len(read) and not read.breaks[after] and read.words[after] not in _ADDRESSED:
+        return None
+    first = answer - 1
+    while first > 0 and read.breaks[first] < Break.SENTENCE and answer - first <= _LONGEST:
+        first -= 1
+    if first < 0 or answer - first > _LONGEST or any(read.breaks[first + 1 : answer]):
+        return None
+    asked = read.words[first:answer]
+    if not _CHOSEN.isdisjoint(asked):
+        return None
+    if asked[-1] in _ENDED:
+        return answer - 1
+    place = next((at for at, word in enumerate(asked) if word not in _LEADS), len(asked))
+    said = asked[place : place + 2]
+    is_passing = said[:1] in (["passing"], ["pass"]) and not _PASSED.isdisjoint(said)
+    return first + place if is_passing or (said and said[0] in _DONE | _HAD) else None
+
+
+def _denial(read: Words, place: int) -> str:
+    if read.words[place] in _HAD:
+        return "no"
+    first = place
+    while first > 0 and not read.breaks[first]:
+        first -= 1
+    return "can't" if not _ABLE.isdisjoint(read.words[first:place]) else "not"
