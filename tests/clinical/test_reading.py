@@ -150,6 +150,7 @@ def seconds(text):
     return timeit(lambda: read_findings(text, CONTENT.lexicon), timer=time.process_time, number=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words",
     [
@@ -264,6 +265,12 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("Can she lift her arm? No, since morning.", "arm_weakness", Assertion.AFFIRMED),
         ("Bleeding stopped? No.", "bleeding", Assertion.AFFIRMED),
         ("Waking at night? No. Breathless? No.", "breathless", Assertion.DENIED),
+        ("He drank paraffin but is fine.", "poison_taken", Assertion.AFFIRMED),
+        ("Her mouth was crooked for ten minutes, now all is fine.", "face_droop", Assertion.AFFIRMED),
+        ("Crushing chest pain, walking is easy.", "chest_pressure", Assertion.AFFIRMED),
+        ("Severe breathlessness is no trouble now.", "severe_breathless", Assertion.DENIED),
+        ("He took insulin without eating, sweaty and confused.", "confusion", Assertion.AFFIRMED),
+        ("It came without fever, vomiting or confusion.", "confusion", Assertion.DENIED),
         ("My uncle once choked on meat. Is there a first aid course?", "choking", Assertion.SOMEONE_ELSE),
         ("Can it come from the heart if one faints three times, as I did today?", "fainted", Assertion.AFFIRMED),
         ("What can I do if my throat keeps closing after the cake?", "throat_closing", Assertion.AFFIRMED),

@@ -104,7 +104,6 @@ def test_done_ends_early_and_names_what_is_missing():
     assert {"medicines", "allergies"} <= set(plan.record.gaps)
 
 
-@pytest.mark.regression("D2")
 @pytest.mark.parametrize("line", ["Photo", "[image]", "Here is a photo.", "See my picture", "picha", "Document"])
 def test_a_photo_without_words_answers_nothing_and_the_question_stands(line):
     for told in range(len(WHOLE)):
@@ -130,6 +129,7 @@ def test_words_about_a_photo_are_words(words):
     assert plan.record.is_covered("chief_complaint")
 
 
+@pytest.mark.regression("D2")
 def test_what_is_not_understood_twice_is_left():
     plan, _ = interview("It is about me", "hmm 5000", "what 5000", "eh 5000")
     assert isinstance(plan.record.answer("age"), Declined)

@@ -7,7 +7,7 @@ shares its negation; "and my …", ", but …", ", now …" reopen. Every walk i
 import sys
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,6 +25,7 @@ _ANSWER_OPENS: Final = 2  # tokens of a sentence before its "answer: no"
 _ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mouth, no"
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _TAKEN_AWAY: Final = 3  # tokens from "but" to "took it away"
+_SAID_OF_REACH: Final = 3  # words from a mention to the "is no trouble" said of it: "walking up the stairs is easy"
 _EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
 _NAMED_REACH: Final = 4  # tokens before "is back" that name what is back
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
@@ -262,7 +263,9 @@ class Scene:
             if place in far:
                 if words[place] in small.DETERMINERS and place + 1 < mention.first and self._is_a_clause(mention):
                     return False
-                return not (commas and self._is_affirmed_item(mention))
+                return not (
+                    commas and (self._is_affirmed_item(mention) or (not listed and self._is_a_state(place, mention)))
+                )
             if place in near:
                 is_near = mention.first - place <= _SHORT_REACH or listed
                 return is_near and (not commas or listed) and (not joined or listed)
@@ -349,6 +352,13 @@ class Scene:
         listed = {place for place in walls if self._is_listed(place)}
         return self._contrasts.union(walls - listed)
 
+    def _is_a_state(self, denial: int, mention: Match) -> bool:
+        """Whether an item after "no" or "without" is no thing but how somebody is: "without food, sweaty and weak"."""
+        words, breaks = self._read.words, self._read.breaks
+        if words[denial] not in small.LACKING:
+            return False
+        return any(breaks[at] and words[at] in small.STATES for at in range(denial + 2, mention.first + 1))
+
     def _is_listed(self, place: int) -> bool:
         """Whether a subject is one of a denied list: "neither my arm …", "nor did I feel weak"."""
         before = self._read.words[max(place - 2, 0) : place]
@@ -411,17 +421,28 @@ class Scene:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
         if _TAKEN_BACK.isdisjoint(self._kinds[self._sentence[mention.first]]):
             return False
-        if self._comes_within("explained", mention, _EXPLAINED_REACH):
+        if self._comes_within("explained", mention, _EXPLAINED_REACH, self._is_said_of):
             return True
         is_believed = any(
             self._cues.at("thinking", place) for place in range(mention.first - _BELIEF_REACH, mention.first)
         )
         return is_believed and self._comes_within("mistaken", mention, 5)
 
-    def _comes_within(self, kind: str, mention: Match, reach: int) -> bool:
-        """Whether a cue of the mention's sentence begins within so many tokens after it."""
+    def _comes_within(
+        self, kind: str, mention: Match, reach: int, fits: Callable[[Match, Match], bool] = lambda *_: True
+    ) -> bool:
+        """Whether a cue of the mention's sentence that fits it begins within so many tokens after it."""
         cues = self._by_sentence[self._sentence[mention.first]][kind]
-        return any(mention.last < each.first <= mention.last + reach for each in cues)
+        return any(mention.last < each.first <= mention.last + reach and fits(mention, each) for each in cues)
+
+    def _is_said_of(self, mention: Match, explained: Match) -> bool:
+        """Whether "is no trouble" is said of the mention, and not of what follows it: "chest pain, walking is easy"."""
+        words = self._read.words
+        if words[explained.first] not in small.SAID_OF:
+            return True
+        between = words[mention.last + 1 : explained.first]
+        is_apart = any(self._read.breaks[mention.last + 1 : explained.first + 1])
+        return not is_apart and len(between) <= _SAID_OF_REACH and small.BEGINNING_ANEW.isdisjoint(between)
 
     def _is_bare_list(self, mention: Match, answer: int) -> bool:
         """Whether the words that an answer closes are only a list or a question, with no "I have" in them."""

@@ -53,6 +53,27 @@ UNABLE: Final = frozenset({"can't", "not", "never", "hardly", "barely"})
 NEVER: Final = frozenset({"never", "not", "no", "none", "nothing", "nor"})
 #: "She denies …" speaks of all that follows in its sentence, however each item begins.
 DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
+#: How a sentence begins to say of a thing that it is no trouble.
+SAID_OF: Final = frozenset({"is", "goes"})
+#: Words after which something else is spoken of.
+BEGINNING_ANEW: Final = JOINING | TURNING | DOERS | THIRD_PERSON | {"now", "all", "everything"}
+#: Denials of a thing, which no adjective can follow; and adjectives that say how somebody is.
+LACKING: Final = frozenset({"no", "without"})
+STATES: Final = frozenset(
+    {
+        "sweaty",
+        "shaky",
+        "dizzy",
+        "drowsy",
+        "sleepy",
+        "confused",
+        "pale",
+        "grey",
+        "clammy",
+        "limp",
+        "floppy",
+    }
+)
 
 FINITE: Final = frozenset({"is", "are", "was", "were", "has", "have"})
 PRESENT: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
