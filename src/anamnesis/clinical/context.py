@@ -383,6 +383,8 @@ class Scene:
         for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
             gap = breaks[place]
             if place in answers:
+                if words[place] == "nothing" and (gap != Break.COLON or not self._is_bodily_loss(mention)):
+                    return False
                 if gap < Break.COLON and not small.NEVER.isdisjoint(words[mention.first : mention.last + 1]):
                     return False
                 after = next((at for at in range(place, len(words)) if at not in answers), len(words))
@@ -395,6 +397,10 @@ class Scene:
             if gap >= Break.SENTENCE or place in terminators:
                 return False
         return False
+
+    def _is_bodily_loss(self, mention: Match) -> bool:
+        """Whether "nothing" is good news of it: "blood: nothing", where "urine: nothing" is a danger."""
+        return not small.GOOD_AS_NOTHING.isdisjoint(self._read.words[mention.first : mention.last + 1])
 
     def _is_answered_next(self, mention: Match) -> bool:
         """Whether the next sentence answers no to what a form asked: "a box about …. My honest answer: no"."""

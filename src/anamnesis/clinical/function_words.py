@@ -103,6 +103,8 @@ BARE_VERBS: Final = frozenset(
 CARRYING: Final = frozenset({"carrying", "expecting"})
 #: What asks in writing, and how an answer to it is named.
 FORMS: Final = frozenset({"box", "question", "questions", "questionnaire", "form", "checklist", "survey", "screening"})
+#: Of these to have nothing is well: "blood: nothing". Of urine, kicks or a voice it is not.
+GOOD_AS_NOTHING: Final = frozenset({"blood", "bleeding", "fever", "pain", "cough", "rash", "discharge", "swelling"})
 ANSWERS: Final = frozenset({"answer", "answers", "reply", "response"})
 UNTIL: Final = frozenset({"until", "till", "before"})
 OF_LATE: Final = frozenset({"today", "tonight", "yesterday", "this"})
