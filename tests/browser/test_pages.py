@@ -11,18 +11,21 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import pytest
 
+from anamnesis.db.embedded import start_embedded
 from build import WHOLE_INTAKE
 from llm.fault_server import FaultServer, grows, hang, reply_to, says
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine"),
 ]
 ANAMNESIS = Path(sys.executable).parent / "anamnesis"
@@ -44,7 +47,7 @@ def demo_in(folder, **settings):
     environment = {**os.environ, "PORT": str(free_port()), **settings}
     log = (folder / "log").open("w")
     process = subprocess.Popen([ANAMNESIS, "demo", "--data", folder / "data"], stdout=log, stderr=log, env=environment)
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 60
     while "Ctrl-C" not in (text := (folder / "log").read_text()):
         assert process.poll() is None, text
         assert time.monotonic() < deadline, text
@@ -295,13 +298,32 @@ def a_model():
     loop.close()
 
 
-@pytest.fixture
-def speaking(tmp_path):
-    """A clinic whose model tells its replies as a script says, and what changes the script."""
+@pytest.fixture(scope="module")
+def modelled(tmp_path_factory):
+    """A clinic with a model: where it lies, its links, and what changes the model's script."""
+    folder = tmp_path_factory.mktemp("modelled")
     with a_model() as (url, will):
         model = {"AI_PROVIDER": "openai", "OPENAI_API_KEY": "k-Q8fj20dj", "OPENAI_BASE_URL": f"{url}/v1"}
-        with demo_in(tmp_path, **model, CONSENT_RECORDED_ELSEWHERE="true") as links:
-            yield links, will
+        with demo_in(folder, **model, CONSENT_RECORDED_ELSEWHERE="true") as links:
+            yield folder, links, will
+
+
+async def forget_newcomer(folder):
+    """Whoever signs in as the newcomer next is somebody the clinic has never seen."""
+    connection = await asyncpg.connect(start_embedded(folder / "data").owner_dsn)  # joins the server that runs
+    await connection.execute("UPDATE users SET clerk_id = 'left ' || id WHERE clerk_id = 'demo_newcomer'")
+    await connection.execute("DELETE FROM model_breakers")
+    await connection.close()
+
+
+@pytest.fixture
+def speaking(modelled):
+    """A clinic whose model tells its replies as a script says, and what changes the script; the newcomer is new."""
+    folder, links, will = modelled
+    with ThreadPoolExecutor(1) as thread:  # the browser keeps this one's loop
+        thread.submit(asyncio.run, forget_newcomer(folder)).result(20)
+    will(says(told))
+    return links, will
 
 
 #: Keeps every text the growing reply ever had.

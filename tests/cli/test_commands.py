@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from anamnesis.cli import main
+
 ANAMNESIS = Path(sys.executable).parent / "anamnesis"
 BARE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 
@@ -31,10 +33,11 @@ def test_an_invalid_environment_is_told_whole_by_name_and_never_by_value(command
     assert "many" not in said
 
 
-def test_signed_content_cannot_be_served_while_it_is_a_draft():
-    done, _ = run("serve", DATABASE_URL="postgresql://u:p@127.0.0.1:1/x", CONTENT_STATUS="signed")
-    assert done.returncode == 2
-    assert "signed" in done.stderr
+def test_signed_content_cannot_be_served_while_it_is_a_draft(monkeypatch, capsys):
+    asked = {"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/x", "CONTENT_STATUS": "signed"}
+    monkeypatch.setattr(os, "environ", {**BARE, **asked})
+    assert main(["serve"]) == 2
+    assert "signed" in capsys.readouterr().err
 
 
 def test_the_demo_refuses_production_and_other_hosts():
@@ -49,6 +52,5 @@ def test_an_unknown_command_shows_the_known_ones():
     assert "migrate" in done.stderr
 
 
-def test_the_content_check_passes():
-    done, _ = run("content", "check")
-    assert done.returncode == 0, done.stderr
+def test_the_content_check_passes(capsys):
+    assert main(["content", "check"]) == 0, capsys.readouterr().err

@@ -1,4 +1,5 @@
 import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -6,9 +7,11 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anamnesis.cli import main
 from anamnesis.cli.triage import triage_line
 from anamnesis.content import load_content
 
@@ -55,14 +58,15 @@ def test_structured_vitals_beat_typed_ones():
 BAD_LINES = [b"nonsense", b"[]", b'"x"', b'{"id": 1, "age": -1}', b'{"id": 1, "text": 5}', b"\xff\xfe", b"[" * 5000]
 
 
-def test_bad_lines_are_errors_that_harm_no_other():
+def test_bad_lines_are_errors_that_harm_no_other(monkeypatch, capsys):
     lines = b"".join(line + b'\n\n{"id": 2}\n' for line in BAD_LINES)
-    done = subprocess.run([ANAMNESIS, "triage"], input=lines, capture_output=True, check=False)
-    answers = list(map(json.loads, done.stdout.splitlines()))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    status = main(["triage"])
+    answers = list(map(json.loads, capsys.readouterr().out.splitlines()))
     assert all(answer["error"] for answer in answers[::2])
     assert [answer["id"] for answer in answers[1::2]] == [2] * len(BAD_LINES)
     assert not any("error" in answer for answer in answers[1::2])
-    assert done.returncode == 2
+    assert status == 2
 
 
 def test_many_lines_are_answered_in_their_order_bad_ones_among_them_and_the_last_without_an_end():
@@ -103,6 +107,7 @@ def _written_as_far_as_it_is_read(stream, lines):
         stream.close()
 
 
+@pytest.mark.long
 def test_five_thousand_lines_take_a_moment():
     line = json.dumps({"id": 1, "text": "I have had a cough and a fever for three days, no chest pain", "age": 30})
     began = time.monotonic()

@@ -150,6 +150,7 @@ def seconds(text):
     return timeit(lambda: read_findings(text, CONTENT.lexicon), timer=time.process_time, number=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words",
     [
@@ -264,13 +265,32 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("Can she lift her arm? No, since morning.", "arm_weakness", Assertion.AFFIRMED),
         ("Bleeding stopped? No.", "bleeding", Assertion.AFFIRMED),
         ("Waking at night? No. Breathless? No.", "breathless", Assertion.DENIED),
+        ("He drank paraffin but is fine.", "poison_taken", Assertion.AFFIRMED),
+        ("Her mouth was crooked for ten minutes, now all is fine.", "face_droop", Assertion.AFFIRMED),
+        ("Crushing chest pain, walking is easy.", "chest_pressure", Assertion.AFFIRMED),
+        ("Severe breathlessness is no trouble now.", "severe_breathless", Assertion.DENIED),
+        ("He took insulin without eating, sweaty and confused.", "confusion", Assertion.AFFIRMED),
+        ("It came without fever, vomiting or confusion.", "confusion", Assertion.DENIED),
         ("My uncle once choked on meat. Is there a first aid course?", "choking", Assertion.SOMEONE_ELSE),
         ("Can it come from the heart if one faints three times, as I did today?", "fainted", Assertion.AFFIRMED),
         ("What can I do if my throat keeps closing after the cake?", "throat_closing", Assertion.AFFIRMED),
         ("What should I do if my throat ever closes?", "throat_closing", Assertion.HYPOTHETICAL),
         ("he was chokin on a bone", "choking", Assertion.AFFIRMED),
+        ("A box asks about wanting to end it all. Honest answer: no.", "self_harm_intent", Assertion.DENIED),
+        ("A box asks about wanting to end it all. My answer is yes.", "self_harm_intent", Assertion.AFFIRMED),
+        ("I want to end it all. The answer is no.", "self_harm_intent", Assertion.AFFIRMED),
+        ("No animal has ever bitten him.", "bite_word", Assertion.DENIED),
+        ("His heart races in a sprint, as all the boys do.", "palpitations", Assertion.DENIED),
+        ("My apron is soaked in blood and none of it is mine.", "heavy_bleeding", Assertion.DENIED),
+        ("Hot tea on his arm. Nothing on the face.", "burn_serious_place", Assertion.DENIED),
+        ("Our old spaniel had a seizure and the vet has him on tablets.", "seizure", Assertion.SOMEONE_ELSE),
+        ("Follow-up after my kidney infection in February.", "kidney_infection", Assertion.PAST),
+        ("I had a fever, cured before we went home.", "fever", Assertion.RESOLVED),
         ("I had no pain, nor did I faint.", "fainted", Assertion.DENIED),
         ("I broke it during my school days when I fainted.", "fainted", Assertion.PAST),
+        ("Our aunt went blind from sugar.", "vision_loss", Assertion.SOMEONE_ELSE),
+        ("I'm preparing a talk for my class about fainting.", "fainted", Assertion.HYPOTHETICAL),
+        ("What is it called when one sees two of everything? That is my week.", "double_vision", Assertion.AFFIRMED),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):

@@ -60,6 +60,7 @@ def test_any_text_is_read_and_what_is_kept_is_plausible(text, is_asked):
     assert all(reading.quote in text for reading in read.readings)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", ["bp 120/80 ", "if temp 38 ", "0772 ", "37 then 38 ", "1", "pain 3/10 over "])
 def test_reading_is_linear_in_the_length_of_the_text(part):
     def seconds(length):

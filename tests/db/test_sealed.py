@@ -354,7 +354,7 @@ def dumped(server):
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("keys", [OLD, ()], ids=["sealed", "in the clear, so that the search can find"])
 async def test_a_canary_is_in_no_page_no_log_and_no_dump(server, keys):
     async with app_of(server.app_dsn, keys) as app:

@@ -104,7 +104,6 @@ def test_done_ends_early_and_names_what_is_missing():
     assert {"medicines", "allergies"} <= set(plan.record.gaps)
 
 
-@pytest.mark.regression("D2")
 @pytest.mark.parametrize("line", ["Photo", "[image]", "Here is a photo.", "See my picture", "picha", "Document"])
 def test_a_photo_without_words_answers_nothing_and_the_question_stands(line):
     for told in range(len(WHOLE)):
@@ -130,6 +129,7 @@ def test_words_about_a_photo_are_words(words):
     assert plan.record.is_covered("chief_complaint")
 
 
+@pytest.mark.regression("D2")
 def test_what_is_not_understood_twice_is_left():
     plan, _ = interview("It is about me", "hmm 5000", "what 5000", "eh 5000")
     assert isinstance(plan.record.answer("age"), Declined)
@@ -1162,9 +1162,7 @@ def test_vaccines_are_asked_of_a_child_and_of_no_adult():
     assert question_put("immunisation", *CHILD) == "Are the child's vaccines up to date, as far as you know?"
     plan = asked_until(asked_after("me", "31, male", "my knee hurts since Monday"), "background")
     assert "immunisation" not in plan.record.asked
-    assert "Vaccines: not applicable" in "\n".join(each.text for each in background(plan.record)).replace(
-        ", Vaccines", "Vaccines"
-    )
+    assert "Vaccines" not in "\n".join(each.text for each in background(plan.record))
 
 
 @pytest.mark.parametrize(

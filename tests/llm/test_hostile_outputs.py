@@ -29,10 +29,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.* is not a valid :UserWarning"),
 ]
 
-ALL_OF_THEM = [
-    pytest.mark.slow,
-    pytest.mark.skipif("ANAMNESIS_MATRIX" not in os.environ, reason="minutes: `make model-matrix` runs it"),
-]
+ALL_OF_THEM = pytest.mark.skipif("ANAMNESIS_MATRIX" not in os.environ, reason="minutes: `make model-matrix` runs it")
 TOLD = "I have had a headache since Monday and I take amlodipine 5 mg"
 PROMPT = Prompt(
     "who", QUESTION, "VitalsTriageAgent", "en", question=QUESTION, instructions="word it", version="v-1",
@@ -127,9 +124,7 @@ async def outcomes(vendor, way, count, seed):
 
 @pytest.mark.parametrize("way", [WHOLE, GROWING])
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize(
-    "count", [60, pytest.param(400, marks=pytest.mark.slow), pytest.param(2500, marks=ALL_OF_THEM)]
-)
+@pytest.mark.parametrize("count", [400, pytest.param(2500, marks=ALL_OF_THEM)])
 @pytest.mark.proves("I21")
 async def test_nothing_gets_past_the_port_but_an_answer_or_a_failure_by_name(vendor, way, count):
     usable, failed = await outcomes(vendor, way, count, f"{vendor} {way} {count}")
@@ -138,7 +133,7 @@ async def test_nothing_gets_past_the_port_but_an_answer_or_a_failure_by_name(ven
 
 
 @pytest.mark.parametrize(("vendor", "way"), [(GEMINI, GROWING), (OPENAI, WHOLE)])
-@pytest.mark.parametrize("count", [12, pytest.param(60, marks=pytest.mark.slow), pytest.param(150, marks=ALL_OF_THEM)])
+@pytest.mark.parametrize("count", [60, pytest.param(150, marks=ALL_OF_THEM)])
 async def test_nothing_gets_past_the_application_either(clinic, owner, vendor, way, count):
     rng = random.Random(f"{vendor} {way} {count}")
     async with (

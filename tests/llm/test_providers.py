@@ -274,7 +274,7 @@ ODD = (
 
 
 @pytest.mark.parametrize(
-    "code", [200, 400, 429, *(pytest.param(each, marks=pytest.mark.slow) for each in (204, 302, 401, 418, 500, 503))]
+    "code", [200, 400, 429, *(pytest.param(each, marks=pytest.mark.long) for each in (204, 302, 401, 418, 500, 503))]
 )
 async def test_no_body_of_any_status_gets_past_the_port_as_anything_but_a_failure(server, model, code):
     for body in ODD:
@@ -337,7 +337,7 @@ async def test_nobody_is_followed_elsewhere(server, model):
 
 @pytest.mark.parametrize(
     "fault",
-    [hang, drip, *(pytest.param(each, marks=pytest.mark.slow) for each in (hang_after_headers, hang_in_body))],
+    [hang, drip, *(pytest.param(each, marks=pytest.mark.long) for each in (hang_after_headers, hang_in_body))],
     ids=lambda fault: fault.__name__,
 )
 @pytest.mark.proves("I25")
@@ -621,8 +621,11 @@ print((time.process_time() - started) * 1000, (used() - memory) / 2**20)
 
 
 def test_the_layer_itself_adds_at_most_five_milliseconds_and_a_megabyte():
-    runs = [subprocess.run([sys.executable, "-c", _COST], capture_output=True, text=True, check=True) for _ in range(7)]
-    measured = [[float(number) for number in run.stdout.split()] for run in runs]
-    milliseconds, megabytes = (min(column) for column in zip(*measured, strict=True))
+    milliseconds = megabytes = float("inf")
+    for _ in range(7):
+        if milliseconds > 5 or megabytes > 1:  # the least of all runs counts; more would make it only less
+            done = subprocess.run([sys.executable, "-c", _COST], capture_output=True, text=True, check=True)
+            measured = [float(number) for number in done.stdout.split()]
+            milliseconds, megabytes = min(milliseconds, measured[0]), min(megabytes, measured[1])
     assert milliseconds <= 5
     assert megabytes <= 1

@@ -204,7 +204,7 @@ async def test_it_is_read_under_another_key_as_it_was(clinic, owner):
 # -- and nobody else ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("vendor", [GEMINI, pytest.param(OPENAI, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("vendor", [GEMINI, OPENAI])
 @pytest.mark.proves("I27", "I32")
 async def test_a_mark_in_the_reasoning_reaches_the_doctor_and_nobody_else(clinic, owner, capsys, vendor):
     journal.configure(development=True, level="DEBUG")

@@ -269,11 +269,18 @@ class World:
                 )
             ]
             names = ", ".join(f'"{column}"' for column in columns)
-            filled.append(
-                f'DELETE FROM public."{table}"; INSERT INTO public."{table}" ({names}) OVERRIDING SYSTEM VALUE'
-                f' SELECT {names} FROM kept."{table}";'
-            )
-        self._restoring = "SET session_replication_role = replica; " + " ".join(filled)
+            filled.append(f"""
+                IF (SELECT count(*) FROM public."{table}") <> (SELECT count(*) FROM kept."{table}") OR EXISTS (
+                    SELECT t::text FROM public."{table}" t EXCEPT ALL SELECT t::text FROM kept."{table}" t
+                ) THEN
+                    DELETE FROM public."{table}";
+                    INSERT INTO public."{table}" ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM kept."{table}";
+                END IF;""")
+        # Only what differs is written, or what was taken away thousands of times would be read again each time.
+        await self.owner.execute(
+            f"CREATE FUNCTION kept.put_back() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {''.join(filled)} END $$"
+        )
+        self._restoring = "SET session_replication_role = replica; SELECT kept.put_back()"
 
 
 def _outcome_of_trpc(status, text):

@@ -122,6 +122,7 @@ async def test_without_a_place_only_what_comes_is_told(app, connection_id):
     await stream.aclose()
 
 
+@pytest.mark.usefixtures("looks_often")
 async def test_a_stream_ends_when_access_does(app, connection_id):
     stream = await caller(app, "doctor").call("message.onConversation", connectionId=connection_id)
     coming = asyncio.ensure_future(anext(stream))
@@ -172,6 +173,7 @@ async def test_the_doctors_inbox_is_woken_by_a_message(app, connection_id):
         "UPDATE doctors SET verification_status = 'rejected'",
     ],
 )
+@pytest.mark.usefixtures("looks_often")
 async def test_the_inbox_falls_silent_when_its_doctor_may_see_nobody(app, connection_id, owner, statement):
     stream = await caller(app, "doctor").call("intake.onInbox")
     assert (await anext(stream)).value.changed is False

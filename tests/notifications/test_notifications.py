@@ -115,6 +115,7 @@ async def test_new_ones_arrive_live_in_order_and_a_stream_goes_on_where_it_was(a
     await resumed.aclose()
 
 
+@pytest.mark.usefixtures("looks_often")
 async def test_a_stream_ends_when_its_account_does(app, connection_id, owner):
     stream = await caller(app, "doctor").call("notification.onNew")
     coming = asyncio.ensure_future(anext(stream))

@@ -7,7 +7,7 @@ shares its negation; "and my …", ", but …", ", now …" reopen. Every walk i
 import sys
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,9 +21,11 @@ from anamnesis.clinical.words import Break, Words
 _LIST_REACH: Final = 30  # tokens a "no" reaches along a list
 _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
+_ANSWER_OPENS: Final = 2  # tokens of a sentence before its "answer: no"
 _ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mouth, no"
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _TAKEN_AWAY: Final = 3  # tokens from "but" to "took it away"
+_SAID_OF_REACH: Final = 3  # words from a mention to the "is no trouble" said of it: "walking up the stairs is easy"
 _EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
 _NAMED_REACH: Final = 4  # tokens before "is back" that name what is back
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
@@ -189,6 +191,7 @@ class Scene:
                     or self._is_negated_before(mention)
                     or self._is_on_a_denied_list(mention)
                     or self._is_answered_no(mention)
+                    or self._is_answered_next(mention)
                     or self._is_mistaken(mention)
                 )
                 and not self._began_lately(mention)
@@ -260,7 +263,9 @@ class Scene:
             if place in far:
                 if words[place] in small.DETERMINERS and place + 1 < mention.first and self._is_a_clause(mention):
                     return False
-                return not (commas and self._is_affirmed_item(mention))
+                return not (
+                    commas and (self._is_affirmed_item(mention) or (not listed and self._is_a_state(place, mention)))
+                )
             if place in near:
                 is_near = mention.first - place <= _SHORT_REACH or listed
                 return is_near and (not commas or listed) and (not joined or listed)
@@ -347,6 +352,13 @@ class Scene:
         listed = {place for place in walls if self._is_listed(place)}
         return self._contrasts.union(walls - listed)
 
+    def _is_a_state(self, denial: int, mention: Match) -> bool:
+        """Whether an item after "no" or "without" is no thing but how somebody is: "without food, sweaty and weak"."""
+        words, breaks = self._read.words, self._read.breaks
+        if words[denial] not in small.LACKING:
+            return False
+        return any(breaks[at] and words[at] in small.STATES for at in range(denial + 2, mention.first + 1))
+
     def _is_listed(self, place: int) -> bool:
         """Whether a subject is one of a denied list: "neither my arm …", "nor did I feel weak"."""
         before = self._read.words[max(place - 2, 0) : place]
@@ -384,6 +396,18 @@ class Scene:
                 return False
         return False
 
+    def _is_answered_next(self, mention: Match) -> bool:
+        """Whether the next sentence answers no to what a form asked: "a box about …. My honest answer: no"."""
+        sentence = self._sentence[mention.first]
+        following = self._sentence_bounds.get(sentence + 1)
+        if following is None or not self._by_sentence[sentence + 1]["answer_no"]:
+            return False
+        words, (start, last) = self._read.words, following
+        opening = range(start, min(start + _ANSWER_OPENS, last) + 1)
+        answer = next((at for at in opening if words[at] in small.ANSWERS), last)
+        is_no = any(self._cues.at("answer_no", at) for at in range(answer + 1, min(answer + 2, last) + 1))
+        return is_no and not small.FORMS.isdisjoint(words[self._sentence_bounds[sentence][0] : mention.first])
+
     def _is_bare_item(self, mention: Match, answer: int) -> bool:
         """Whether what an answer closes names a thing and tells of nobody: "voice gone odd, no", not "I bled, no"."""
         breaks = self._read.breaks
@@ -397,17 +421,28 @@ class Scene:
         """Whether it was believed and taken back: "I thought it was chest pain but it is not"."""
         if _TAKEN_BACK.isdisjoint(self._kinds[self._sentence[mention.first]]):
             return False
-        if self._comes_within("explained", mention, _EXPLAINED_REACH):
+        if self._comes_within("explained", mention, _EXPLAINED_REACH, self._is_said_of):
             return True
         is_believed = any(
             self._cues.at("thinking", place) for place in range(mention.first - _BELIEF_REACH, mention.first)
         )
         return is_believed and self._comes_within("mistaken", mention, 5)
 
-    def _comes_within(self, kind: str, mention: Match, reach: int) -> bool:
-        """Whether a cue of the mention's sentence begins within so many tokens after it."""
+    def _comes_within(
+        self, kind: str, mention: Match, reach: int, fits: Callable[[Match, Match], bool] = lambda *_: True
+    ) -> bool:
+        """Whether a cue of the mention's sentence that fits it begins within so many tokens after it."""
         cues = self._by_sentence[self._sentence[mention.first]][kind]
-        return any(mention.last < each.first <= mention.last + reach for each in cues)
+        return any(mention.last < each.first <= mention.last + reach and fits(mention, each) for each in cues)
+
+    def _is_said_of(self, mention: Match, explained: Match) -> bool:
+        """Whether "is no trouble" is said of the mention, and not of what follows it: "chest pain, walking is easy"."""
+        words = self._read.words
+        if words[explained.first] not in small.SAID_OF:
+            return True
+        between = words[mention.last + 1 : explained.first]
+        is_apart = any(self._read.breaks[mention.last + 1 : explained.first + 1])
+        return not is_apart and len(between) <= _SAID_OF_REACH and small.BEGINNING_ANEW.isdisjoint(between)
 
     def _is_bare_list(self, mention: Match, answer: int) -> bool:
         """Whether the words that an answer closes are only a list or a question, with no "I have" in them."""

@@ -53,6 +53,27 @@ UNABLE: Final = frozenset({"can't", "not", "never", "hardly", "barely"})
 NEVER: Final = frozenset({"never", "not", "no", "none", "nothing", "nor"})
 #: "She denies …" speaks of all that follows in its sentence, however each item begins.
 DENIES: Final = frozenset({"denies", "denied", "denying", "deny"})
+#: How a sentence begins to say of a thing that it is no trouble.
+SAID_OF: Final = frozenset({"is", "goes"})
+#: Words after which something else is spoken of.
+BEGINNING_ANEW: Final = JOINING | TURNING | DOERS | THIRD_PERSON | {"now", "all", "everything"}
+#: Denials of a thing, which no adjective can follow; and adjectives that say how somebody is.
+LACKING: Final = frozenset({"no", "without"})
+STATES: Final = frozenset(
+    {
+        "sweaty",
+        "shaky",
+        "dizzy",
+        "drowsy",
+        "sleepy",
+        "confused",
+        "pale",
+        "grey",
+        "clammy",
+        "limp",
+        "floppy",
+    }
+)
 
 FINITE: Final = frozenset({"is", "are", "was", "were", "has", "have"})
 PRESENT: Final = frozenset({"am", "is", "are", "has", "have", "can't", "won't", "keeps", "cannot"})
@@ -80,6 +101,9 @@ BARE_VERBS: Final = frozenset(
 )  # fmt: skip
 #: An animal that does this to young ones is pregnant.
 CARRYING: Final = frozenset({"carrying", "expecting"})
+#: What asks in writing, and how an answer to it is named.
+FORMS: Final = frozenset({"box", "question", "questions", "questionnaire", "form", "checklist", "survey", "screening"})
+ANSWERS: Final = frozenset({"answer", "answers", "reply", "response"})
 UNTIL: Final = frozenset({"until", "till", "before"})
 OF_LATE: Final = frozenset({"today", "tonight", "yesterday", "this"})
 DURING: Final = frozenset({"over", "during", "middle", "while", "after", "before", "at", "end"})

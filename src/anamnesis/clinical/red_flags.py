@@ -66,6 +66,7 @@ WHO: Final[Mapping[str, Group]] = {
     "over_50": _older(50),
     "over_60": _older(60),
     "over_65": _older(65),
+    "over_70": _older(70),
     "may_be_over_25": lambda person, _: person.age is None or person.age.years >= 25,
     "pregnant": is_pregnant,
     "could_be_pregnant": _could_be_pregnant,

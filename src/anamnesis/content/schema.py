@@ -39,7 +39,7 @@ class Examples(Strict):
 
 Who = Literal[
     "first_week", "under_two_months", "under_six_months", "under_two", "under_five", "under_ten", "child",
-    "under_sixteen", "over_40", "over_50", "over_60", "over_65", "may_be_over_25", "pregnant", "postpartum",
+    "under_sixteen", "over_40", "over_50", "over_60", "over_65", "over_70", "may_be_over_25", "pregnant", "postpartum",
     "late_pregnancy", "preterm_pregnancy", "could_be_pregnant",
 ]  # fmt: skip
 

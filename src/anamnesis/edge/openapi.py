@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from html import escape
 from typing import Any, Final, Literal
 
@@ -165,12 +166,16 @@ def described(procedures: Iterable[Procedure]) -> tuple[dict[str, Json], dict[st
     return schemas, {new_names[name]: _renamed(schema, new_names) for name, schema in named.items()}
 
 
-def query_kinds(procedure: Procedure) -> dict[str, str]:
+def query_kinds(procedure: Procedure) -> Mapping[str, str]:
     """The JSON type of each field of the procedure's input; a list's is ``array`` and its members'."""
-    if procedure.input is None:
-        return {}
-    schemas, components = described([procedure])
-    schema = _resolved(schemas[f"{procedure.name} input"], components)
+    return {} if procedure.input is None else _kinds_of(procedure.input)
+
+
+@cache
+def _kinds_of(wanted: Any) -> Mapping[str, str]:
+    """By the type alone, once a process: schemas are slow to make, and an application may be built many times."""
+    schema = TypeAdapter(wanted).json_schema(by_alias=True, ref_template=_REF, schema_generator=_Schemas)
+    schema = _resolved(schema, schema.get("$defs", {}))
     return {name: _kind(each) for name, each in schema.get("properties", {}).items()}
 
 
