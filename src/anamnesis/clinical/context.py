@@ -25,6 +25,7 @@ _ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mo
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _TAKEN_AWAY: Final = 3  # tokens from "but" to "took it away"
 _SAID_OF_REACH: Final = 3  # words from a mention to the "is no trouble" said of it: "walking up the stairs is easy"
+_DATED_REACH: Final = 2  # tokens from "last fit" to its "in 2019"
 _EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
 _NAMED_REACH: Final = 4  # tokens before "is back" that name what is back
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
@@ -424,6 +425,8 @@ class Scene:
     def _is_said_of(self, mention: Match, explained: Match) -> bool:
         """Whether "is no trouble" is said of the mention, and not of what follows it: "chest pain, walking is easy"."""
         words = self._read.words
+        if words[explained.first] == "that":
+            return self._read.breaks[explained.first] > 0  # "lockjaw, that's my sewing machine"
         if words[explained.first] not in small.SAID_OF:
             return True
         between = words[mention.last + 1 : explained.first]
@@ -511,6 +514,8 @@ class Scene:
         following = self._sentence_bounds.get(sentence + 1)
         if following is None or self._read.words[following[0]] != "mine":
             return False
+        if self._read.words[following[0] + 1 : following[0] + 2] == ["for"]:
+            return False  # "mine for the Friday list: 6.1, 5.8"
         return small.OVER.isdisjoint(self._read.words[following[0] : following[1] + 1])
 
     def _has_died_since(self, relation: Match, sentence: int) -> bool:
@@ -943,7 +948,7 @@ class Scene:
         kinds = self._kinds[self._sentence[mention.first]]
         if "past" not in kinds or bearing.is_lifelong or (bearing.is_lasting and "lately" in kinds):
             return False
-        if self._is_unchanged_since(segment):
+        if self._is_unchanged_since(segment) or self._is_the_last(mention, segment):
             return True
         if any(self._is_reopened(each) for each in range(segment, self._segment[mention.last] + 1)):
             return False
@@ -959,6 +964,15 @@ class Scene:
         if not (self._is_lead_in(before, segment) or self._is_told_on(before, segment)):
             return False
         return bool(self._in_segment("past", before)) and not self._is_reopened(before)
+
+    def _is_the_last(self, mention: Match, segment: int) -> bool:
+        """Whether it is called the last one and dated at once, whatever else its clause tells: "last fit in 2019"."""
+        words = self._read.words
+        if "last" not in words[max(mention.first - 1, 0) : mention.last]:
+            return False
+        dates = self._in_segment("past", segment)
+        is_dated = any(mention.last < each.first <= mention.last + _DATED_REACH for each in dates)
+        return is_dated and not any(self._read.breaks[mention.last + 1 : mention.last + 1 + _DATED_REACH])
 
     def _is_summed_up(self, segment: int) -> bool:
         """Whether the next clause of the sentence only dates this one: "he was scalded all over, that was long ago"."""
