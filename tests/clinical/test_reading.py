@@ -278,6 +278,21 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("he was chokin on a bone", "choking", Assertion.AFFIRMED),
         ("I had no pain, nor did I faint.", "fainted", Assertion.DENIED),
         ("I broke it during my school days when I fainted.", "fainted", Assertion.PAST),
+        ("Epilepsy since school, last seizure in 2019, tablets never missed.", "seizure", Assertion.PAST),
+        ("My last seizure was an hour ago.", "seizure", Assertion.AFFIRMED),
+        ("Last seizure last night, first in years.", "seizure", Assertion.AFFIRMED),
+        ("At fourteen I keeled over, never again since then.", "fainted", Assertion.PAST),
+        ("He was jaundiced as a newborn, that's five years ago.", "jaundice", Assertion.PAST),
+        ("Lockjaw, that's my sewing machine.", "lockjaw", Assertion.DENIED),
+        ("My jaw is so locked that my phone is all I speak with, lockjaw.", "lockjaw", Assertion.AFFIRMED),
+        ("Blood to the elbows daily, none my own.", "heavy_bleeding", Assertion.DENIED),
+        ("She can't tell whether it's practice: pains five minutes apart.", "labour", Assertion.AFFIRMED),
+        ("He had sex with me though I said no.", "sexual_assault", Assertion.AFFIRMED),
+        (
+            "My neighbour had to be fetched with a low sugar. Mine for Friday: 6.1.",
+            "sugar_extreme",
+            Assertion.SOMEONE_ELSE,
+        ),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):

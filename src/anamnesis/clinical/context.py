@@ -892,7 +892,7 @@ class Scene:
         """
         words, breaks = self._read.words, self._read.breaks
         for place in range(cue.last + 1, mention.first):
-            if self._cues.at("terminator", place):
+            if self._cues.at("terminator", place) or breaks[place] == Break.COLON:
                 return False
             if breaks[place] and self._cues.at("starter", place):
                 return False
@@ -980,7 +980,8 @@ class Scene:
         if bounds is None or self._sentence[bounds[0]] != self._sentence[self._bounds[segment][0]]:
             return False
         opening = self._read.words[bounds[0] : bounds[0] + 2]
-        if opening not in (["that", "was"], ["this", "was"], ["it", "was"]) and opening[0] not in small.UNTIL:
+        is_dating = opening in (["that", "was"], ["this", "was"], ["it", "was"]) or opening[0] in small.UNTIL
+        if not is_dating and (opening[0] != "that" or number_of(opening[-1]) is None):  # "that's five years ago"
             return False
         dates = self._in_segment("past", segment + 1)
         return any(each.first <= bounds[0] + _FRAME_OPENS for each in dates) and not self._is_reopened(segment + 1)
@@ -1044,12 +1045,17 @@ class Scene:
         return False
 
     def _is_reopened(self, segment: int) -> bool:
-        """Whether a clause comes back to today; "never again" and "fine now" do not."""
+        """Whether a clause comes back to today; "never again", "never again since then" and "fine now" do not."""
         resolved, words = self._cues.covers["resolved"], self._read.words
         return any(
-            each.last not in resolved and (not each.first or words[each.first - 1] not in small.NEVER)
+            each.last not in resolved and small.NEVER.isdisjoint(self._just_before(each.first, words))
             for each in self._in_segment("reopening", segment)
         )
+
+    @staticmethod
+    def _just_before(place: int, words: Sequence[str]) -> Sequence[str]:
+        """The word before this place, or both before it where the nearer is "again"."""
+        return words[max(place - 1 - (words[place - 1] == "again"), 0) : place]
 
     def _is_closed(self, mention: Match) -> bool:
         """Whether it is dated weeks back or more and was brought to an end: "choked three weeks ago, … discharged".
@@ -1190,9 +1196,9 @@ class Scene:
         return small.VAGUE.isdisjoint(named[at + 1 :]) and named[-1] not in words[mention.first : mention.last + 1]
 
     def _is_real_return(self, relapse: Match) -> bool:
-        """Whether it is the illness that came back: not "if it is back", "he is back home", "back to normal"."""
+        """Whether it is the illness that came back: not "if it is back", "he is back home", "never again since"."""
         words = self._read.words
-        if relapse.first and words[relapse.first - 1] in small.GOERS:
+        if relapse.first and words[relapse.first - 1] in small.GOERS | small.NEVER:
             return False
         after = words[relapse.last + 1 : relapse.last + 3]
         if after and after[0] in small.PLACES_TO_BE_BACK and not after[-1][0].isdigit():
