@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from anamnesis.db.viewing import viewer_of, viewing
+from anamnesis.db.viewing import Purpose, at_work, viewing
+from anamnesis.intake.store import PostgresIntakeStore
 from anamnesis.kernel.errors import Conflict, NotFound, NotPermitted
 from anamnesis.settings import Settings
 from build import WHOLE_INTAKE, a_doctor, a_session, an_app, caller, closing, http, tell
@@ -126,12 +127,21 @@ async def test_a_doctors_note_is_never_the_patients_to_see(app):
     assert [each["text"] for each in case["notes"]] == ["CANARY-NOTE-7"]
 
 
-async def test_a_note_to_a_connection_that_ends_meanwhile_is_forbidden_and_not_kept(app):
+async def test_a_note_to_a_connection_that_ends_meanwhile_is_forbidden_and_not_kept(app, monkeypatch):
     connection_id, session_id = await a_session(app)
-    (doctor, _) = await app.care_store.find_person("doctor")  # let in while the connection stood
-    await caller(app, "patient").call("connection.disconnect", connectionId=connection_id)
-    with viewing(viewer_of(doctor)), pytest.raises(NotPermitted):
-        await app.intake_store.add_note(UUID(session_id), doctor, "too late", None)
+    add_note = PostgresIntakeStore.add_note
+
+    async def after_the_patient_left(store, *arguments):  # the doctor was let in while the connection stood
+        with viewing(at_work(Purpose.JOBS)):
+            ended = "UPDATE connections SET status = 'disconnected', disconnected_at = clock_timestamp() WHERE id = $1"
+            await store.database.execute(ended, UUID(connection_id))
+        return await add_note(store, *arguments)
+
+    monkeypatch.setattr(PostgresIntakeStore, "add_note", after_the_patient_left)
+    with pytest.raises(NotPermitted):
+        await caller(app, "doctor").call("intake.sendMessage", sessionId=session_id, content="too late")
+    with viewing(at_work(Purpose.JOBS)):
+        assert await app.database.fetchval("SELECT count(*) FROM clinician_notes") == 0
 
 
 @pytest.mark.proves("I27")

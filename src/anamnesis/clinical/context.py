@@ -21,6 +21,7 @@ from anamnesis.clinical.words import Break, Words
 _LIST_REACH: Final = 30  # tokens a "no" reaches along a list
 _SHORT_REACH: Final = 6  # tokens a "not" reaches
 _ANSWER_REACH: Final = 24  # tokens back from ": none" to the list it answers
+_ANSWER_OPENS: Final = 2  # tokens of a sentence before its "answer: no"
 _ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mouth, no"
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _TAKEN_AWAY: Final = 3  # tokens from "but" to "took it away"
@@ -191,6 +192,7 @@ class Scene:
                     or self._is_negated_before(mention)
                     or self._is_on_a_denied_list(mention)
                     or self._is_answered_no(mention)
+                    or self._is_answered_next(mention)
                     or self._is_mistaken(mention)
                 )
                 and not self._began_lately(mention)
@@ -394,6 +396,18 @@ class Scene:
             if gap >= Break.SENTENCE or place in terminators:
                 return False
         return False
+
+    def _is_answered_next(self, mention: Match) -> bool:
+        """Whether the next sentence answers no to what a form asked: "a box about …. My honest answer: no"."""
+        sentence = self._sentence[mention.first]
+        following = self._sentence_bounds.get(sentence + 1)
+        if following is None or not self._by_sentence[sentence + 1]["answer_no"]:
+            return False
+        words, (start, last) = self._read.words, following
+        opening = range(start, min(start + _ANSWER_OPENS, last) + 1)
+        answer = next((at for at in opening if words[at] in small.ANSWERS), last)
+        is_no = any(self._cues.at("answer_no", at) for at in range(answer + 1, min(answer + 2, last) + 1))
+        return is_no and not small.FORMS.isdisjoint(words[self._sentence_bounds[sentence][0] : mention.first])
 
     def _is_bare_item(self, mention: Match, answer: int) -> bool:
         """Whether what an answer closes names a thing and tells of nobody: "voice gone odd, no", not "I bled, no"."""

@@ -101,6 +101,9 @@ BARE_VERBS: Final = frozenset(
 )  # fmt: skip
 #: An animal that does this to young ones is pregnant.
 CARRYING: Final = frozenset({"carrying", "expecting"})
+#: What asks in writing, and how an answer to it is named.
+FORMS: Final = frozenset({"box", "question", "questions", "questionnaire", "form", "checklist", "survey", "screening"})
+ANSWERS: Final = frozenset({"answer", "answers", "reply", "response"})
 UNTIL: Final = frozenset({"until", "till", "before"})
 OF_LATE: Final = frozenset({"today", "tonight", "yesterday", "this"})
 DURING: Final = frozenset({"over", "during", "middle", "while", "after", "before", "at", "end"})

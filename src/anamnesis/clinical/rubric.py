@@ -22,6 +22,7 @@ from anamnesis.clinical.sbar import (
     Sbar,
     Statement,
     describe,
+    due,
     evidence_of,
 )
 from anamnesis.clinical.scores import meows, news2, qsofa, ugandan_sepsis_index
@@ -336,7 +337,7 @@ def _is_told(evidence: Evidence, record: ClinicalRecord, messages: Mapping[str, 
 
 def _agrees(text: str, record: ClinicalRecord) -> bool:
     """Whether no topic that was told is called none, and none that is none or unknown is called told."""
-    for slot, label in (*HISTORY, *HPI[1:]):
+    for slot, label in due(record, (*HISTORY, *HPI[1:])):
         answer = record.answer(slot)
         line = re.search(rf"^[^:\n]*\b{re.escape(label)}\b[^:\n]*: (.*)$", text, re.MULTILINE)
         if line is None:

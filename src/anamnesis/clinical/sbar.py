@@ -20,6 +20,8 @@ HEADINGS: Final = ("situation", "background", "assessment", "recommendation")
 #: How the interview goes about it, as the replaced system names that to clinicians.
 STRATEGY: Final = "Built-in interview"
 WITHHELD: Final = "Differential diagnosis: withheld, insufficient data."
+#: Topics that concern some people only: where they do not, the note is silent.
+_OF_SOME: Final = frozenset({"area", "immunisation"})
 #: Begins the line that stands in its place when a model's proposal held.
 PROPOSED: Final = "Differential diagnosis, proposed by a language model and not confirmed: "
 #: What a line says of a topic about which nothing was told.
@@ -302,11 +304,16 @@ def _flags_shown(flags: Sequence[RedFlag], most: int) -> Iterator[Statement]:
 # -- background --------------------------------------------------------------------------------------------------
 
 
+def due(record: ClinicalRecord, topics: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The topics without those that concern few people and not this one: an adult's vaccines."""
+    return (each for each in topics if each[0] not in _OF_SOME or each[0] not in record.not_applicable)
+
+
 def background(record: ClinicalRecord) -> Iterator[Statement]:
     """The history of the complaint, its danger signs one by one, and the person's history."""
-    yield from _lines(record, HPI[1:])
+    yield from _lines(record, due(record, HPI[1:]))
     yield from _signs(record)
-    yield from _lines(record, HISTORY)
+    yield from _lines(record, due(record, HISTORY))
     told = [each for each in record.also_told if _says_something(each.quote)]
     for each in told[:_MOST_TOLD_SHOWN]:
         yield Statement(f"Also said: “{first_words(each.quote, _QUOTE_WORDS)}”", (each,))
