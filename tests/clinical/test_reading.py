@@ -303,6 +303,9 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
             "sugar_extreme",
             Assertion.SOMEONE_ELSE,
         ),
+        ("Our aunt went blind from sugar.", "vision_loss", Assertion.SOMEONE_ELSE),
+        ("I'm preparing a talk for my class about fainting.", "fainted", Assertion.HYPOTHETICAL),
+        ("What is it called when one sees two of everything? That is my week.", "double_vision", Assertion.AFFIRMED),
     ],
 )
 def test_what_is_said_around_a_finding_decides_what_becomes_of_it(said, concept, assertion):
