@@ -237,7 +237,7 @@ def test_a_photo_is_sent_without_words(fresh_demo, browser, problems, tmp_path, 
         page.locator("#attached img").wait_for(timeout=15000)
     page.get_by_role("button", name="Send").click()
     page.locator(".bubble.user .picture img").wait_for(timeout=15000)
-    page.wait_for_function("!document.querySelector('.bubble.waiting')")
+    page.locator(".bubble.waiting").wait_for(state="detached", timeout=15000)
     assert page.locator("#attached li").count() == 0
     page.reload()
     assert page.locator(".bubble.user").count() == 1

@@ -345,6 +345,7 @@ def hostile(rng):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 def test_ten_thousand_hostile_proposals_do_no_harm():
     rng = random.Random(20261126)
     changed = sum(no_harm(hostile(rng)) for _ in range(10_000))

@@ -77,11 +77,11 @@ async def test_a_pause_that_was_asked_for_is_kept_from_the_first_failure(book):
 @pytest.mark.proves("I18")
 async def test_two_processes_share_one_breaker_and_one_probe(clinic):
     pools = [Database(clinic.app_dsn), Database(clinic.app_dsn)]
-    one, two = (PostgresCallBook(pool, pause_s=0.2) for pool in pools)
+    one, two = (PostgresCallBook(pool, pause_s=1.5) for pool in pools)
     for book in (one, two, one):
         await book.record(BAD)
     assert not await admitted(two)
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(1.6)
     let = await asyncio.gather(*(admitted(book) for book in (one, two) * 20))
     assert sum(let) == 1
     for pool in pools:

@@ -278,6 +278,7 @@ async def waits_of(app, sessions, turns):
     return [wait for waits in await asyncio.gather(*map(one, sessions)) for wait in waits]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("fault", ["hang", "fails"])
 @pytest.mark.proves("I18")

@@ -512,6 +512,7 @@ async def test_a_stream_without_end_is_cut_off(server, speaker):
     assert isinstance(failed, ModelUnavailable | ModelBroken)
 
 
+@pytest.mark.slow
 async def test_a_flood_of_pieces_is_cut_off_and_others_get_their_turn(server, speaker):
     server.will(says(lambda _: "x" * 12_000, size=2))
     gc.disable()  # what a collection costs grows with everything else the suite holds

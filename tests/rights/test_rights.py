@@ -717,8 +717,11 @@ async def test_the_copy_holds_everything_and_the_patients_own_nothing_of_the_doc
     command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(own), "--for-patient")
     words = (own / "export.json").read_text() + (own / "fhir.json").read_text()
     assert "note CANARY" not in words
-    for name in ("clinicianNotes", "clinicalHandover", "lowerings", "legalHolds", "Flag", "Hand-over"):
+    for name in ("clinicianNotes", "lowerings", "legalHolds", "Flag", "Hand-over"):
         assert name not in words
+    (mine,) = json.loads((own / "export.json").read_text())["interviews"]
+    assert "clinicalHandover" not in mine
+    assert mine["medicalData"]["clinicalHandover"] is None  # as on the wire
     assert f"to you {CANARY}" in words
     again = command(clinic, folder_of_files, "export", "--patient", str(patient_id), "--to", str(whole))
     assert again.returncode == 2  # nothing is written over

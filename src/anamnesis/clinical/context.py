@@ -26,6 +26,7 @@ _ITEM: Final = 8  # tokens of a thing named to be denied: "trouble opening my mo
 _RESOLVED_REACH: Final = 9  # tokens from a mention to "it went away"
 _TAKEN_AWAY: Final = 3  # tokens from "but" to "took it away"
 _SAID_OF_REACH: Final = 3  # words from a mention to the "is no trouble" said of it: "walking up the stairs is easy"
+_DATED_REACH: Final = 2  # tokens from "last fit" to its "in 2019"
 _EXPLAINED_REACH: Final = 7  # tokens from a mention to "turned out to be nothing"
 _NAMED_REACH: Final = 4  # tokens before "is back" that name what is back
 _RELAPSE_REACH: Final = 6  # tokens from "stopped" to "but started again"
@@ -438,6 +439,8 @@ class Scene:
     def _is_said_of(self, mention: Match, explained: Match) -> bool:
         """Whether "is no trouble" is said of the mention, and not of what follows it: "chest pain, walking is easy"."""
         words = self._read.words
+        if words[explained.first] == "that":
+            return self._read.breaks[explained.first] > 0  # "lockjaw, that's my sewing machine"
         if words[explained.first] not in small.SAID_OF:
             return True
         between = words[mention.last + 1 : explained.first]
@@ -525,6 +528,8 @@ class Scene:
         following = self._sentence_bounds.get(sentence + 1)
         if following is None or self._read.words[following[0]] != "mine":
             return False
+        if self._read.words[following[0] + 1 : following[0] + 2] == ["for"]:
+            return False  # "mine for the Friday list: 6.1, 5.8"
         return small.OVER.isdisjoint(self._read.words[following[0] : following[1] + 1])
 
     def _has_died_since(self, relation: Match, sentence: int) -> bool:
@@ -901,7 +906,7 @@ class Scene:
         """
         words, breaks = self._read.words, self._read.breaks
         for place in range(cue.last + 1, mention.first):
-            if self._cues.at("terminator", place):
+            if self._cues.at("terminator", place) or breaks[place] == Break.COLON:
                 return False
             if breaks[place] and self._cues.at("starter", place):
                 return False
@@ -957,7 +962,7 @@ class Scene:
         kinds = self._kinds[self._sentence[mention.first]]
         if "past" not in kinds or bearing.is_lifelong or (bearing.is_lasting and "lately" in kinds):
             return False
-        if self._is_unchanged_since(segment):
+        if self._is_unchanged_since(segment) or self._is_the_last(mention, segment):
             return True
         if any(self._is_reopened(each) for each in range(segment, self._segment[mention.last] + 1)):
             return False
@@ -974,13 +979,23 @@ class Scene:
             return False
         return bool(self._in_segment("past", before)) and not self._is_reopened(before)
 
+    def _is_the_last(self, mention: Match, segment: int) -> bool:
+        """Whether it is called the last one and dated at once, whatever else its clause tells: "last fit in 2019"."""
+        words = self._read.words
+        if "last" not in words[max(mention.first - 1, 0) : mention.last]:
+            return False
+        dates = self._in_segment("past", segment)
+        is_dated = any(mention.last < each.first <= mention.last + _DATED_REACH for each in dates)
+        return is_dated and not any(self._read.breaks[mention.last + 1 : mention.last + 1 + _DATED_REACH])
+
     def _is_summed_up(self, segment: int) -> bool:
         """Whether the next clause of the sentence only dates this one: "he was scalded all over, that was long ago"."""
         bounds = self._bounds.get(segment + 1)
         if bounds is None or self._sentence[bounds[0]] != self._sentence[self._bounds[segment][0]]:
             return False
         opening = self._read.words[bounds[0] : bounds[0] + 2]
-        if opening not in (["that", "was"], ["this", "was"], ["it", "was"]) and opening[0] not in small.UNTIL:
+        is_dating = opening in (["that", "was"], ["this", "was"], ["it", "was"]) or opening[0] in small.UNTIL
+        if not is_dating and (opening[0] != "that" or number_of(opening[-1]) is None):  # "that's five years ago"
             return False
         dates = self._in_segment("past", segment + 1)
         return any(each.first <= bounds[0] + _FRAME_OPENS for each in dates) and not self._is_reopened(segment + 1)
@@ -1044,12 +1059,17 @@ class Scene:
         return False
 
     def _is_reopened(self, segment: int) -> bool:
-        """Whether a clause comes back to today; "never again" and "fine now" do not."""
+        """Whether a clause comes back to today; "never again", "never again since then" and "fine now" do not."""
         resolved, words = self._cues.covers["resolved"], self._read.words
         return any(
-            each.last not in resolved and (not each.first or words[each.first - 1] not in small.NEVER)
+            each.last not in resolved and small.NEVER.isdisjoint(self._just_before(each.first, words))
             for each in self._in_segment("reopening", segment)
         )
+
+    @staticmethod
+    def _just_before(place: int, words: Sequence[str]) -> Sequence[str]:
+        """The word before this place, or both before it where the nearer is "again"."""
+        return words[max(place - 1 - (words[place - 1] == "again"), 0) : place]
 
     def _is_closed(self, mention: Match) -> bool:
         """Whether it is dated weeks back or more and was brought to an end: "choked three weeks ago, … discharged".
@@ -1190,9 +1210,9 @@ class Scene:
         return small.VAGUE.isdisjoint(named[at + 1 :]) and named[-1] not in words[mention.first : mention.last + 1]
 
     def _is_real_return(self, relapse: Match) -> bool:
-        """Whether it is the illness that came back: not "if it is back", "he is back home", "back to normal"."""
+        """Whether it is the illness that came back: not "if it is back", "he is back home", "never again since"."""
         words = self._read.words
-        if relapse.first and words[relapse.first - 1] in small.GOERS:
+        if relapse.first and words[relapse.first - 1] in small.GOERS | small.NEVER:
             return False
         after = words[relapse.last + 1 : relapse.last + 3]
         if after and after[0] in small.PLACES_TO_BE_BACK and not after[-1][0].isdigit():
