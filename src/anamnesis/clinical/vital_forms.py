@@ -64,7 +64,7 @@ OTHER_NUMBERS: Final = tuple(
 )
 #: Limits somebody was told, what is usual, what sport does, and an animal's: no reading of now, alone or beside one.
 NO_READING: Final = re.compile(
-    r"\b(?:should|must|supposed|target|aim\w*|goal|want|wants|ideal\w*|advised)\b|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
+    r"\b(?:should|must|supposed|target|aim\w*|goal|ideal\w*|advised)\b|\bwants?\b(?! (?:an? (?:second|other)|another |to (?:know|see|ask))(?:[^.;?!\n\d]*[.;?!\n]|[^.;?!\n\d]*$))|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
     r"\bnormal (?:bp|blood|pressure|temp\w*|sugar|pulse|heart|oxygen|sats?|spo2|range|reading|value|is|are)\b|\b(?:usual|usually|normally)\b|"
     r"\b(?:in|during|on|at the end of) (?:(?:the|my|a|last|final|hard) ){0,3}(?:spin(?:ning)?(?: class)?|treadmill|sprints?|race|zumba|hiit|workout|exercise bike|rowing machine)\b|"
     r"\b(?:puppy|dog|cat|kitten|horse|pony|hamster|rabbit|parrot)(?:'?s)?(?: (?:breath|pants|pulse|heart|has|had|was|is)| *$)"
@@ -157,7 +157,7 @@ _BREATH: Final = (
     r"\b(?:rr|r/r|resps?|respirations?|respiratory|breathing rate|breath rate|breaths?\s*(?:/|per|a|in)\s*min(?:ute)?)"
 )
 _OXYGEN: Final = r"\b(?:sp?[o0]2|o2(?:\s*sats?)?|sats?|sa[o0]2|saturation|ox[iy]gen|pulse ?ox\w*|oximeter|oxymeter)"
-_GLUCOSE: Final = r"\b(?:sugars?|rbs|fbs|bs|glucose|sukari|glucometer)"
+_GLUCOSE: Final = r"\b(?:sugars?|rbs|fbs|bs|glucose|sukari|glucometer|strip(?= (?:read|reads|says|said|showed|shows|gave) \d{1,2}[.,]\d))"
 _A_MINUTE: Final = (
     r"\s*(?:times?\s*|x\s*|c)?(?:/|per|a|in|in a|in one|every|kwa)?\s*(?:one |1 )?(?:min(?:ute)?s?|dakika)\b"
 )
