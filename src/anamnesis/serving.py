@@ -44,6 +44,11 @@ def _nothing() -> None:
     """Nobody waits for it."""
 
 
+#: Objects made before the collector looks for rings. What reading a message makes, thousands of tuples, goes by itself;
+#: looking through it every 700, as Python does, cost a tenth of the slowest messages (`docs/speed.md`).
+_SELDOM: Final = (20_000, 20, 100)
+
+
 def settle() -> None:
     """Make ready what the first message would wait for, and take it out of the garbage collector's sight.
 
@@ -54,6 +59,7 @@ def settle() -> None:
     content.interview.agenda.prepare()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_SELDOM)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
