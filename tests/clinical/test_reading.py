@@ -290,6 +290,8 @@ def test_a_phrase_that_cannot_be_read_is_refused_by_name(phrase):
         ("Follow-up after my kidney infection in February.", "kidney_infection", Assertion.PAST),
         ("I had a fever, cured before we went home.", "fever", Assertion.RESOLVED),
         ("I had no pain, nor did I faint.", "fainted", Assertion.DENIED),
+        ("He says an elephant is sitting on his chest.", "chest_pressure", Assertion.AFFIRMED),
+        ("Our heifer is not breathing well.", "breathless", Assertion.SOMEONE_ELSE),
         ("I broke it during my school days when I fainted.", "fainted", Assertion.PAST),
         ("Epilepsy since school, last seizure in 2019, tablets never missed.", "seizure", Assertion.PAST),
         ("My last seizure was an hour ago.", "seizure", Assertion.AFFIRMED),
