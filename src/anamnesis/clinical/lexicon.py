@@ -297,9 +297,10 @@ class Matcher:
         for place, (word, said) in enumerate(zip(heard.words, heard.said, strict=False)):
             anchored = (known.get(word) or self._anchored_at(word)) if said else _NO_ANCHOR
             alone.append(anchored.alone)
-            if anchored.ahead and (wanted := _wanted_ahead(anchored.ahead, place, heard)):
+            ahead, behind = anchored.ahead, anchored.behind
+            if ahead and (wanted := _wanted(ahead, range(place + 1, place + 1 + ahead.reach), 0, heard)):
                 _match(wanted, place, heard, longer)
-            if anchored.behind and (wanted := _wanted_behind(anchored.behind, place, heard)):
+            if behind and (wanted := _wanted(behind, range(place - 1, place - 1 - behind.reach, -1), 1, heard)):
                 _match(wanted, place, heard, longer)
         return _longest(alone, longer)
 
@@ -345,27 +346,15 @@ def _beside(phrases: Sequence[tuple[Step, Phrase]]) -> _Beside | None:
 # all that is wanted at once is one operation on sets; asking each phrase for its neighbours took most of reading.
 
 
-def _wanted_ahead(beside: _Beside, place: int, heard: Heard) -> list[Phrase]:
-    """The phrases whose next symbol a word to the right of their anchor says."""
+def _wanted(beside: _Beside, places: range, wall: int, heard: Heard) -> list[Phrase]:
+    """The phrases whose next symbol one of the words at these places says, as far as a gap may reach.
+
+    wall is how far from a place its break stands on the way there: at it going right, after it going left.
+    """
     said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
     found: list[Phrase] = []
-    for at in range(place + 1, place + 1 + beside.reach):
-        if breaks[at] > limit:
-            break
-        if not wanted.isdisjoint(said[at]):
-            for symbol in wanted & said[at]:
-                found += beside.wanting(symbol)
-        if stops[at]:
-            break
-    return found
-
-
-def _wanted_behind(beside: _Beside, place: int, heard: Heard) -> list[Phrase]:
-    """The phrases whose next symbol a word to the left of their anchor says."""
-    said, stops, breaks, wanted, limit = heard.said, heard.stops, heard.breaks, beside.wanted, beside.limit
-    found: list[Phrase] = []
-    for at in range(place - 1, place - 1 - beside.reach, -1):
-        if breaks[at + 1] > limit:
+    for at in places:
+        if breaks[at + wall] > limit:
             break
         if not wanted.isdisjoint(said[at]):
             for symbol in wanted & said[at]:
