@@ -1,7 +1,7 @@
 from anamnesis.clinical.guardrails import Approved, check_reply
 from anamnesis.content import load_content
-from anamnesis.content.loading import GROUP, failing_examples, members_of
-from anamnesis.content.schema import FindingGroup
+from anamnesis.content.loading import GROUP, failing_examples, members_of, shared_classes
+from anamnesis.content.schema import FindingGroup, LexiconFile
 
 
 def test_every_example_of_every_rule_does_what_it_says():
@@ -39,3 +39,10 @@ def test_no_group_has_its_findings_twice_and_every_rule_knows_its_findings():
         for rule in load_content().written_rules
         for name in {each for names in rule.any_of for each in names}
     )
+
+
+def test_a_class_of_words_belongs_to_one_file():
+    ill = LexiconFile(status="draft", classes={"beast": ["cow"], "tool": ["hoe"]})
+    trampling = LexiconFile(status="draft", classes={"beast": ["elephant"]})
+    assert shared_classes([ill, trampling]) == ["lexicon: class beast stands in 2 files"]
+    assert shared_classes([ill]) == []

@@ -2,7 +2,8 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -106,7 +107,8 @@ def _fires(rule: schema.Rule, sentence: str, content: ClinicalContent) -> bool:
 
 
 def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexicon:
-    """The parts as one lexicon; a name given in several files has the phrases of all."""
+    """The parts as one lexicon; a name given in several files has the phrases of all, but a class belongs to one."""
+    problems += shared_classes(parts)
 
     def merged(section: str) -> dict[str, list[str]]:
         together: dict[str, list[str]] = {}
@@ -147,6 +149,12 @@ def _lexicon(parts: Sequence[schema.LexiconFile], problems: list[str]) -> Lexico
         return compile_lexicon(written)
     except ValueError as error:
         raise ContentInvalid((*problems, str(error))) from None
+
+
+def shared_classes(parts: Iterable[schema.LexiconFile]) -> list[str]:
+    """A problem for each class of words in several files: each would widen the other's phrases, unseen."""
+    named = Counter(name for part in parts for name in part.classes)
+    return [f"lexicon: class {name} stands in {count} files" for name, count in named.items() if count > 1]
 
 
 def members_of(groups: Mapping[str, schema.FindingGroup], problems: list[str]) -> dict[str, list[str]]:
