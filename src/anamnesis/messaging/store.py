@@ -93,9 +93,12 @@ WITH marked AS (
     UPDATE direct_messages SET is_read = true, read_at = moment, delivered_at = coalesce(delivered_at, moment)
     FROM clock_timestamp() AS moment
     WHERE connection_id = $1 AND sender_id <> $2 AND NOT is_read RETURNING id
-), cleared AS (
-    UPDATE notifications SET is_read = true, read_at = clock_timestamp()
+), told AS MATERIALIZED (
+    SELECT id FROM notifications
     WHERE user_id = $2 AND type = 'message' AND NOT is_read AND data->>'connectionId' = $1::uuid::text
+    ORDER BY id FOR NO KEY UPDATE
+), cleared AS (
+    UPDATE notifications n SET is_read = true, read_at = clock_timestamp() FROM told WHERE n.id = told.id
 )
 SELECT count(*) AS marked, CASE WHEN count(*) > 0 THEN pg_notify($3, 'conversation:' || $1::uuid) END FROM marked"""
 

@@ -24,14 +24,21 @@ UPDATE notifications SET read_at = CASE WHEN is_read THEN read_at ELSE clock_tim
 WHERE id = $1 AND user_id = $2
 RETURNING id, user_id, type, title, message, data, is_read, read_at, created_at"""
 
+# Whoever takes several takes them by id: an erasure does, too, and neither waits for the other in a circle.
 _MARK_ALL: Final = """
-WITH marked AS (
-    UPDATE notifications SET is_read = true, read_at = clock_timestamp()
-    WHERE user_id = $1 AND NOT is_read RETURNING id)
+WITH unread AS MATERIALIZED (
+    SELECT id FROM notifications WHERE user_id = $1 AND NOT is_read ORDER BY id FOR NO KEY UPDATE
+), marked AS (
+    UPDATE notifications n SET is_read = true, read_at = clock_timestamp() FROM unread WHERE n.id = unread.id
+    RETURNING n.id)
 SELECT count(*) FROM marked"""
 
 _DELETE_READ: Final = """
-WITH gone AS (DELETE FROM notifications WHERE user_id = $1 AND is_read RETURNING id) SELECT count(*) FROM gone"""
+WITH known AS MATERIALIZED (
+    SELECT id FROM notifications WHERE user_id = $1 AND is_read ORDER BY id FOR UPDATE
+), gone AS (
+    DELETE FROM notifications n USING known WHERE n.id = known.id RETURNING n.id)
+SELECT count(*) FROM gone"""
 
 _CURSORS: Final = Cursors("n")
 
