@@ -38,13 +38,15 @@ _LARGE: Final = re.compile(
     rf"|(?P<tten>{_TEN})(?:(?:[ -]| na )(?P<tunit>{_UNIT}))?)"
     rf"(?: point (?P<point>(?:zero|oh|{_UNIT})))?\b"
 )
+#: Fewer than twenty with a point, which only what is measured has: "five point six".
+_DECIMAL: Final = re.compile(rf"\b(?P<whole>{_TEEN}|{_UNIT}) point (?P<part>zero|oh|{_UNIT})\b")
 #: What has fewer than twenty; "one" only where it counts years, months, weeks or days.
 _SMALL: Final = re.compile(rf"\b(?P<small>{_TEEN}|{_UNIT})\b(?=(?P<of>[ -](?:years?|yrs?|months?|weeks?|days?)\b)?)")
 
 
 def in_digits(text: str, *, small: bool = False) -> str:
     """The folded text with its numbers of twenty and more in digits, and with small those below, padded with spaces."""
-    text = _LARGE.sub(_large, text)
+    text = _DECIMAL.sub(_decimal, _LARGE.sub(_large, text))
     return _SMALL.sub(_as_small, text) if small else text
 
 
@@ -61,6 +63,7 @@ def whole(text: str, start: int, end: int) -> int:
 
 def _ends(text: str) -> Iterator[re.Match[str]]:
     yield from _LARGE.finditer(text)
+    yield from _DECIMAL.finditer(text)
     yield from _SMALL.finditer(text)
 
 
@@ -74,6 +77,10 @@ def _large(found: re.Match[str]) -> str:
     number += sum(value(name) for name in ("ten", "unit", "teen", "low", "sten", "sunit", "steen", "tten", "tunit"))
     decimals = f".{value('point')}" if words["point"] else ""
     return f"{number}{decimals}".ljust(len(found.group()))
+
+
+def _decimal(found: re.Match[str]) -> str:
+    return f"{_VALUES[found['whole']]}.{_VALUES[found['part']]}".ljust(len(found.group()))
 
 
 def _as_small(found: re.Match[str]) -> str:

@@ -7,9 +7,10 @@ one thing the one of now counts before the earlier one, and of readings of one t
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log
+from operator import itemgetter
 from typing import Final
 
 from anamnesis.clinical.numerals import in_digits, whole
@@ -26,9 +27,16 @@ from anamnesis.clinical.vital_forms import (
     HEIGHT,
     LONG_AGO,
     MINE,
+    MYSELF,
+    NAME_BEFORE,
     NO_READING,
     NOT_NOW,
+    NUMBER_AFTER,
+    NUMBER_FIRST_FORMS,
+    NUMBERS_FIRST,
+    OF_LAST_NAMED,
     OTHER_NUMBERS,
+    OWN,
     RELATIVE,
     SENTENCE,
     SYSTOLIC,
@@ -83,8 +91,13 @@ _DIGIT: Final = re.compile(r"\d")
 
 #: How far around a number its sentence is read, in characters: reading stays linear in the text's length.
 _FAR: Final = 160
+#: How far before a number the name may begin that it is of, in characters.
+_NAME_REACH: Final = 60
 #: One thing measured twice differs by less than this factor.
 _ALIKE: Final = 6
+_LONG_FORMS: Final = tuple(form for form in FORMS if not form.is_short)
+#: Read last: beside what others have found.
+_SHORT_FORMS: Final = tuple(form for form in FORMS if form.is_short)
 _PAIR: Final = (SYSTOLIC, DIASTOLIC)
 _TEMPERATURE: Final = "temperature_celsius"
 
@@ -178,8 +191,8 @@ def _blank(match: re.Match[str]) -> str:
 
 def _candidates(scene: _Scene, *, is_asked: bool) -> list[_Candidate]:
     taken = bytearray(len(scene.said))
-    found: list[_Candidate] = []
-    for form in FORMS:
+    found = list(_numbers_first(scene, taken))
+    for form in (*_LONG_FORMS, *_SHORT_FORMS):
         if (form.is_asked and not is_asked) or (form.is_short and not found):
             continue
         for match in scene.matches(form.pattern):
@@ -187,9 +200,27 @@ def _candidates(scene: _Scene, *, is_asked: bool) -> list[_Candidate]:
             if any(taken[start:end]) or not (numbers := _numbers(form, match)):
                 continue
             taken[start:end] = b"\1" * (end - start)
-            begin, when = _trimmed(scene.said, *match.span()), _when(scene, start, match.end())
-            found += [_Candidate(field, value, begin, match.end(), when, start) for field, value in numbers]
-    return [*found, *_going_on(found, scene, taken)]
+            found += _candidates_of(scene, match, numbers)
+    return [*found, *_going_on(found, scene, taken), *_own(scene, taken)]
+
+
+def _candidates_of(scene: _Scene, match: re.Match[str], numbers: Sequence[tuple[str, float]]) -> Iterator[_Candidate]:
+    start = match.start(1)
+    begin, when = _trimmed(scene.said, *match.span()), _when(scene, start, match.end())
+    return (_Candidate(field, value, begin, match.end(), when, start) for field, value in numbers)
+
+
+def _numbers_first(scene: _Scene, taken: bytearray) -> Iterator[_Candidate]:
+    """The readings of lists in which each name follows its number; their places are taken, names and all."""
+    for run in scene.matches(NUMBERS_FIRST):
+        before = scene.numbers[max(run.start() - _NAME_REACH, 0) : run.start()]
+        if NAME_BEFORE.search(before) or NUMBER_AFTER.match(scene.numbers, run.end()):
+            continue
+        for form in NUMBER_FIRST_FORMS:
+            for match in form.pattern.finditer(scene.numbers, *run.span()):
+                if numbers := _numbers(form, match):
+                    yield from _candidates_of(scene, match, numbers)
+        taken[run.start() : run.end()] = b"\1" * (run.end() - run.start())
 
 
 def _trimmed(said: str, start: int, end: int) -> int:
@@ -230,7 +261,7 @@ def _when(scene: _Scene, at: int, end: int) -> int:
     if WAS.search(clause) and _is_long_ago(scene.said, at):
         return NOT_NOW
     if RELATIVE.search(before) and not MINE.search(before):
-        return NOT_NOW if WAS.search(clause) else ANOTHERS
+        return NOT_NOW if WAS.search(clause) or MYSELF.search(scene.said, end, end + _FAR) else ANOTHERS
     return next((when for when, pattern in TIMES if pattern.search(clause)), AS_TOLD)
 
 
@@ -254,6 +285,24 @@ def _going_on(found: list[_Candidate], scene: _Scene, taken: bytearray) -> Itera
             if any(taken[start:end]) or not low <= value <= high or not value / _ALIKE <= first.value <= value * _ALIKE:
                 break
             yield _Candidate(first.field, value, start, end, _when(scene, start, end), start)
+
+
+def _own(scene: _Scene, taken: bytearray) -> Iterator[_Candidate]:
+    """Numbers told only by whose they are, of the vital sign that was named last before them."""
+    for match in scene.matches(OWN):
+        start, end = match.span(1)
+        if any(taken[start:end]):
+            continue
+        low = max(match.start() - _FAR, 0)
+        named = [
+            (each.end(), field, convert)
+            for field, names, convert in OF_LAST_NAMED
+            for each in names.finditer(scene.numbers, low, start)
+        ]
+        if named:
+            _, field, convert = max(named, key=itemgetter(0))
+            if (value := convert(float(match.group(1).replace(",", ".")))) is not None:
+                yield _Candidate(field, round(value, 2), match.start(), end, _when(scene, start, end), start)
 
 
 def _chosen(found: list[_Candidate]) -> list[_Candidate]:

@@ -60,11 +60,13 @@ OTHER_NUMBERS: Final = tuple(
         r"\b\d+\s*-?\s*c[\s\-]?section|\b\d+\s*degrees?\s*(?:outside|weather|market|turn|angle|in (?!(?:the |his |her |my )?(?:arm|mouth|ear|morning|evening|night|body)))[^.;\n]*|\b(?:weather|outside|bend|bends|turns?|turned|boil\w*|oven|water)\b[^.;\n\d]{0,30}\d+(?:[.,]\d+)?\s*(?:°|degrees?|c\b)?|\broom temp\w*\s*\d+",
         r"\b(?:kids|children|twins|babies)\b[^.;\n]*\d+(?:[.,]\d+)?\s*kgs?\b",
         r"\bfundal height\W*\d+\s*(?:cm)?",
+        r"\b(?:fo?etal heart(?: ?rate| ?beats?| sounds?)?|fhr|fhs)\b[^.;\n\d]{0,12}\d+",
+        r"\b\d+(?:[.,]\d+)?\s*(?:-|to|and)\s*\d+(?:[.,]\d+)?\s*(?:is|are|was|as)\s*(?:fine|ok|okay|good|all right|(?:the |a )?normal)\b",
     )
 )
 #: Limits somebody was told, what is usual, what sport does, and an animal's: no reading of now, alone or beside one.
 NO_READING: Final = re.compile(
-    r"\b(?:should|must|supposed|target|aim\w*|goal|ideal\w*|advised)\b|\bwants?\b(?! (?:an? (?:second|other)|another |to (?:know|see|ask))(?:[^.;?!\n\d]*[.;?!\n]|[^.;?!\n\d]*$))|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
+    r"\bi heard\b|\b(?:should|must|supposed|target|aim\w*|goal|ideal\w*|advised)\b|\bwants?\b(?! (?:an? (?:second|other)|another |to (?:know|see|ask))(?:[^.;?!\n\d]*[.;?!\n]|[^.;?!\n\d]*$))|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
     r"\bnormal (?:bp|blood|pressure|temp\w*|sugar|pulse|heart|oxygen|sats?|spo2|range|reading|value|is|are)\b|\b(?:usual|usually|normally)\b|"
     r"\b(?:in|during|on|at the end of) (?:(?:the|my|a|last|final|hard) ){0,3}(?:spin(?:ning)?(?: class)?|treadmill|sprints?|race|zumba|hiit|workout|exercise bike|rowing machine)\b|"
     r"\b(?:puppy|dog|cat|kitten|horse|pony|hamster|rabbit|parrot)(?:'?s)?(?: (?:breath|pants|pulse|heart|has|had|was|is)| *$)"
@@ -95,6 +97,8 @@ BREAK: Final = re.compile(
 FROM: Final = re.compile(r"\bfrom\s*$")
 SENTENCE: Final = re.compile(r"[.;!?\n](?!\d)|\b(?:but|now|today|however|currently|since then)\b")
 MINE: Final = re.compile(r"\bmine\b")
+#: Who writes of themselves, and told another's reading beside it.
+MYSELF: Final = re.compile(r"\b(?:my own|myself)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +153,25 @@ def _within(low: float, high: float) -> Callable[[float], float | None]:
 _T, _HR, _RR, _O2 = "temperature_celsius", "heart_rate_per_min", "respiratory_rate_per_min", "spo2_percent"
 SYSTOLIC, DIASTOLIC, _SUGAR, _KG, HEIGHT = "systolic_mmhg", "diastolic_mmhg", "glucose_mmol_l", "weight_kg", "height_cm"
 _BP: Final = r"\b(?:b\s?/?\.?p\.?|blood\s*pressure|pressure|tension|puleesa)"
-_TEMP: Final = r"\b(?:temp(?:eratures?|erture|rature|reture|s)?|thermometer|joto|t°)"
+_TEMP: Final = r"\b(?:temp(?:eratures?|erture|rature|reture|s)?|thermometer|joto(?: la mwili)?|t°|a?febrile)"
 _PULSE: Final = (
-    r"\b(?:pulse(?! ?ox)|hr|p\.?r|p/r|heart ?rate|heart ?beats?|heart|(?<!\d)(?<!\d )bpm|mapigo(?: ya moyo)?)"
+    r"\b(?:pulse(?! ?ox)|puls|hr|p\.?r|p/r|heart ?rate|heart ?beats?|heart|(?<!\d)(?<!\d )bpm|mapigo(?: ya moyo)?)"
 )
 _BREATH: Final = (
     r"\b(?:rr|r/r|resps?|respirations?|respiratory|breathing rate|breath rate|breaths?\s*(?:/|per|a|in)\s*min(?:ute)?)"
 )
-_OXYGEN: Final = r"\b(?:sp?[o0]2|o2(?:\s*sats?)?|sats?|sa[o0]2|saturation|ox[iy]gen|pulse ?ox\w*|oximeter|oxymeter)"
-_GLUCOSE: Final = r"\b(?:sugars?|rbs|fbs|bs|glucose|sukari|glucometer|strip(?= (?:read|reads|says|said|showed|shows|gave) \d{1,2}[.,]\d))"
+_OXYGEN: Final = r"\b(?:sp?[o0]2|o2(?:\s*sats?)?|sats?|sa[o0]2|saturation|ox[iy]gen|pulse ?ox\w*|oximeter|oxymeter|oks[iy]jeni|oksijini)"
+_GLUCOSE: Final = r"\b(?:(?:blood)?sugars?|cbg|bgl?|bsl|rbs|fbs|bs|glucose|sukari|glucometer|strip(?= (?:read|reads|says|said|showed|shows|gave) \d{1,2}[.,]\d))"
 _A_MINUTE: Final = (
     r"\s*(?:times?\s*|x\s*|c)?(?:/|per|a|in|in a|in one|every|kwa)?\s*(?:one |1 )?(?:min(?:ute)?s?|dakika)\b"
 )
 _PAIR_END: Final = r"(?![\d])"
 _PAIR: Final = r"(?<![\d/.,])(\d{1,4})(?:\s*-\s*(\d{2,3}))?\s*(?:/|\\|\||\bover\b|\bby\b|\bon\b|-)\s*(\d{1,3})(?:\s*-\s*(\d{2,3}))?"
 _FILLED: Final = r"(?:\s*\([^)\d]{0,30}\)\s*)?"
+_PULSE_AFTER: Final = rf"(?:{_PULSE}|\bbpm|\bbeats?)"
+_BREATH_AFTER: Final = rf"(?:{_BREATH}|\bbreaths?|\bbreathing)"
+#: A name after a number is of the number that follows it, if one does: "PR 68 spo2 98".
+_OWN_NUMBER_NEXT: Final = r"(?!\s*(?:[:=]\s*|(?:is|was|at|of) )?\d)"
 
 
 def _form(pattern: str, *fields: str, **how: object) -> Form:
@@ -172,14 +180,16 @@ def _form(pattern: str, *fields: str, **how: object) -> Form:
 
 FORMS: Final = (
     _form(rf"{_BP}{_FILLED}{_LINK}(?:(?:left|right) arm\s*)?{_PAIR}(?:\s*mm\s*hg)?(?:(?:\s*/\s*|\s+)(\d{{2,3}})(?=\s*(?:$|[,;.]\s|\n)))?", SYSTOLIC, SYSTOLIC, DIASTOLIC, DIASTOLIC, _HR),
-    _form(r"\b(?:systolic|upper|top(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})\W{1,3}(?:and )?(?:the )?(?:diastolic|lower|bottom(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC, DIASTOLIC),
-    _form(r"\b(?:systolic|upper|top(?: number)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC),
+    _form(r"\b(?:systolic|sbp|upper|top(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})\W{1,3}(?:and )?(?:the )?(?:diastolic|dbp|lower|bottom(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC, DIASTOLIC),
+    _form(r"\b(?:systolic|sbp|upper|top(?: number)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC),
     _form(r"(?<![\d/.,])(\d{2,3})\s*(?:/|\bover\b)\s*(\d{2,3})(?![\d/.,]\d)\s*mm\s*hg", SYSTOLIC, DIASTOLIC),
     _form(r"(?<![\d/.,\-])([7-9]\d|1\d\d|2[0-7]\d)\s*(?:/|\bover\b)\s*([4-9]\d|1[0-5]\d)(?!\d|[/.,]\d)(?!\s*[a-z]*(?:road|street|mg|km|sh))", SYSTOLIC, DIASTOLIC),
     _form(rf"{_BP}{_FILLED}{_LINK}(\d{{2,3}})(?![\d/\\|]|[.,]\d|\s*(?:over|by|on|-|/|mg)\b|\s*[/\-])", SYSTOLIC, convert=_within(60, 999)),
     _form(r"(?<![\d/.,\-\w])([7-9]\d|1\d\d|2[0-7]\d)[\s\-]+([4-9]\d|1[0-5]\d)(?=\s*(?:$|[,;.\n]))", SYSTOLIC, DIASTOLIC, is_asked=True),
     _form(rf"{_N}\s*(?:°|º|degrees?|deg)?\s*(?:f|fahrenheit)\b", _T, convert=_if_fahrenheit),
     _form(rf"(?:{_TEMP}{_LINK}|\bt\s*[:=]?\s*|(?<![a-z]))(?<!\d-){_N}\s*(?:°|º|degrees?|deg)?\s*(?:celsius|centigrade|c)\b(?![/\-])", _T, convert=_if_warm),
+    _form(rf"\btpr\b\W{{0,3}}{_N}[\s,/]+{_N}[\s,/]+{_N}", _T, _HR, _RR),
+    _form(rf"\b(?:ears?|mouth|oral(?:ly)?|arm ?pits?|axilla(?:ry)?|forehead|rectal(?:ly)?|under (?:the |his |her |my )?(?:arm|tongue))\b{_LINK}{_N}", _T, convert=_if_warm),
     _form(rf"\btemp{_N}", _T, convert=bare_temperature),
     _form(rf"{_TEMP}{_LINK}(?:fever\s+)?{_RANGED}(?!\s*%)", _T, _T, convert=bare_temperature),
     _form(rf"\b(?:fever|homa|omusujja)\b{_LINK}{_RANGED}(?!\s*%)", _T, _T, convert=_if_warm),
@@ -191,12 +201,13 @@ FORMS: Final = (
     _form(rf"{_OXYGEN}\b{_LINK}{_RANGED}\s*(?:%|percent)?", _O2, _O2),
     _form(rf"(?<![\w.]){_OXYGEN}(\d{{2,3}})(?!\d)\s*%?", _O2),
     _form(rf"{_N}\s*(?:%|percent)\s*(?:oxygen|spo2|o2|saturation|sats?|on (?:room )?air)", _O2),
-    _form(rf"{_N}\s*(?:oxygen|spo2|saturation)\b", _O2, convert=_within(50, 100)),
+    _form(rf"{_N}\s*(?:oxygen|spo2|saturation)\b{_OWN_NUMBER_NEXT}", _O2, convert=_within(50, 100)),
+    _form(r"\b(?:reads?|says?|shows?|showing|reading)\s+(\d{2,3})\s*(?:%|percent)", _O2, is_short=True),
     _form(r"(?<![\d.,/])(\d{2,3})\s*(?:%|percent)", _O2, is_asked=True),
     _form(rf"{_PULSE}\b{_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _HR, _HR),
     _form(rf"(?<![\w.])(?:pulse|hr|pr|bpm){_N}", _HR),
     _form(rf"{_N}\s*(?:bpm|b/m(?:in)?|beats?)\b", _HR),
-    _form(rf"{_N}\s+pulse\b", _HR, is_asked=True),
+    _form(rf"{_N}\s+pulse\b{_OWN_NUMBER_NEXT}", _HR, is_asked=True),
     _form(rf"(?<![\w.])p\s*[:=\-]?\s*{_N}", _HR, is_short=True),
     _form(rf"{_BREATH}\b{_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _RR, _RR),
     _form(rf"(?<![\w.])(?:rr|resp){_N}", _RR),
@@ -214,12 +225,47 @@ FORMS: Final = (
     _form(rf"\b(?:height|ht|tall)\b{_LINK}(\d)\s*(?:ft|feet|foot|')\s*(\d{{1,2}})?", "feet", "inches"),
     _form(r"(?<![\d.])(\d)\s*(?:ft|feet|foot|')\s*(\d{1,2})?\s*(?:\"|''|inch\w*|in)?\s*tall\b", "feet", "inches"),
     _form(rf"\b(?:height|ht)\b{_LINK}{_N}\s*(?:cm|m)?\b", HEIGHT, convert=_metres),
+    _form(r"\b(?:i am|i'm|am|he is|he's|she is|she's)\s+(1[.,]\d{1,2})\s*(?:metres?|meters?|m)\b", HEIGHT, convert=_metres),
     _form(rf"{_N}\s*(?:cm|metres?|meters?|m)\s*tall\b", HEIGHT, convert=_metres),
     _form(rf"(?:^|(?<=[,;.\n])|(?<=\band)|(?<=it was)|(?<=it's)|(?<=its)|(?<=it is)|(?<=about)|(?<=think))\s*{_N}(?!\s*(?:%|/|[a-z°]*\d|kg|years?|month|cm|lb|mg|min|time|\w*(?:beat|breath)))", _T, convert=_asked_warm, is_asked=True),
     _form(r"(?<=\d,)\s*(\d{2,3})(?=\s*$)", _HR, is_asked=True),
 )  # fmt: skip
+_ALL_NAMES: Final = (_BP, _TEMP, _PULSE_AFTER, _BREATH_AFTER, _OXYGEN, _GLUCOSE)
+_NAMED: Final = rf"(?:{'|'.join(_ALL_NAMES)})\b"
+_UNIT: Final = r"(?:\s*(?:%|percent|mm ?hg|mmol(?:/l)?|mg/dl|/ ?min|(?:°|º|degrees?|deg)(?:\s*[cf]\b)?|[cf]\b))?"
+#: What joins a number to the name after it.
+_AFTER: Final = rf"{_UNIT}\s*(?:(?:of|on|in|for|as)\s+)?(?:(?:my|his|her|the)\s+)?"
+_ONE: Final = rf"(?<![\d.,/])\d{{1,4}}(?:[.,]\d{{1,2}})?(?:\s*(?:/|over)\s*\d{{2,3}})?{_AFTER}{_NAMED}"
+#: Readings of which each name follows its number, two or more: "98 spo2, 72 pulse, 36.8 temp".
+NUMBERS_FIRST: Final = re.compile(
+    rf"{_ONE}(?:[\s,;&+]|\band\b){{1,4}}{_ONE}(?:(?:[\s,;&+]|\band\b){{1,4}}{_ONE}){{0,6}}"
+)
+#: Before such a list: a name whose own number its first would be, "temp 38 pulse 90 resp".
+NAME_BEFORE: Final = re.compile(rf"{_NAMED}{_LINK}$")
+#: After it: a number of its last name, "38 pulse 90 resp 20".
+NUMBER_AFTER: Final = re.compile(rf"{_LINK}\d")
+NUMBER_FIRST_FORMS: Final = (
+    _form(rf"(?<![\d.,/])(\d{{2,3}})\s*(?:/|over)\s*(\d{{2,3}}){_AFTER}{_BP}\b", SYSTOLIC, DIASTOLIC),
+    _form(rf"{_N}{_AFTER}{_TEMP}\b", _T, convert=bare_temperature),
+    _form(rf"{_N}{_AFTER}{_PULSE_AFTER}\b", _HR),
+    _form(rf"{_N}{_AFTER}{_BREATH_AFTER}\b", _RR),
+    _form(rf"{_N}{_AFTER}{_OXYGEN}\b", _O2),
+    _form(rf"{_N}{_AFTER}{_GLUCOSE}\b", _SUGAR, convert=_sugar),
+)
+#: A number by whose it is, of what was named last: "my brother had sugar 20. Mine is 7.8".
+OWN: Final = re.compile(
+    rf"\b(?:mine|i have|i had)\b\s*(?:(?:is|was|says|reads|reading|shows|at|now|only|about)\s+|[=:]\s*){{0,3}}{_N}"
+)
+#: What the number of an owner may be of: its field, the names, and how the number becomes the unit.
+OF_LAST_NAMED: Final = (
+    (_T, re.compile(rf"{_TEMP}\b|\b(?:fever|homa|omusujja)\b"), _if_warm),
+    (_HR, re.compile(rf"{_PULSE}\b"), _within(20, 300)),
+    (_RR, re.compile(rf"{_BREATH}\b"), _within(3, 120)),
+    (_O2, re.compile(rf"{_OXYGEN}\b"), _within(40, 100)),
+    (_SUGAR, re.compile(rf"{_GLUCOSE}\b"), _sugar),
+)
 #: What goes on about the reading before it: "my temperature was 37, now 39.6", "mine is 37", "then 40".
 GOES_ON: Final = re.compile(
-    rf"(?:[\s,;\-]|\b(?:in|at|on|the|this|last|morning|noon|night|evening|yesterday|before|left|right|arm|ago|month|week|twice|usual\w*|normal\w*|degrees?|c|f|mmhg|years?|an|hour|hours?|its)\b|%|°)*"
-    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,5}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
+    rf"(?:[\s,;\-]|\.\s|\b(?:in|at|on|the|this|last|morning|noon|night|evening|yesterday|before|left|right|arm|ago|month|week|twice|usual\w*|normal\w*|degrees?|c|f|mmhg|years?|an|hour|hours?|its)\b|%|°)*"
+    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:at the moment|currently|right now|today|tonight|now|this (?:morning|evening|afternoon))[\s:,]+{_N}|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|rest|resting|lying|sitting|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,5}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
 )
