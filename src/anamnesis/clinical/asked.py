@@ -9,7 +9,11 @@ from typing import Final
 from anamnesis.clinical.words import Break, Words
 
 _LONGEST: Final = 9  # tokens of a question that is turned round
-_ANSWERS: Final = frozenset({"no", "nope", "nah", "none", "never", "hapana", "hakuna", "nedda"})
+_ANSWERS: Final = frozenset(
+    {"no", "nope", "nah", "none", "never", "nothing", "nil", "zero", "hapana", "hakuna", "nedda"}
+)
+#: What may follow an answer in the same breath: "none since last night".
+_SINCE: Final = frozenset({"since", "for", "today", "tonight", "yesterday", "from", "all", "at", "yet", "now", "this"})
 _ADDRESSED: Final = frozenset({"sir", "madam", "doctor", "musawo", "daktari", "please", "nurse"})
 _ABLE: Final = frozenset({"can", "could", "able", "can't"})
 #: What may stand before the function that is asked for.
@@ -24,7 +28,7 @@ _LEADS: Final = frozenset(
 _DONE: Final = frozenset(
     {
         "breathing", "breathe", "breathes", "conscious", "responding", "respond", "responds", "responsive", "awake",
-        "alert", "wake", "wakes", "rousable", "moving", "move", "moves", "kicking", "kick", "kicks", "speak",
+        "alert", "wake", "wakes", "rousable", "moving", "move", "moves", "kicking", "kick", "speak",
         "speaking", "speaks", "talk", "talking", "talks", "answer", "answering", "answers", "lift", "lifting", "raise",
         "swallow", "swallowing", "swallows", "drinking", "drink", "drinks", "feeding", "feed", "feeds",
         "breastfeeding", "sucking", "suck", "sucks", "eating", "eat", "eats", "walk", "walking", "walks", "stand",
@@ -33,7 +37,12 @@ _DONE: Final = frozenset(
         "reacts", "react",
     }
 )  # fmt: skip
-_HAD: Final = frozenset({"pulse", "tears", "response", "reaction", "movement", "movements", "heartbeat", "urine"})
+_HAD: Final = frozenset(
+    {
+        "pulse", "tears", "response", "reaction", "movement", "movements", "kicks", "heartbeat", "urine", "feeling",
+        "sensation", "strength", "power", "grip",
+    }
+)  # fmt: skip
 _PASSED: Final = frozenset({"urine", "water", "stool", "gas", "wind", "pee"})
 _ENDED: Final = frozenset({"stopped", "better", "gone", "improved", "eased", "over", "settled", "finished", "stopping"})
 #: What is drunk, done or asked for by choice, so that a no is no failing.
@@ -79,7 +88,7 @@ def turned(read: Words) -> Words:
 def _turn(read: Words, answer: int) -> int | None:
     """Where the denial goes in the question before an answer; None if it asks for no function, or no answer it is."""
     after = answer + 1
-    if after < len(read) and not read.breaks[after] and read.words[after] not in _ADDRESSED:
+    if after < len(read) and not read.breaks[after] and read.words[after] not in _ADDRESSED | _SINCE:
         return None
     first = answer - 1
     while first > 0 and read.breaks[first] < Break.SENTENCE and answer - first <= _LONGEST:

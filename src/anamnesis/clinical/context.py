@@ -38,6 +38,8 @@ _FRAME_OPENS: Final = 2  # tokens of a sentence before "at age four", that speak
 _OCCASION_OPENS: Final = 5  # tokens from "during my first delivery" to its "in 2019"
 _BELIEF_REACH: Final = 6  # tokens from "I thought" to what was thought
 _DOUBLE_REACH: Final = 14  # tokens from "can't" to its "without"
+_OF_THE_KIND: Final = (["like", "that"], ["like", "this"], ["like", "those"], ["of", "the"])
+_LIKENING: Final = (["as", "if"], ["as", "though"])
 _OBJECT_REACH: Final = 4  # tokens from "like for a running" to its cow
 _CLOSING_REACH: Final = 9  # tokens from "finished" to what was finished
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
@@ -102,7 +104,9 @@ class Scene:
         negations = _covered_by(self._loud("negation")) - self._doubled() - self._undone
         of_verbs = _before_verbs(negations, read.words)
         self._negations = negations - of_verbs
-        self._short_negations = (self._cues.covers["negation_short"] - self._quiet - self._undone) | of_verbs
+        short = self._cues.covers["negation_short"]
+        quiet = self._quiet - _before_ills(short, read.words)
+        self._short_negations = (short - quiet - self._undone) | of_verbs
         self._denied_from = _nearest_before(self._negations | self._short_negations, len(read))
         self._after_no = frozenset(
             place + 1
@@ -261,6 +265,7 @@ class Scene:
                 if gap >= Break.SENTENCE or self._stands_alone(place + 1, mention):
                     return False
                 commas += 1
+                listed = listed or self._is_next_participle(place + 1)
             if place in far:
                 if words[place] in small.DETERMINERS and place + 1 < mention.first and self._is_a_clause(mention):
                     return False
@@ -291,7 +296,18 @@ class Scene:
     def _stands_alone(self, place: int, mention: Match) -> bool:
         """Whether what begins after a comma is no item of a denied list: "neither …, doesn't respond"."""
         is_told = self._cues.at("starter", place) or self._cues.at("affirming", place)
-        return is_told or (place + 1 == mention.first and self._read.words[mention.first] == "not")
+        return (is_told and not self._is_next_participle(place)) or (
+            place + 1 == mention.first and self._read.words[mention.first] == "not"
+        )
+
+    def _is_next_participle(self, place: int) -> bool:
+        """Whether it is a further participle of one "has not": "he has not vomited, had fits or been sleepy"."""
+        words, (first, last) = self._read.words, self._sentence_bounds[self._sentence[place]]
+        if words[place] not in small.FURTHER or small.LISTING.isdisjoint(words[place + 1 : last + 1]):
+            return False
+        return any(
+            words[at] == "not" and words[at - 1] in small.HAVING for at in range(max(first, place - _LIST_REACH), place)
+        )
 
     def _is_a_clause(self, mention: Match) -> bool:
         """Whether the finding's own words have a verb, so that a "no" before them belongs to something else."""
@@ -384,7 +400,8 @@ class Scene:
         for place in range(mention.last + 1, min(mention.last + 1 + _ANSWER_REACH, len(words))):
             gap = breaks[place]
             if place in answers:
-                if words[place] == "nothing" and (gap != Break.COLON or not self._is_bodily_loss(mention)):
+                is_bare = words[place] == "nothing" and words[place + 1 : place + 3] not in _OF_THE_KIND
+                if is_bare and (gap != Break.COLON or not self._is_bodily_loss(mention)):
                     return False
                 if gap < Break.COLON and not small.NEVER.isdisjoint(words[mention.first : mention.last + 1]):
                     return False
@@ -662,13 +679,15 @@ class Scene:
         start = self._sentence_bounds[self._sentence[owner.first]][0]
         pauses = [at for at in range(start, owner.first + 1) if self._read.breaks[at]]
         before = self._read.words[max([owner.first - _OBJECT_REACH, start, *pauses]) : owner.first]
-        return "like" in before or not small.OBJECT_OF.isdisjoint(before[-3:])
+        is_likened = "like" in before or any(before[at : at + 2] in _LIKENING for at in range(len(before)))
+        return is_likened or not small.OBJECT_OF.isdisjoint(before[-3:])
 
     def _is_deed(self, owner: Match) -> bool:
         """Whether the animal does something that somebody else suffers: "our cow kicked", and not "was kicked"."""
         words = self._read.words
         said = range(owner.first, min(owner.last + 2, len(words)))
         is_done = any(words[at] in small.DEEDS and not self._is_suffered(at) for at in said)
+        is_done = is_done or not small.BIT_SOMEBODY.isdisjoint(words[owner.first : owner.last + _OBJECT_REACH])
         return is_done and not {"other", "another", "each"} & set(words[owner.last : owner.last + 3])
 
     def _is_suffered(self, deed: int) -> bool:
@@ -1258,6 +1277,11 @@ def _its(text: str, read: Words) -> frozenset[int]:
         for place, word in enumerate(read.words)
         if word == "it" and place and "," in text[read.ends[place - 1] : read.starts[place]]
     )
+
+
+def _before_ills(denials: Iterable[int], words: Sequence[str]) -> frozenset[int]:
+    """Denials that deny on, though they are part of a finding's words: "not tired or feverish" is "not feverish"."""
+    return frozenset(place for place in denials if not small.ILLS.isdisjoint(words[place + 1 : place + 2]))
 
 
 def _before_verbs(negations: Iterable[int], words: Sequence[str]) -> frozenset[int]:

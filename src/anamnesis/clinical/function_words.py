@@ -47,6 +47,15 @@ JOINING: Final = frozenset({"and", "n", "nd", "so", "then", "because", "while", 
 ADDING: Final = frozenset({"and", "n", "nd", "with"})
 PREPOSITIONS: Final = frozenset({"of", "with", "from", "for", "after", "during"})
 LISTING: Final = frozenset({"or", "nor"})
+HAVING: Final = frozenset({"has", "have", "had"})
+#: What somebody is when ill: "not" before it denies that, and what follows with "or".
+ILLS: Final = frozenset(
+    {
+        "tired", "sleepy", "sick", "ill", "hot", "cold", "weak", "dizzy", "drowsy", "confused", "breathless", "thirsty",
+        "pale", "wheezy", "feverish", "shaky", "swollen", "sore", "stiff", "floppy",
+    }
+)  # fmt: skip
+FURTHER: Final = frozenset({"had", "been"})
 MODAL: Final = frozenset({"can", "could", "may", "might", "does", "do", "will", "would", "to", "did"})
 DETERMINERS: Final = frozenset({"no", "more", "zero", "hakuna", "bila"})
 UNABLE: Final = frozenset({"can't", "not", "never", "hardly", "barely"})
@@ -231,8 +240,14 @@ DEEDS: Final = frozenset(
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
         "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
         "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
-        "overturned", "opened", "tore", "grabbed", "seized", "lifted", "tossed", "hooked", "flung", "ameniuma",
-        "amemuuma", "aliniuma", "alimuuma", "yannuma", "yamuluma", "ennumye", "emulumye",
+        "overturned", "opened", "tore", "grabbed", "seized", "lifted", "tossed", "hooked", "flung",
+    }
+)  # fmt: skip
+#: "It bit me, him": the person is in the verb, in Swahili and Luganda, and may stand after the animal's owner.
+BIT_SOMEBODY: Final = frozenset(
+    {
+        "ameniuma", "amemuuma", "aliniuma", "alimuuma", "kaniuma", "ameningata", "amemngata", "yannuma", "yamuluma",
+        "ennumye", "emulumye", "yannumye", "yamulumye",
     }
 )  # fmt: skip
 #: After an animal, these say that it is food or a matter of people: "the goat stew", "my horse riding accident".
