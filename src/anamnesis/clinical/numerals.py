@@ -40,13 +40,15 @@ _LARGE: Final = re.compile(
 )
 #: Fewer than twenty with a point, which only what is measured has: "five point six".
 _DECIMAL: Final = re.compile(rf"\b(?P<whole>{_TEEN}|{_UNIT}) point (?P<part>zero|oh|{_UNIT})\b")
+#: A point in words between digits: "38 point 9".
+_SPOKEN_POINT: Final = re.compile(r"(\d) point (\d)")
 #: What has fewer than twenty; "one" only where it counts years, months, weeks or days.
 _SMALL: Final = re.compile(rf"\b(?P<small>{_TEEN}|{_UNIT})\b(?=(?P<of>[ -](?:years?|yrs?|months?|weeks?|days?)\b)?)")
 
 
 def in_digits(text: str, *, small: bool = False) -> str:
     """The folded text with its numbers of twenty and more in digits, and with small those below, padded with spaces."""
-    text = _DECIMAL.sub(_decimal, _LARGE.sub(_large, text))
+    text = _DECIMAL.sub(_decimal, _LARGE.sub(_large, _SPOKEN_POINT.sub(_pointed, text)))
     return _SMALL.sub(_as_small, text) if small else text
 
 
@@ -77,6 +79,10 @@ def _large(found: re.Match[str]) -> str:
     number += sum(value(name) for name in ("ten", "unit", "teen", "low", "sten", "sunit", "steen", "tten", "tunit"))
     decimals = f".{value('point')}" if words["point"] else ""
     return f"{number}{decimals}".ljust(len(found.group()))
+
+
+def _pointed(found: re.Match[str]) -> str:
+    return f"{found[1]}.{found[2]}".ljust(len(found.group()))
 
 
 def _decimal(found: re.Match[str]) -> str:

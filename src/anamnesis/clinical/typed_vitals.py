@@ -20,6 +20,7 @@ from anamnesis.clinical.vital_forms import (
     AS_TOLD,
     BREAK,
     CM_PER_INCH,
+    CUES,
     DIASTOLIC,
     FORMS,
     FROM,
@@ -87,6 +88,8 @@ _LEVEL: Final = re.compile(r"\ba?c?vpu\b\s*(?:is|score)?\s*[:=\-]?\s*([acvpu])\b
 _FULL_GCS: Final = re.compile(r"\bgcs\b\s*(?:is|of)?\s*[:=\-]?\s*15\b(?:/15)?")
 _ALERT: Final = re.compile(r"(?:^|[,;.\n+&]\s*|\d%?\s+|\band\s+|\bis\s+)alert(?=\s*(?:$|[,;.\n+&]|\band\b|\bt\b))")
 _DIGIT: Final = re.compile(r"\d")
+#: Dots that lead the eye from a name to its number on a slip.
+_LEADERS: Final = re.compile(r"\.{2,}")
 
 
 #: How far around a number its sentence is read, in characters: reading stays linear in the text's length.
@@ -137,7 +140,7 @@ def read_vitals(text: str, *, is_asked: bool = False) -> VitalsRead:
     themselves.
     """
     said = fold(text)
-    folded = in_digits(said)
+    folded = _LEADERS.sub(_spaces, in_digits(said).replace("·", "."))
     if not _DIGIT.search(folded) and not _LEVEL.search(folded):
         return VitalsRead(VitalSigns())
     chosen = _chosen(_candidates(_scene(folded), is_asked=is_asked))
@@ -185,6 +188,10 @@ def _covered(part: str) -> str:
     return part
 
 
+def _spaces(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
 def _blank(match: re.Match[str]) -> str:
     return _DIGIT.sub("_", match.group())
 
@@ -192,7 +199,10 @@ def _blank(match: re.Match[str]) -> str:
 def _candidates(scene: _Scene, *, is_asked: bool) -> list[_Candidate]:
     taken = bytearray(len(scene.said))
     found = list(_numbers_first(scene, taken))
+    told = {field for field, cue in CUES.items() if any(True for _ in scene.matches(cue))}
     for form in (*_LONG_FORMS, *_SHORT_FORMS):
+        if not form.is_asked and form.fields[0] in CUES and form.fields[0] not in told:
+            continue
         if (form.is_asked and not is_asked) or (form.is_short and not found):
             continue
         for match in scene.matches(form.pattern):

@@ -16,10 +16,10 @@ CM_PER_INCH: Final = 2.54
 _SUGAR_MMOL_L, _SUGAR_MG_DL = 33.4, 70.0
 #: A number that can only be a body's temperature, in degrees Celsius and Fahrenheit.
 _WARM_C, _WARM_F = (34.0, 43.5), (93.0, 110.0)
-_N: Final = r"(?<![\d.,/])(?!0\d)(\d{1,4}(?:[.,]\d{1,2})?)(?![\d/]|[.,]\d)"
+_N: Final = r"(?<![\d.,/])(?!0\d)(\d{1,4}(?:[.,]\d{1,2})?)(?!\d|/(?!\s*min)|[.,]\d)"
 #: What may stand between the name of a reading and its number.
 _FILLED_IN: Final = (
-    r"(?:\s*[:=\-~*,(@]+\s*|\s+|\b)(?:(?:is|was|are|were|of|at|a|an|the|it|to|on|in|for|my|his|her|reads?|reading|says?|said|saying|show(?:s|ed|ing)?|gave|"
+    r"(?:\.(?=\s*[:=\-]?\s*\d))?(?:\s*\([^)\d\n]{0,12}\))?(?:\s*(?:[:=\-~*,(@]+|\.{2,})\s*|\s+|\b)(?:(?:nyuzi|ya|mama|baba|mtoto|mm ?hg|bpm|/ ?min|kgs?|cms?|celsius|thready|weak|racing|steady|strong|bounding|faint|la|wa|cha|is|was|are|were|of|at|a|an|the|it|to|on|in|for|my|his|her|reads?|reading|says?|said|saying|show(?:s|ed|ing)?|gave|"
     r"counted|measured|checked|about|around|approx\w*|roughly|almost|nearly|over|above|under|below|only|just|still|now|today|tonight|currently|this|morning|evening|afternoon|night|yesterday|last|home|clinic|"
     r"ni|up|down|has|have|had|been|gone|went|goes|going|come|came|comes|coming|rose|risen|rising|dropp(?:ed|ing)|drops?|fell|fallen|fall|between|from|high|low|normal|slow|fast|"
     r"rate|level|number|test|result|random|fasting|machine|watch|i|and|that|bought|yake|yangu|kwa|mara|usual\w*|normally|before|taken|stands?|hit|hits|got|minute|regular|irregular|keeps?|kept|beating|blood|reached|reaches)(?:\s*[:=\-,]\s*|\s+)){0,7}?"
@@ -44,16 +44,16 @@ OTHER_NUMBERS: Final = tuple(
         r"(?:\+?256|\b0\d{2,3})[\s\-/]?\d{2,3}[\s\-/]?\d{3}(?:[\s\-/]?\d{1,3})?\b|\b(?:tel|phone|call|whatsapp|mobile)\b[^a-z\n]{0,6}\d[\d\s\-/+]{6,}|\b\d{5,}\b",
         r"\b\d{1,2}[/.\-]\d{1,2}[/.\-](?:19|20)?\d{2}\b|\b(?:19|20)\d{2}\b(?!\s*(?:mm|g\b|gram))|\b(?:lmp|edd|since|dated?|on|due|until|from)\s+(?:the\s+)?\d{1,2}[/.]\d{1,2}\b(?!\s*mm)",
         r"\b\d{1,2}:\d{2}(?:\s*[ap]m)?\b|\b\d{1,2}\s*[ap]\.?m\b|\b\d{1,2} o'?clock\b",
-        rf"\b\d+(?:[.,]\d+)?\s*-?\s*{_TIME}\b(?!\s*,?\s*\d)(?:\s*(?:old|ago))?|\b\d+(?:[.,]\d+)?\s*{_TIME}\b(?!\s*\d)|\b\d{{1,2}}/(?:7|12|52)\b|\b24/7\b",
+        rf"\b\d+(?:[.,]\d+)?[ \t]*-?[ \t]*{_TIME}\b(?!\s*,?\s*\d)(?:\s*(?:old|ago))?|\b\d+(?:[.,]\d+)?[ \t]*(?!hr\s*,\s*\d){_TIME}\b(?!\s*\d)|\b\d{{1,2}}/(?:7|12|52)\b|\b24/7\b",
         r"\b\d+\s*(?:st|nd|rd|th|x)\b|\b\d+\s*times?\b(?!\s*(?:a|an|per|in|every|each|/)\s*(?:one |1 )?(?:min|second))",
-        r"\b(?:aged?|age is|i am|am|is|he's|she's|i'm)\s+\d{1,3}(?:\s*(?:y/?o|yrs?|years?|[mf]\b(?!ahr)))|\b\d{1,3}\s*(?:y/?o|years?|yrs?)\b|(?<![\d.,])\d{1,2}\s*[mf]\b(?!ahr)|(?<!')\b(?:m|f|male|female)\s*/?\s*\d{1,2}\b(?![.,/]\d)|\b\d{1,2}\s+(?:year|yr)\b",
+        r"(?<!temp )(?<!temperature )\b(?:aged?|age is|i am|am|is|he's|she's|i'm)\s+\d{1,3}(?:\s*(?:y/?o|yrs?|years?|[mf]\b(?!ahr)))|\b\d{1,3}\s*(?:y/?o|years?|yrs?)\b|(?<![\d.,])(?:[1-8]?\d|9[0-2])\s*[mf]\b(?!ahr)|(?<!')\b(?:m|f|male|female)\s*/?\s*\d{1,2}\b(?![.,/]\d)|\b\d{1,2}\s+(?:year|yr)\b",
         r"\b\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?\s*(?:mcg|µg|ml|iu|units?|tabs?|tablets?|pills?|caps\w*|puffs?|drops?|spoons?|bottles?|cups?|sachets?|steps?|children|kids|people|sisters?|brothers?|pads?|shillings?|ugx|/=)\b",
-        r"\b\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?\s*mgs?\b(?!\s*(?:/|per|%|d))",
+        r"(?<!bs )(?<!sugar )(?<!glucose )\b\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?\s*mgs?\b(?!\s*(?:/|per|%|d))",
         rf"\b{_DRUG}\b[^.;\n\d]{{0,12}}\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?(?:\s*mg)?|\b\d+/\d+(?:[.,]\d+)?\s*{_DRUG}\b|\b(?:take|took|taking|half|swallow\w*)\s+(?:a |one |my )?\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?(?![\d/]|[.,]\d|\s*breath)",
         r"\b(?:10|\d)\s*(?:/|out of)\s*10\b|\bpain\s*(?:is|of|at|:|=|score)?\s*\d{1,2}\b",
-        r"\b(?:vision|acuity|eyesight|va)\b[^.;\n]{0,12}\d{1,2}/\d{1,2}\b|\b20/20\b|\b6/\d{1,2}\b",
+        r"\b(?:vision|acuity|eyesight|va)\b[^.;\n\d]{0,12}\d{1,2}/\d{1,2}\b|\b20/20\b|\b6/\d{1,2}\b",
         r"\b(?:room|bed|ward|plot|house|flat|block|road|street|lane|page|psalm|verse|chapter|size|(?<!top )(?<!upper )(?<!lower )(?<!bottom )number|no|cost|costs|price|paid|account|code|table|form|exam|marks?|scored?|appointment|ticket|route|bus|car|file|opd|line|question)\b\.?\s*(?:no\.?|number|is|was|in|:|#)?\s*\d+(?:[/.]\d+)?(?:\s*(?:by|over)\s*\d+)?",
-        r"\b(?:hb|hgb|ha?emoglobin|cd4|viral load|wbc|platelets?|creatinine|urea|psa|esr|crp|hba1c|inr|muac)\b[^.;\n\d]{0,12}\d+(?:[.,]\d+)?\s*(?:%|g/dl|g)?|\b\d+(?:[.,]\d+)?\s*g/dl\b|\b(?:covid|h1n1|b\s?12|vitamin [a-z]|hep(?:atitis)? [a-e]|hpv)[\s\-]*\d*",
+        r"\b(?:hb|hgb|ha?emoglobin|cd4|viral load|wbc|platelets?|creatinine|urea|psa|esr|crp|hba1c|inr|muac|cholesterol|ldl|hdl|potassium|sodium|lactate)\b[^.,;\n\d]{0,12}\d+(?:[.,]\d+)?\s*(?:%|g/dl|g)?|\b\d+(?:[.,]\d+)?\s*g/dl\b|\b(?:covid|h1n1|b\s?12|vitamin [a-z]|hep(?:atitis)? [a-e]|hpv)[\s\-]*\d*",
         r"\b\d+\s*%\s*(?:of|burn\w*|better|sure|off|worse|discount|attendance|cure\w*)\b",
         r"\b(?:lost|lose|losing|loss of|gained?|gaining|dropped|shed|put on|lift\w*|carry\w*|carried|bag|sack|bought|sold|sell|ate|eat)\b[^.;\n\d]{0,24}\d+(?:[.,]\d+)?\s*(?:kgs?|kilos?|kilograms?|lbs?|pounds?)\b|\b\d+(?:[.,]\d+)?\s*(?:kgs?|kilos?)\s*(?:of\b|bag|sack|jerrycan|box)",
         r"\b\d+(?:[.,]\d+)?\s*(?:l|lit(?:re|er)s?)\b(?:\s*(?:/|per|a)\s*min\w*)?",
@@ -98,7 +98,7 @@ FROM: Final = re.compile(r"\bfrom\s*$")
 SENTENCE: Final = re.compile(r"[.;!?\n](?!\d)|\b(?:but|now|today|however|currently|since then)\b")
 MINE: Final = re.compile(r"\bmine\b")
 #: Who writes of themselves, and told another's reading beside it.
-MYSELF: Final = re.compile(r"\b(?:my own|myself)\b")
+MYSELF: Final = re.compile(r"\b(?:my own|myself|mine)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,24 +152,28 @@ def _within(low: float, high: float) -> Callable[[float], float | None]:
 
 _T, _HR, _RR, _O2 = "temperature_celsius", "heart_rate_per_min", "respiratory_rate_per_min", "spo2_percent"
 SYSTOLIC, DIASTOLIC, _SUGAR, _KG, HEIGHT = "systolic_mmhg", "diastolic_mmhg", "glucose_mmol_l", "weight_kg", "height_cm"
-_BP: Final = r"\b(?:b\s?/?\.?p\.?|blood\s*pressure|pressure|tension|puleesa)"
-_TEMP: Final = r"\b(?:temp(?:eratures?|erture|rature|reture|s)?|thermometer|joto(?: la mwili)?|t°|a?febrile)"
+_BP: Final = r"(?<![a-z])(?:b\s?/?\.?p\.?|blood\s*pressure|pressure|presha|presure|tension|puleesa)"
+_TEMP: Final = (
+    r"(?<![a-z])(?:te?mp(?:eratures?|erture|rature|reture|reature|s)?|thermometer|joto(?: la mwili)?|t°|a?febrile)"
+)
 _PULSE: Final = (
-    r"\b(?:pulse(?! ?ox)|puls|hr|p\.?r|p/r|heart ?rate|heart ?beats?|heart|(?<!\d)(?<!\d )bpm|mapigo(?: ya moyo)?)"
+    r"(?<![a-z])(?:pulse(?! ?ox)|puls?|pls|h/?r|p\.?r|p/r|h(?:ea?|a)rt ?rate|heart ?beats?|heart|tachy(?:cardi\w*)?(?!pn)|(?<!\d)(?<!\d )bpm|mapigo(?: ya moyo)?)"
+    r"(?: ?bpm)?"
 )
-_BREATH: Final = (
-    r"\b(?:rr|r/r|resps?|respirations?|respiratory|breathing rate|breath rate|breaths?\s*(?:/|per|a|in)\s*min(?:ute)?)"
+_BREATH: Final = r"(?<![a-z])(?:r\.?r|r/r|tachypn\w*|resps?|respirations?|respiratory|breathing rate|breath rate|breaths?\s*(?:/|per|a|in)\s*min(?:ute)?)"
+_OXYGEN: Final = r"(?<![a-z])(?:sp?[o0]2|o2(?:\s*sats?)?|sats?|sa[o0]2|saturation|oxy|[o0]x[iy]?gen|pulse ?ox\w*|oximeter|oxymeter|oks[iy]jeni|oksijini)"
+_GLUCOSE: Final = (
+    r"(?<![a-z])(?:(?:blood)?sug[ae]rs?|finger ?(?:prick|stick)|cbg|bgl?|bsl|g?rbs|[rf]bg|fbs|ppbs|bs|bm|gluc?|glucose|sukari|glucometer"
+    r"|strip(?= (?:read|reads|says|said|showed|shows|gave) \d{1,2}[.,]\d))"
 )
-_OXYGEN: Final = r"\b(?:sp?[o0]2|o2(?:\s*sats?)?|sats?|sa[o0]2|saturation|ox[iy]gen|pulse ?ox\w*|oximeter|oxymeter|oks[iy]jeni|oksijini)"
-_GLUCOSE: Final = r"\b(?:(?:blood)?sugars?|cbg|bgl?|bsl|rbs|fbs|bs|glucose|sukari|glucometer|strip(?= (?:read|reads|says|said|showed|shows|gave) \d{1,2}[.,]\d))"
 _A_MINUTE: Final = (
-    r"\s*(?:times?\s*|x\s*|c)?(?:/|per|a|in|in a|in one|every|kwa)?\s*(?:one |1 )?(?:min(?:ute)?s?|dakika)\b"
+    r"\s*(?:times?\s*|x\s*|c)?(?:/|per|a|to the|in|in a|in one|every|kwa)?\s*(?:one |1 )?(?:min(?:ute)?s?|dakika)\b"
 )
 _PAIR_END: Final = r"(?![\d])"
 _PAIR: Final = r"(?<![\d/.,])(\d{1,4})(?:\s*-\s*(\d{2,3}))?\s*(?:/|\\|\||\bover\b|\bby\b|\bon\b|-)\s*(\d{1,3})(?:\s*-\s*(\d{2,3}))?"
 _FILLED: Final = r"(?:\s*\([^)\d]{0,30}\)\s*)?"
-_PULSE_AFTER: Final = rf"(?:{_PULSE}|\bbpm|\bbeats?)"
-_BREATH_AFTER: Final = rf"(?:{_BREATH}|\bbreaths?|\bbreathing)"
+_PULSE_AFTER: Final = rf"(?:{_PULSE}|(?<![a-z])bpm|(?<![a-z])b/min|(?<![a-z])beats?)"
+_BREATH_AFTER: Final = rf"(?:{_BREATH}|(?<![a-z])rpm|(?<![a-z])breaths?|(?<![a-z])breathing)"
 #: A name after a number is of the number that follows it, if one does: "PR 68 spo2 98".
 _OWN_NUMBER_NEXT: Final = r"(?!\s*(?:[:=]\s*|(?:is|was|at|of) )?\d)"
 
@@ -180,10 +184,12 @@ def _form(pattern: str, *fields: str, **how: object) -> Form:
 
 FORMS: Final = (
     _form(rf"{_BP}{_FILLED}{_LINK}(?:(?:left|right) arm\s*)?{_PAIR}(?:\s*mm\s*hg)?(?:(?:\s*/\s*|\s+)(\d{{2,3}})(?=\s*(?:$|[,;.]\s|\n)))?", SYSTOLIC, SYSTOLIC, DIASTOLIC, DIASTOLIC, _HR),
-    _form(r"\b(?:systolic|sbp|upper|top(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})\W{1,3}(?:and )?(?:the )?(?:diastolic|dbp|lower|bottom(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC, DIASTOLIC),
-    _form(r"\b(?:systolic|sbp|upper|top(?: number)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC),
+    _form(r"\b(?:sys(?:tolic)?|sbp|upper|(?<!on )top(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})\W{1,3}(?:and )?(?:the )?(?:dia(?:s|stolic)?|dbp|lower|bottom(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC, DIASTOLIC),
+    _form(r"\b(?:sys(?:tolic)?|sbp|upper|(?<!on )top(?: number)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC),
     _form(r"(?<![\d/.,])(\d{2,3})\s*(?:/|\bover\b)\s*(\d{2,3})(?![\d/.,]\d)\s*mm\s*hg", SYSTOLIC, DIASTOLIC),
     _form(r"(?<![\d/.,\-])([7-9]\d|1\d\d|2[0-7]\d)\s*(?:/|\bover\b)\s*([4-9]\d|1[0-5]\d)(?!\d|[/.,]\d)(?!\s*[a-z]*(?:road|street|mg|km|sh))", SYSTOLIC, DIASTOLIC),
+    _form(rf"{_BP}{_FILLED}{_LINK}(\d{{2,3}})\s*/\s*p(?:alp\w*)?\b", SYSTOLIC),
+    _form(rf"{_BP}{_FILLED}{_LINK}([7-9]\d|1\d\d|2[0-7]\d)\s+([3-9]\d|1[0-5]\d)(?!\d|[.,/]\d|\s*(?:years?|yrs?|kg|mg|%))", SYSTOLIC, DIASTOLIC),
     _form(rf"{_BP}{_FILLED}{_LINK}(\d{{2,3}})(?![\d/\\|]|[.,]\d|\s*(?:over|by|on|-|/|mg)\b|\s*[/\-])", SYSTOLIC, convert=_within(60, 999)),
     _form(r"(?<![\d/.,\-\w])([7-9]\d|1\d\d|2[0-7]\d)[\s\-]+([4-9]\d|1[0-5]\d)(?=\s*(?:$|[,;.\n]))", SYSTOLIC, DIASTOLIC, is_asked=True),
     _form(rf"{_N}\s*(?:°|º|degrees?|deg)?\s*(?:f|fahrenheit)\b", _T, convert=_if_fahrenheit),
@@ -191,70 +197,102 @@ FORMS: Final = (
     _form(rf"\btpr\b\W{{0,3}}{_N}[\s,/]+{_N}[\s,/]+{_N}", _T, _HR, _RR),
     _form(rf"\b(?:ears?|mouth|oral(?:ly)?|arm ?pits?|axilla(?:ry)?|forehead|rectal(?:ly)?|under (?:the |his |her |my )?(?:arm|tongue))\b{_LINK}{_N}", _T, convert=_if_warm),
     _form(rf"\btemp{_N}", _T, convert=bare_temperature),
-    _form(rf"{_TEMP}{_LINK}(?:fever\s+)?{_RANGED}(?!\s*%)", _T, _T, convert=bare_temperature),
+    _form(rf"{_TEMP}(?![a-z]){_LINK}(?:fever\s+)?{_RANGED}(?!\s*%)", _T, _T, convert=bare_temperature),
+    _form(rf"{_N}\s*(?:°|º|degrees?|deg)?\s*c?\s*(?:on|by|with|in|under) (?:the |my |his |her |a |an )?(?:(?:ear|forehead|digital|infrared) )?(?:thermometer|ear|arm ?pit|arm|mouth|forehead|tongue)\b", _T, convert=_if_warm),
     _form(rf"\b(?:fever|homa|omusujja)\b{_LINK}{_RANGED}(?!\s*%)", _T, _T, convert=_if_warm),
     _form(rf"\bfever\b[^.;\n]{{0,40}}?{_N}\s*(?:today|now|tonight|this (?:morning|evening))\b", _T, convert=_if_warm),
     _form(rf"{_N}\s*(?:°|º|degrees?|deg\b)", _T, convert=_if_warm),
     _form(rf"{_N}\s*(?:fever|temp(?:erature)?)\b(?!\s*[:=]?\s*\d)", _T, convert=_if_warm),
     _form(rf"\bhighest\b{_LINK}{_N}", _T, convert=_if_warm),
     _form(rf"(?<![\w.])t\s*[:=\-]?\s*{_N}", _T, convert=_if_warm, is_short=True),
-    _form(rf"{_OXYGEN}\b{_LINK}{_RANGED}\s*(?:%|percent)?", _O2, _O2),
+    _form(rf"{_OXYGEN}(?![a-z]){_LINK}{_RANGED}\s*(?:%|percent)?", _O2, _O2),
     _form(rf"(?<![\w.]){_OXYGEN}(\d{{2,3}})(?!\d)\s*%?", _O2),
     _form(rf"{_N}\s*(?:%|percent)\s*(?:oxygen|spo2|o2|saturation|sats?|on (?:room )?air)", _O2),
     _form(rf"{_N}\s*(?:oxygen|spo2|saturation)\b{_OWN_NUMBER_NEXT}", _O2, convert=_within(50, 100)),
     _form(r"\b(?:reads?|says?|shows?|showing|reading)\s+(\d{2,3})\s*(?:%|percent)", _O2, is_short=True),
     _form(r"(?<![\d.,/])(\d{2,3})\s*(?:%|percent)", _O2, is_asked=True),
-    _form(rf"{_PULSE}\b{_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _HR, _HR),
-    _form(rf"(?<![\w.])(?:pulse|hr|pr|bpm){_N}", _HR),
-    _form(rf"{_N}\s*(?:bpm|b/m(?:in)?|beats?)\b", _HR),
+    _form(rf"{_PULSE}(?![a-z]){_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _HR, _HR),
+    _form(rf"(?<![a-z.])(?:pulse|hr|pr|bpm){_N}", _HR),
     _form(rf"{_N}\s+pulse\b{_OWN_NUMBER_NEXT}", _HR, is_asked=True),
     _form(rf"(?<![\w.])p\s*[:=\-]?\s*{_N}", _HR, is_short=True),
-    _form(rf"{_BREATH}\b{_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _RR, _RR),
+    _form(rf"{_BREATH}(?![a-z]){_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _RR, _RR),
     _form(rf"(?<![\w.])(?:rr|resp){_N}", _RR),
+    _form(rf"{_N}\s*(?:bpm|b/m(?:in)?|beats?)\b", _HR),
+    _form(rf"{_N}\s*rpm\b", _RR),
     _form(rf"\b(?:breath(?:s|es|ing)?|anapumua|napumua|pumua|respiration)\b[^.;\n\d]{{0,24}}{_N}{_A_MINUTE}", _RR),
+    _form(rf"\bbreaths?\s*[:=]?\s*{_N}(?!\s*(?:times|puffs))", _RR, is_short=True),
     _form(rf"{_N}\s*breaths?\b", _RR),
     _form(rf"(?<![\w.])r\s*[:=\-]?\s*{_N}", _RR, is_short=True),
-    _form(rf"{_GLUCOSE}\b{_LINK}{_N}\s*mg\b", _SUGAR, convert=lambda value: value / _MG_DL_PER_MMOL_L),
-    _form(rf"{_GLUCOSE}\b{_LINK}{_N}\s*g\s*/\s*l\b", _SUGAR, convert=lambda value: value * _MMOL_L_PER_G_L),
-    _form(rf"{_GLUCOSE}\b{_LINK}{_RANGED}\s*mmol", _SUGAR, _SUGAR),
-    _form(rf"{_GLUCOSE}\b{_LINK}{_RANGED}(?!\s*%)", _SUGAR, _SUGAR, convert=_sugar),
+    _form(rf"(?<![\w.])(?:w|wgt)\s*[:=\-]\s*{_N}", _KG, is_short=True),
+    _form(rf"(?<![\w.])fev\.?\s*[:=\-]?\s*{_N}", _T, convert=_if_warm, is_short=True),
+    _form(rf"{_GLUCOSE}(?![a-z]){_LINK}{_N}\s*mg\b", _SUGAR, convert=lambda value: value / _MG_DL_PER_MMOL_L),
+    _form(rf"{_GLUCOSE}(?![a-z]){_LINK}{_N}\s*g\s*/\s*l\b", _SUGAR, convert=lambda value: value * _MMOL_L_PER_G_L),
+    _form(rf"{_GLUCOSE}(?![a-z]){_LINK}{_RANGED}\s*mmol", _SUGAR, _SUGAR),
+    _form(rf"{_GLUCOSE}(?![a-z]){_LINK}{_RANGED}(?!\s*%)", _SUGAR, _SUGAR, convert=_sugar),
+    _form(rf"{_N}\s*mmol\b", _SUGAR, convert=_within(1, 45)),
+    _form(rf"{_N}\s*mg/dl\b", _SUGAR, convert=lambda value: value / _MG_DL_PER_MMOL_L),
+    _form(rf"(?<![a-z])uzito(?: wa)?(?: ni)?(?: kilo)?\s*[:=]?\s*{_N}", _KG),
     _form(rf"{_N}\s*(?:lbs?|pounds)\b", _KG, convert=lambda value: value * _KG_PER_LB),
-    _form(rf"\b(?:weigh(?:s|ed|ing)?|weight|wt|birth ?weight)\b{_LINK}{_N}\s*(?:g|grams?|gms?)\b", _KG, convert=lambda value: value / 1000),
+    _form(rf"\b(?:weigh(?:s|ed|ing)?|weight|wieght|wgt|wt|birth ?weight)\b{_LINK}{_N}\s*(?:g|grams?|gms?)\b", _KG, convert=lambda value: value / 1000),
     _form(rf"{_N}\s*(?:kgs?|kilos?|kilograms?)\b", _KG),
-    _form(rf"\b(?:weigh(?:s|ed|ing)?|weight|wt)\b{_LINK}{_N}(?!\s*(?:%|/|stones?\b|st\b|cm\b))", _KG),
+    _form(rf"\b(?:weigh(?:s|ed|ing)?|weight|wieght|wgt|wt)\b{_LINK}{_N}(?!\s*(?:%|/|stones?\b|st\b|cm\b))", _KG),
     _form(rf"\b(?:height|ht|tall)\b{_LINK}(\d)\s*(?:ft|feet|foot|')\s*(\d{{1,2}})?", "feet", "inches"),
     _form(r"(?<![\d.])(\d)\s*(?:ft|feet|foot|')\s*(\d{1,2})?\s*(?:\"|''|inch\w*|in)?\s*tall\b", "feet", "inches"),
-    _form(rf"\b(?:height|ht)\b{_LINK}{_N}\s*(?:cm|m)?\b", HEIGHT, convert=_metres),
+    _form(rf"\b(?:height|heigth|hieght|hgt|ht|length)\b{_LINK}{_N}\s*(?:cms?|m)?\b", HEIGHT, convert=_metres),
     _form(r"\b(?:i am|i'm|am|he is|he's|she is|she's)\s+(1[.,]\d{1,2})\s*(?:metres?|meters?|m)\b", HEIGHT, convert=_metres),
     _form(rf"{_N}\s*(?:cm|metres?|meters?|m)\s*tall\b", HEIGHT, convert=_metres),
     _form(rf"(?:^|(?<=[,;.\n])|(?<=\band)|(?<=it was)|(?<=it's)|(?<=its)|(?<=it is)|(?<=about)|(?<=think))\s*{_N}(?!\s*(?:%|/|[a-z°]*\d|kg|years?|month|cm|lb|mg|min|time|\w*(?:beat|breath)))", _T, convert=_asked_warm, is_asked=True),
     _form(r"(?<=\d,)\s*(\d{2,3})(?=\s*$)", _HR, is_asked=True),
 )  # fmt: skip
 _ALL_NAMES: Final = (_BP, _TEMP, _PULSE_AFTER, _BREATH_AFTER, _OXYGEN, _GLUCOSE)
-_NAMED: Final = rf"(?:{'|'.join(_ALL_NAMES)})\b"
+_NAMED: Final = rf"(?:{'|'.join(_ALL_NAMES)})(?![a-z])"
 _UNIT: Final = r"(?:\s*(?:%|percent|mm ?hg|mmol(?:/l)?|mg/dl|/ ?min|(?:°|º|degrees?|deg)(?:\s*[cf]\b)?|[cf]\b))?"
 #: What joins a number to the name after it.
 _AFTER: Final = rf"{_UNIT}\s*(?:(?:of|on|in|for|as)\s+)?(?:(?:my|his|her|the)\s+)?"
-_ONE: Final = rf"(?<![\d.,/])\d{{1,4}}(?:[.,]\d{{1,2}})?(?:\s*(?:/|over)\s*\d{{2,3}})?{_AFTER}{_NAMED}"
+_ONE: Final = rf"(?<![\da-z.,/])\d{{1,4}}(?:[.,]\d{{1,2}})?(?:\s*(?:/|over|-)\s*\d{{2,3}})?{_AFTER}{_NAMED}"
+_BARE: Final = r"(?<![\da-z.,/])(?:\d{2,3}(?:[.,]\d{1,2})?\s*(?:°|º|degrees?|deg)?\s*[cf](?![a-z])|\d{2,3}\s*%|\d{2,3}/\d{2,3}(?!\d|\s*[a-z]))"
+_NEXT: Final = r"(?:\.\s|\s/\s|[\s,;&+|]|\band\b){1,4}"
+_NEXT_APART: Final = r"\s*(?:\s/\s|[,;&+|\n])\s*"
+#: What a text must hold for a reading of a field to be told in it; forms of fields it does not hold are not tried.
+CUES: Final = {
+    SYSTOLIC: re.compile(
+        r"b\s?/?\.?p|press|presur|presha|tension|puleesa|sys|upper|top|mm\s*hg|\d\s*(?:/|\\|\||over|by|on|-)"
+    ),
+    _T: re.compile(
+        r"te?mp|thermo|joto|febrile|fev|homa|omusujja|°|º|deg|celsius|centigrade|fahrenheit|highest|ear|mouth|oral|arm|axil|forehead"
+        r"|rectal|tongue|\d\s*[cf](?![a-z])|(?<![a-z])t(?![a-z])|tpr"
+    ),
+    _HR: re.compile(r"pul|pls|h/?r|p\.?r|p/r|rt ?rate|heart|beat|bpm|b/m|tachy|mapigo|(?<![a-z])p(?![a-z])"),
+    _RR: re.compile(r"r[./]?r|resp|breath|tachyp|rpm|pumua|(?<![a-z])r(?![a-z])"),
+    _O2: re.compile(r"sp?[o0]2|[ao0]2|sat|ox|oks|%|percent"),
+    _SUGAR: re.compile(r"sug|finger|cbg|bg|bs|bm|gluc?|sukari|strip|mmol|mg/dl"),
+    _KG: re.compile(r"lbs?|pound|kg|kilo|wei|wie|w|uzito"),
+    HEIGHT: re.compile(r"ft|feet|foot|'|h[ei]|hgt|ht|length|tall|metre|meter|\dm|\d m"),
+}
 #: Readings of which each name follows its number, two or more: "98 spo2, 72 pulse, 36.8 temp".
 NUMBERS_FIRST: Final = re.compile(
-    rf"{_ONE}(?:[\s,;&+]|\band\b){{1,4}}{_ONE}(?:(?:[\s,;&+]|\band\b){{1,4}}{_ONE}){{0,6}}"
+    rf"(?:{_BARE}{_NEXT})?{_ONE}(?:{_NEXT}{_ONE}|{_NEXT_APART}{_BARE}){{1,7}}|{_BARE}{_NEXT}{_ONE}|{_BARE}{_NEXT_APART}{_BARE}{_NEXT_APART}{_ONE}"
 )
 #: Before such a list: a name whose own number its first would be, "temp 38 pulse 90 resp".
 NAME_BEFORE: Final = re.compile(rf"{_NAMED}{_LINK}$")
 #: After it: a number of its last name, "38 pulse 90 resp 20".
 NUMBER_AFTER: Final = re.compile(rf"{_LINK}\d")
 NUMBER_FIRST_FORMS: Final = (
-    _form(rf"(?<![\d.,/])(\d{{2,3}})\s*(?:/|over)\s*(\d{{2,3}}){_AFTER}{_BP}\b", SYSTOLIC, DIASTOLIC),
-    _form(rf"{_N}{_AFTER}{_TEMP}\b", _T, convert=bare_temperature),
-    _form(rf"{_N}{_AFTER}{_PULSE_AFTER}\b", _HR),
-    _form(rf"{_N}{_AFTER}{_BREATH_AFTER}\b", _RR),
-    _form(rf"{_N}{_AFTER}{_OXYGEN}\b", _O2),
-    _form(rf"{_N}{_AFTER}{_GLUCOSE}\b", _SUGAR, convert=_sugar),
+    _form(rf"(?<![\d.,/])(\d{{2,3}})\s*(?:/|over|-)\s*(\d{{2,3}}){_AFTER}{_BP}(?![a-z])", SYSTOLIC, DIASTOLIC),
+    _form(r"(?<![\d.,/])(\d{2,3})/(\d{2,3})(?!\d|\s*[a-z])", SYSTOLIC, DIASTOLIC),
+    _form(rf"{_N}\s*(?:°|º|degrees?|deg)?\s*f(?![a-z])", _T, convert=_if_fahrenheit),
+    _form(rf"{_N}\s*(?:°|º|degrees?|deg)?\s*c(?![a-z])", _T),
+    _form(rf"{_N}\s*%(?!\s*[a-z])", _O2),
+    _form(rf"{_N}{_AFTER}{_TEMP}(?![a-z])", _T, convert=bare_temperature),
+    _form(rf"{_N}{_AFTER}{_PULSE_AFTER}(?![a-z])", _HR),
+    _form(rf"{_N}{_AFTER}{_BREATH_AFTER}(?![a-z])", _RR),
+    _form(rf"{_N}{_AFTER}{_OXYGEN}(?![a-z])", _O2),
+    _form(rf"{_N}{_AFTER}{_GLUCOSE}(?![a-z])", _SUGAR, convert=_sugar),
 )
 #: A number by whose it is, of what was named last: "my brother had sugar 20. Mine is 7.8".
 OWN: Final = re.compile(
-    rf"\b(?:mine|i have|i had)\b\s*(?:(?:is|was|says|reads|reading|shows|at|now|only|about)\s+|[=:]\s*){{0,3}}{_N}"
+    rf"\b(?:mine|i have|i had|it|it's|its|now|today i got)\b\s*(?:(?:is|was|says|reads|reading|shows|at|now|only|about)\s+|[=:]\s*){{0,3}}{_N}"
+    r"(?=\s*(?:%|°|c\b|f\b|now|today|mmol|[.,;!?\n]|$))"
 )
 #: What the number of an owner may be of: its field, the names, and how the number becomes the unit.
 OF_LAST_NAMED: Final = (
@@ -266,6 +304,6 @@ OF_LAST_NAMED: Final = (
 )
 #: What goes on about the reading before it: "my temperature was 37, now 39.6", "mine is 37", "then 40".
 GOES_ON: Final = re.compile(
-    rf"(?:[\s,;\-]|\.\s|\b(?:in|at|on|the|this|last|morning|noon|night|evening|yesterday|before|left|right|arm|ago|month|week|twice|usual\w*|normal\w*|degrees?|c|f|mmhg|years?|an|hour|hours?|its)\b|%|°)*"
-    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:at the moment|currently|right now|today|tonight|now|this (?:morning|evening|afternoon))[\s:,]+{_N}|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|rest|resting|lying|sitting|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,5}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
+    rf"(?:[\s,;\-]|\.\s|_+(?:\s*[ap]m)?|\b(?:noon|midday|midnight|first|arrival|admission|in|at|on|the|this|last|morning|noon|night|evening|yesterday|before|left|right|arm|ago|month|week|twice|usual\w*|normal\w*|degrees?|c|f|mmhg|years?|an|hour|hours?|its)\b|%|°)*"
+    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:at the moment|currently|right now|today|tonight|now|this (?:morning|evening|afternoon))[\s:,]+{_N}|{_N}(?=\s*%?\s*(?:at|by)\s+(?:_|noon|midday|midnight))|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|rest|resting|lying|sitting|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,5}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
 )
