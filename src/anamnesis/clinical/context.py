@@ -703,6 +703,8 @@ class Scene:
     def _is_person(self, place: int) -> bool:
         """Whether a word is of a person and not the animal's own: "its leg", "from my box"."""
         words = self._read.words
+        if words[place] == "i" and not small.TENDING.isdisjoint(words[place + 1 : place + 2]):
+            return False
         before = words[max(place - 2, 0) : place]
         is_known = self._first_relation <= place or self._has_deed
         people = small.FIRST_PERSON | small.OF_PEOPLE - (frozenset() if is_known else small.OF_ANYBODY)

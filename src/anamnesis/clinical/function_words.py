@@ -238,9 +238,16 @@ OWNING: Final = frozenset({"my", "our", "mine"})
 DEEDS: Final = frozenset(
     {
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
-        "gored", "stung", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
-        "jumped", "allergy", "fur", "hair", "trod", "chased", "ran", "rammed", "pecked", "clawed",
+        "gored", "stung", "struck", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
+        "jumped", "allergy", "trod", "chased", "ran", "rammed", "pecked", "clawed",
         "overturned", "opened", "tore", "grabbed", "seized", "lifted", "tossed", "hooked", "flung",
+    }
+)  # fmt: skip
+#: What who owns an animal does or thinks about it: "she won't wake when I call", "it ate rat poison I think".
+TENDING: Final = frozenset(
+    {
+        "call", "called", "shout", "shouted", "shake", "touch", "touched", "try", "tried", "pet", "poke", "pick",
+        "picked", "offer", "offered", "feed", "think", "guess", "believe", "suppose", "reckon", "fear",
     }
 )  # fmt: skip
 #: "It bit me, him": the person is in the verb, in Swahili and Luganda, and may stand after the animal's owner.

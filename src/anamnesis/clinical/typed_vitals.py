@@ -88,8 +88,8 @@ _LEVEL: Final = re.compile(r"\ba?c?vpu\b\s*(?:is|score)?\s*[:=\-]?\s*([acvpu])\b
 _FULL_GCS: Final = re.compile(r"\bgcs\b\s*(?:is|of)?\s*[:=\-]?\s*15\b(?:/15)?")
 _ALERT: Final = re.compile(r"(?:^|[,;.\n+&]\s*|\d%?\s+|\band\s+|\bis\s+)alert(?=\s*(?:$|[,;.\n+&]|\band\b|\bt\b))")
 _DIGIT: Final = re.compile(r"\d")
-#: Dots that lead the eye from a name to its number on a slip.
-_LEADERS: Final = re.compile(r"\.{2,}")
+#: Dots that lead the eye from a name to its number on a slip, "BP....120/80", or stand for a space, "T.38".
+_LEADERS: Final = re.compile(r"\.{2,}|(?<=[a-z])\.(?=\d)")
 
 
 #: How far around a number its sentence is read, in characters: reading stays linear in the text's length.

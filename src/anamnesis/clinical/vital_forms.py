@@ -19,7 +19,7 @@ _WARM_C, _WARM_F = (34.0, 43.5), (93.0, 110.0)
 _N: Final = r"(?<![\d.,/])(?!0\d)(\d{1,4}(?:[.,]\d{1,2})?)(?!\d|/(?!\s*min)|[.,]\d)"
 #: What may stand between the name of a reading and its number.
 _FILLED_IN: Final = (
-    r"(?:\.(?=\s*[:=\-]?\s*\d))?(?:\s*\([^)\d\n]{0,12}\))?(?:\s*(?:[:=\-~*,(@]+|\.{2,})\s*|\s+|\b)(?:(?:nyuzi|ya|mama|baba|mtoto|mm ?hg|bpm|/ ?min|kgs?|cms?|celsius|thready|weak|racing|steady|strong|bounding|faint|la|wa|cha|is|was|are|were|of|at|a|an|the|it|to|on|in|for|my|his|her|reads?|reading|says?|said|saying|show(?:s|ed|ing)?|gave|"
+    r"(?:'s)?(?:\.(?=\s*[:=\-]?\s*\d))?(?:\s*\([^)\d\n]{0,12}\))?(?:\s*(?:[:=\-~*,(@]+|\.{2,})\s*|\s+|\b)(?:(?:doing|back|jumping|bouncing|hovering|sitting|holding|like|mad|crazy|wild|wrist|neck|this|that|man|woman|boy|girl|child|baby|patient|of|he|she|nyuzi|ya|mama|baba|mtoto|mm ?hg|bpm|/ ?min|kgs?|cms?|celsius|thready|weak|racing|steady|strong|bounding|faint|la|wa|cha|is|was|are|were|of|at|a|an|the|it|to|on|in|for|my|his|her|reads?|reading|says?|said|saying|show(?:s|ed|ing)?|gave|"
     r"counted|measured|checked|about|around|approx\w*|roughly|almost|nearly|over|above|under|below|only|just|still|now|today|tonight|currently|this|morning|evening|afternoon|night|yesterday|last|home|clinic|"
     r"ni|up|down|has|have|had|been|gone|went|goes|going|come|came|comes|coming|rose|risen|rising|dropp(?:ed|ing)|drops?|fell|fallen|fall|between|from|high|low|normal|slow|fast|"
     r"rate|level|number|test|result|random|fasting|machine|watch|i|and|that|bought|yake|yangu|kwa|mara|usual\w*|normally|before|taken|stands?|hit|hits|got|minute|regular|irregular|keeps?|kept|beating|blood|reached|reaches)(?:\s*[:=\-,]\s*|\s+)){0,7}?"
@@ -44,20 +44,20 @@ OTHER_NUMBERS: Final = tuple(
         r"(?:\+?256|\b0\d{2,3})[\s\-/]?\d{2,3}[\s\-/]?\d{3}(?:[\s\-/]?\d{1,3})?\b|\b(?:tel|phone|call|whatsapp|mobile)\b[^a-z\n]{0,6}\d[\d\s\-/+]{6,}|\b\d{5,}\b",
         r"\b\d{1,2}[/.\-]\d{1,2}[/.\-](?:19|20)?\d{2}\b|\b(?:19|20)\d{2}\b(?!\s*(?:mm|g\b|gram))|\b(?:lmp|edd|since|dated?|on|due|until|from)\s+(?:the\s+)?\d{1,2}[/.]\d{1,2}\b(?!\s*mm)",
         r"\b\d{1,2}:\d{2}(?:\s*[ap]m)?\b|\b\d{1,2}\s*[ap]\.?m\b|\b\d{1,2} o'?clock\b",
-        rf"\b\d+(?:[.,]\d+)?[ \t]*-?[ \t]*{_TIME}\b(?!\s*,?\s*\d)(?:\s*(?:old|ago))?|\b\d+(?:[.,]\d+)?[ \t]*(?!hr\s*,\s*\d){_TIME}\b(?!\s*\d)|\b\d{{1,2}}/(?:7|12|52)\b|\b24/7\b",
+        rf"\b\d+(?:[.,]\d+)?[ \t]*-?[ \t]*{_TIME}\b(?!\s*[,:=]?\s*\d)(?:\s*(?:old|ago))?|\b\d+(?:[.,]\d+)?[ \t]*(?!hr\s*,\s*\d){_TIME}\b(?!\s*[:=]?\s*\d)|\b[1-5]?\d/(?:7|12|52)\b|\b24/7\b",
         r"\b\d+\s*(?:st|nd|rd|th|x)\b|\b\d+\s*times?\b(?!\s*(?:a|an|per|in|every|each|/)\s*(?:one |1 )?(?:min|second))",
-        r"(?<!temp )(?<!temperature )\b(?:aged?|age is|i am|am|is|he's|she's|i'm)\s+\d{1,3}(?:\s*(?:y/?o|yrs?|years?|[mf]\b(?!ahr)))|\b\d{1,3}\s*(?:y/?o|years?|yrs?)\b|(?<![\d.,])(?:[1-8]?\d|9[0-2])\s*[mf]\b(?!ahr)|(?<!')\b(?:m|f|male|female)\s*/?\s*\d{1,2}\b(?![.,/]\d)|\b\d{1,2}\s+(?:year|yr)\b",
+        r"(?<!temp )(?<!temperature )\b(?:aged?|age is|i am|am|is|he's|she's|i'm)\s+\d{1,3}(?:\s*(?:y/?o|yrs?|years?|[mf]\b(?!ahr)))|\b\d{1,3}\s*(?:y/?o|years?|yrs?)\b|(?<![\d.,])(?:[1-8]?\d|9[0-2])\s*[mf]\b(?!ahr)|(?<!['°\d])\b(?:m|f|male|female)\s*/?\s*\d{1,2}\b(?![.,/]\d)|\b\d{1,2}\s+(?:year|yr)\b",
         r"\b\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?\s*(?:mcg|µg|ml|iu|units?|tabs?|tablets?|pills?|caps\w*|puffs?|drops?|spoons?|bottles?|cups?|sachets?|steps?|children|kids|people|sisters?|brothers?|pads?|shillings?|ugx|/=)\b",
         r"(?<!bs )(?<!sugar )(?<!glucose )\b\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?\s*mgs?\b(?!\s*(?:/|per|%|d))",
-        rf"\b{_DRUG}\b[^.;\n\d]{{0,12}}\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?(?:\s*mg)?|\b\d+/\d+(?:[.,]\d+)?\s*{_DRUG}\b|\b(?:take|took|taking|half|swallow\w*)\s+(?:a |one |my )?\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?(?![\d/]|[.,]\d|\s*breath)",
+        rf"\b{_DRUG}\b[^.,;\n\d]{{0,12}}\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?(?:\s*mg)?|\b\d+/\d+(?:[.,]\d+)?\s*{_DRUG}\b|\b(?:take|took|taking|half|swallow\w*)\s+(?:a |one |my )?\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?(?![\d/]|[.,]\d|\s*breath)",
         r"\b(?:10|\d)\s*(?:/|out of)\s*10\b|\bpain\s*(?:is|of|at|:|=|score)?\s*\d{1,2}\b",
         r"\b(?:vision|acuity|eyesight|va)\b[^.;\n\d]{0,12}\d{1,2}/\d{1,2}\b|\b20/20\b|\b6/\d{1,2}\b",
         r"\b(?:room|bed|ward|plot|house|flat|block|road|street|lane|page|psalm|verse|chapter|size|(?<!top )(?<!upper )(?<!lower )(?<!bottom )number|no|cost|costs|price|paid|account|code|table|form|exam|marks?|scored?|appointment|ticket|route|bus|car|file|opd|line|question)\b\.?\s*(?:no\.?|number|is|was|in|:|#)?\s*\d+(?:[/.]\d+)?(?:\s*(?:by|over)\s*\d+)?",
         r"\b(?:hb|hgb|ha?emoglobin|cd4|viral load|wbc|platelets?|creatinine|urea|psa|esr|crp|hba1c|inr|muac|cholesterol|ldl|hdl|potassium|sodium|lactate)\b[^.,;\n\d]{0,12}\d+(?:[.,]\d+)?\s*(?:%|g/dl|g)?|\b\d+(?:[.,]\d+)?\s*g/dl\b|\b(?:covid|h1n1|b\s?12|vitamin [a-z]|hep(?:atitis)? [a-e]|hpv)[\s\-]*\d*",
         r"\b\d+\s*%\s*(?:of|burn\w*|better|sure|off|worse|discount|attendance|cure\w*)\b",
-        r"\b(?:lost|lose|losing|loss of|gained?|gaining|dropped|shed|put on|lift\w*|carry\w*|carried|bag|sack|bought|sold|sell|ate|eat)\b[^.;\n\d]{0,24}\d+(?:[.,]\d+)?\s*(?:kgs?|kilos?|kilograms?|lbs?|pounds?)\b|\b\d+(?:[.,]\d+)?\s*(?:kgs?|kilos?)\s*(?:of\b|bag|sack|jerrycan|box)",
+        r"\b(?:lost|lose|losing|loss of|gained?|gaining|dropped|shed|put on(?! (?:the|a) )|lift\w*|carry\w*|carried|bag|sack|bought|sold|sell|ate|eat)\b[^.;\n\d]{0,24}\d+(?:[.,]\d+)?\s*(?:kgs?|kilos?|kilograms?|lbs?|pounds?)\b|\b\d+(?:[.,]\d+)?\s*(?:kgs?|kilos?)\s*(?:of\b|bag|sack|jerrycan|box)",
         r"\b\d+(?:[.,]\d+)?\s*(?:l|lit(?:re|er)s?)\b(?:\s*(?:/|per|a)\s*min\w*)?",
-        r"\b\d+\s*-?\s*c[\s\-]?section|\b\d+\s*degrees?\s*(?:outside|weather|market|turn|angle|in (?!(?:the |his |her |my )?(?:arm|mouth|ear|morning|evening|night|body)))[^.;\n]*|\b(?:weather|outside|bend|bends|turns?|turned|boil\w*|oven|water)\b[^.;\n\d]{0,30}\d+(?:[.,]\d+)?\s*(?:°|degrees?|c\b)?|\broom temp\w*\s*\d+",
+        r"\b\d+\s*-?\s*c[\s\-]?section|\b\d+\s*degrees?\s*(?:outside|weather|market|turn|angle|in (?!(?:the |his |her |my )?(?:arm|mouth|ear|morning|evening|night|body)))[^.,;\n]*|\b(?:weather|outside|bend|bends|turns?|turned|boil\w*|oven|water)\b[^.,;\n\d]{0,30}\d+(?:[.,]\d+)?\s*(?:°|degrees?|c\b)?|\broom temp\w*\s*\d+",
         r"\b(?:kids|children|twins|babies)\b[^.;\n]*\d+(?:[.,]\d+)?\s*kgs?\b",
         r"\bfundal height\W*\d+\s*(?:cm)?",
         r"\b(?:fo?etal heart(?: ?rate| ?beats?| sounds?)?|fhr|fhs)\b[^.;\n\d]{0,12}\d+",
@@ -66,7 +66,7 @@ OTHER_NUMBERS: Final = tuple(
 )
 #: Limits somebody was told, what is usual, what sport does, and an animal's: no reading of now, alone or beside one.
 NO_READING: Final = re.compile(
-    r"\bi heard\b|\b(?:should|must|supposed|target|aim\w*|goal|ideal\w*|advised)\b|\bwants?\b(?! (?:an? (?:second|other)|another |to (?:know|see|ask))(?:[^.;?!\n\d]*[.;?!\n]|[^.;?!\n\d]*$))|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
+    r"\bi heard\b|\banything (?:above|over|below|under)\b|\b(?:leaflet|poster|book|website|google|internet|chart)s? says?\b|\b(?:should|must|supposed|target|aim\w*|goal|ideal\w*|advised)\b|\bwants?\b(?! (?:an? (?:second|other)|another |to (?:know|see|ask))(?:[^.;?!\n\d]*[.;?!\n]|[^.;?!\n\d]*$))|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
     r"\bnormal (?:bp|blood|pressure|temp\w*|sugar|pulse|heart|oxygen|sats?|spo2|range|reading|value|is|are)\b|\b(?:usual|usually|normally)\b|"
     r"\b(?:in|during|on|at the end of) (?:(?:the|my|a|last|final|hard) ){0,3}(?:spin(?:ning)?(?: class)?|treadmill|sprints?|race|zumba|hiit|workout|exercise bike|rowing machine)\b|"
     r"\b(?:puppy|dog|cat|kitten|horse|pony|hamster|rabbit|parrot)(?:'?s)?(?: (?:breath|pants|pulse|heart|has|had|was|is)| *$)"
@@ -153,17 +153,15 @@ def _within(low: float, high: float) -> Callable[[float], float | None]:
 _T, _HR, _RR, _O2 = "temperature_celsius", "heart_rate_per_min", "respiratory_rate_per_min", "spo2_percent"
 SYSTOLIC, DIASTOLIC, _SUGAR, _KG, HEIGHT = "systolic_mmhg", "diastolic_mmhg", "glucose_mmol_l", "weight_kg", "height_cm"
 _BP: Final = r"(?<![a-z])(?:b\s?/?\.?p\.?|blood\s*pressure|pressure|presha|presure|tension|puleesa)"
-_TEMP: Final = (
-    r"(?<![a-z])(?:te?mp(?:eratures?|erture|rature|reture|reature|s)?|thermometer|joto(?: la mwili)?|t°|a?febrile)"
-)
+_TEMP: Final = r"(?<![a-z])(?:te?mp(?:eratures?|erture|rature|reture|reature|s)?|tmep|tepm|thermometer|joto(?: la mwili)?|t°|a?febrile|a?pyrexial)"
 _PULSE: Final = (
-    r"(?<![a-z])(?:pulse(?! ?ox)|puls?|pls|h/?r|p\.?r|p/r|h(?:ea?|a)rt ?rate|heart ?beats?|heart|tachy(?:cardi\w*)?(?!pn)|(?<!\d)(?<!\d )bpm|mapigo(?: ya moyo)?)"
+    r"(?<![a-z])(?:pulse(?! ?ox)|plse|pluse|pusle|puls?|pls|h/?r|p\.?r|p/r|h(?:ea?|a)rt ?rate|heart ?beats?|heart|tachy(?:cardi\w*)?(?!pn)|(?<!\d)(?<!\d )bpm|mapigo(?: ya moyo)?)"
     r"(?: ?bpm)?"
 )
 _BREATH: Final = r"(?<![a-z])(?:r\.?r|r/r|tachypn\w*|resps?|respirations?|respiratory|breathing rate|breath rate|breaths?\s*(?:/|per|a|in)\s*min(?:ute)?)"
-_OXYGEN: Final = r"(?<![a-z])(?:sp?[o0]2|o2(?:\s*sats?)?|sats?|sa[o0]2|saturation|oxy|[o0]x[iy]?gen|pulse ?ox\w*|oximeter|oxymeter|oks[iy]jeni|oksijini)"
+_OXYGEN: Final = r"(?<![a-z])(?:sp?[o0](?:2| two)|o2(?:\s*sats?)?|sats?|sa[o0]2|saturat\w*|oxy|[o0]x[iy]?gen|pulse ?ox\w*|oximeter|oxymeter|oks[iy]jeni|oksijini)"
 _GLUCOSE: Final = (
-    r"(?<![a-z])(?:(?:blood)?sug[ae]rs?|finger ?(?:prick|stick)|cbg|bgl?|bsl|g?rbs|[rf]bg|fbs|ppbs|bs|bm|gluc?|glucose|sukari|glucometer"
+    r"(?<![a-z])(?:(?:blood)?sug[ae]rs?|finger ?(?:prick|stick)|cbg|bgl?|bsl|g?rbs|[rf]bg|fbs|ppbs|bs|bm|gluc?|glucos\w*|cgm|sukari|glucometer"
     r"|strip(?= (?:read|reads|says|said|showed|shows|gave) \d{1,2}[.,]\d))"
 )
 _A_MINUTE: Final = (
@@ -184,7 +182,7 @@ def _form(pattern: str, *fields: str, **how: object) -> Form:
 
 FORMS: Final = (
     _form(rf"{_BP}{_FILLED}{_LINK}(?:(?:left|right) arm\s*)?{_PAIR}(?:\s*mm\s*hg)?(?:(?:\s*/\s*|\s+)(\d{{2,3}})(?=\s*(?:$|[,;.]\s|\n)))?", SYSTOLIC, SYSTOLIC, DIASTOLIC, DIASTOLIC, _HR),
-    _form(r"\b(?:sys(?:tolic)?|sbp|upper|(?<!on )top(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})\W{1,3}(?:and )?(?:the )?(?:dia(?:s|stolic)?|dbp|lower|bottom(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC, DIASTOLIC),
+    _form(r"\b(?:sys(?:tolic)?|sbp|upper|(?<!on )top(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})\W{1,24}(?:and )?(?:the )?(?:dia(?:s|stolic)?|dbp|lower|bottom(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC, DIASTOLIC),
     _form(r"\b(?:sys(?:tolic)?|sbp|upper|(?<!on )top(?: number)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC),
     _form(r"(?<![\d/.,])(\d{2,3})\s*(?:/|\bover\b)\s*(\d{2,3})(?![\d/.,]\d)\s*mm\s*hg", SYSTOLIC, DIASTOLIC),
     _form(r"(?<![\d/.,\-])([7-9]\d|1\d\d|2[0-7]\d)\s*(?:/|\bover\b)\s*([4-9]\d|1[0-5]\d)(?!\d|[/.,]\d)(?!\s*[a-z]*(?:road|street|mg|km|sh))", SYSTOLIC, DIASTOLIC),
@@ -202,9 +200,11 @@ FORMS: Final = (
     _form(rf"\b(?:fever|homa|omusujja)\b{_LINK}{_RANGED}(?!\s*%)", _T, _T, convert=_if_warm),
     _form(rf"\bfever\b[^.;\n]{{0,40}}?{_N}\s*(?:today|now|tonight|this (?:morning|evening))\b", _T, convert=_if_warm),
     _form(rf"{_N}\s*(?:°|º|degrees?|deg\b)", _T, convert=_if_warm),
-    _form(rf"{_N}\s*(?:fever|temp(?:erature)?)\b(?!\s*[:=]?\s*\d)", _T, convert=_if_warm),
+    _form(rf"{_N}\s*(?:of )?(?:fever|temp(?:erature)?)\b(?!\s*[:=]?\s*\d)", _T, convert=_if_warm),
     _form(rf"\bhighest\b{_LINK}{_N}", _T, convert=_if_warm),
+    _form(r"(?<![\w.])t\s*[:=\-]?\s*(\d{2}[.,]\d{1,2})(?!\d)", _T, is_short=True),
     _form(rf"(?<![\w.])t\s*[:=\-]?\s*{_N}", _T, convert=_if_warm, is_short=True),
+    _form(r"\b(?:measured|got|reads?|says?|shows?|registered|reading of)\s+(3[4-9][.,]\d|4[0-3][.,]\d)(?![\d/%]|\s*(?:%|kg|mmol))", _T),
     _form(rf"{_OXYGEN}(?![a-z]){_LINK}{_RANGED}\s*(?:%|percent)?", _O2, _O2),
     _form(rf"(?<![\w.]){_OXYGEN}(\d{{2,3}})(?!\d)\s*%?", _O2),
     _form(rf"{_N}\s*(?:%|percent)\s*(?:oxygen|spo2|o2|saturation|sats?|on (?:room )?air)", _O2),
@@ -217,7 +217,10 @@ FORMS: Final = (
     _form(rf"(?<![\w.])p\s*[:=\-]?\s*{_N}", _HR, is_short=True),
     _form(rf"{_BREATH}(?![a-z]){_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _RR, _RR),
     _form(rf"(?<![\w.])(?:rr|resp){_N}", _RR),
-    _form(rf"{_N}\s*(?:bpm|b/m(?:in)?|beats?)\b", _HR),
+    _form(rf"\bbeats? in [^.;\n]{{0,16}}\bsec\w*[^.;\n\d]{{0,12}}{_N}{_A_MINUTE}", _HR),
+    _form(rf"{_N}\s*(?:bpm|b/m(?:in)?|beats?)\b(?!\s+in\s+[^.;\n]{{0,12}}\bsec)", _HR),
+    _form(rf"{_N}\s+for (?:the |his |her |my )?(?:pulse|heart)\b", _HR),
+    _form(rf"(?<![a-z])breathing (?:at |about |rate )?{_N}(?=\s*(?:$|[,;.\n]|and\b))", _RR, convert=_within(8, 99)),
     _form(rf"{_N}\s*rpm\b", _RR),
     _form(rf"\b(?:breath(?:s|es|ing)?|anapumua|napumua|pumua|respiration)\b[^.;\n\d]{{0,24}}{_N}{_A_MINUTE}", _RR),
     _form(rf"\bbreaths?\s*[:=]?\s*{_N}(?!\s*(?:times|puffs))", _RR, is_short=True),
@@ -259,13 +262,13 @@ CUES: Final = {
         r"b\s?/?\.?p|press|presur|presha|tension|puleesa|sys|upper|top|mm\s*hg|\d\s*(?:/|\\|\||over|by|on|-)"
     ),
     _T: re.compile(
-        r"te?mp|thermo|joto|febrile|fev|homa|omusujja|°|º|deg|celsius|centigrade|fahrenheit|highest|ear|mouth|oral|arm|axil|forehead"
+        r"te?mp|tmep|tepm|pyrex|thermo|joto|febrile|fev|homa|omusujja|°|º|deg|celsius|centigrade|fahrenheit|highest|ear|mouth|oral|arm|axil|forehead"
         r"|rectal|tongue|\d\s*[cf](?![a-z])|(?<![a-z])t(?![a-z])|tpr"
     ),
     _HR: re.compile(r"pul|pls|h/?r|p\.?r|p/r|rt ?rate|heart|beat|bpm|b/m|tachy|mapigo|(?<![a-z])p(?![a-z])"),
     _RR: re.compile(r"r[./]?r|resp|breath|tachyp|rpm|pumua|(?<![a-z])r(?![a-z])"),
-    _O2: re.compile(r"sp?[o0]2|[ao0]2|sat|ox|oks|%|percent"),
-    _SUGAR: re.compile(r"sug|finger|cbg|bg|bs|bm|gluc?|sukari|strip|mmol|mg/dl"),
+    _O2: re.compile(r"sp?[o0]2|[ao0]2|[o0] two|sat|ox|oks|%|percent"),
+    _SUGAR: re.compile(r"sug|finger|cbg|cgm|bg|bs|bm|gluc?|sukari|strip|mmol|mg/dl"),
     _KG: re.compile(r"lbs?|pound|kg|kilo|wei|wie|w|uzito"),
     HEIGHT: re.compile(r"ft|feet|foot|'|h[ei]|hgt|ht|length|tall|metre|meter|\dm|\d m"),
 }
@@ -291,7 +294,7 @@ NUMBER_FIRST_FORMS: Final = (
 )
 #: A number by whose it is, of what was named last: "my brother had sugar 20. Mine is 7.8".
 OWN: Final = re.compile(
-    rf"\b(?:mine|i have|i had|it|it's|its|now|today i got)\b\s*(?:(?:is|was|says|reads|reading|shows|at|now|only|about)\s+|[=:]\s*){{0,3}}{_N}"
+    rf"\b(?:mine|i have|i had|it|it's|its|now|today i got|his|hers|(?:he|she) is at|(?:he|she)'s at|i am at|i'm at)\b\s*(?:(?:is|was|says|reads|reading|shows|at|now|only|about)\s+|[=:]\s*){{0,3}}{_N}"
     r"(?=\s*(?:%|°|c\b|f\b|now|today|mmol|[.,;!?\n]|$))"
 )
 #: What the number of an owner may be of: its field, the names, and how the number becomes the unit.
@@ -304,6 +307,6 @@ OF_LAST_NAMED: Final = (
 )
 #: What goes on about the reading before it: "my temperature was 37, now 39.6", "mine is 37", "then 40".
 GOES_ON: Final = re.compile(
-    rf"(?:[\s,;\-]|\.\s|_+(?:\s*[ap]m)?|\b(?:noon|midday|midnight|first|arrival|admission|in|at|on|the|this|last|morning|noon|night|evening|yesterday|before|left|right|arm|ago|month|week|twice|usual\w*|normal\w*|degrees?|c|f|mmhg|years?|an|hour|hours?|its)\b|%|°)*"
-    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:at the moment|currently|right now|today|tonight|now|this (?:morning|evening|afternoon))[\s:,]+{_N}|{_N}(?=\s*%?\s*(?:at|by)\s+(?:_|noon|midday|midnight))|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|rest|resting|lying|sitting|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,5}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
+    rf"(?:[\s,;\-]|\.\s|_+(?:\s*[ap]m)?|\b(?:noon|midday|midnight|first|arrival|admission|and|before|in|at|on|the|this|last|morning|noon|night|evening|yesterday|before|left|right|arm|ago|month|week|twice|usual\w*|normal\w*|degrees?|c|f|mmhg|years?|an|hour|hours?|its)\b|%|°)*"
+    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:at the moment|currently|right now|today|tonight|now|this (?:morning|evening|afternoon))[\s:,]+{_N}|{_N}(?=\s*%?\s*(?:at|by)\s+(?:_|noon|midday|midnight))|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:its|come|came|paracetamol|panadol|ibuprofen|medicine|tablets?|sponging|fluids?|before|but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|rest|resting|lying|sitting|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,8}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
 )
