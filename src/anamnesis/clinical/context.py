@@ -724,7 +724,7 @@ class Scene:
         """Whether a clause between an animal's and the mention's, or this one, speaks of a person."""
         segment = self._segment[mention.first]
         if self._segment[owner.first] == segment:
-            return self._is_deed(owner)
+            return self._is_deed(owner) or any(map(self._is_kin, range(owner.last + 1, mention.last + 1)))
         is_plural = any(self._read.words[at].endswith("s") for at in range(owner.first, owner.last + 1))
         persons = small.PERSONS - {"they", "their"} if is_plural else small.PERSONS
         is_one = not any(

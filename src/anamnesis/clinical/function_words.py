@@ -238,8 +238,8 @@ OWNING: Final = frozenset({"my", "our", "mine"})
 DEEDS: Final = frozenset(
     {
         "kicked", "kick", "bit", "bite", "bites", "biting", "scratched", "scratch", "attacked", "knocked", "butted",
-        "gored", "stung", "struck", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed", "charged",
-        "jumped", "allergy", "trod", "chased", "ran", "rammed", "pecked", "clawed",
+        "gored", "stung", "struck", "hit", "licked", "stepped", "threw", "dragged", "crushed", "trampled", "pushed",
+        "charged", "jumped", "allergy", "trod", "chased", "ran", "rammed", "pecked", "clawed",
         "overturned", "opened", "tore", "grabbed", "seized", "lifted", "tossed", "hooked", "flung",
     }
 )  # fmt: skip

@@ -16,10 +16,10 @@ CM_PER_INCH: Final = 2.54
 _SUGAR_MMOL_L, _SUGAR_MG_DL = 33.4, 70.0
 #: A number that can only be a body's temperature, in degrees Celsius and Fahrenheit.
 _WARM_C, _WARM_F = (34.0, 43.5), (93.0, 110.0)
-_N: Final = r"(?<![\d.,/])(?!0\d)(\d{1,4}(?:[.,]\d{1,2})?)(?!\d|/(?!\s*min)|[.,]\d)"
+_N: Final = r"(?<![\d.,/])(?!0\d)(\d{1,4}(?:[.,]\d{1,2})?)(?!\d|/(?!\s*[a-z])|[.,]\d)"
 #: What may stand between the name of a reading and its number.
 _FILLED_IN: Final = (
-    r"(?:'s)?(?:\.(?=\s*[:=\-]?\s*\d))?(?:\s*\([^)\d\n]{0,12}\))?(?:\s*(?:[:=\-~*,(@]+|\.{2,})\s*|\s+|\b)(?:(?:doing|back|jumping|bouncing|hovering|sitting|holding|like|mad|crazy|wild|wrist|neck|this|that|man|woman|boy|girl|child|baby|patient|of|he|she|nyuzi|ya|mama|baba|mtoto|mm ?hg|bpm|/ ?min|kgs?|cms?|celsius|thready|weak|racing|steady|strong|bounding|faint|la|wa|cha|is|was|are|were|of|at|a|an|the|it|to|on|in|for|my|his|her|reads?|reading|says?|said|saying|show(?:s|ed|ing)?|gave|"
+    r"(?:'s)?(?:\.(?=\s*[:=\-]?\s*\d))?(?:\s*\([^)\d\n]{0,12}\))?(?:\s*(?:[:=\-~*,(@]+|\.{2,})\s*|\s+|\b)(?:(?:leo|sasa|lilikuwa|ilikuwa|yalikuwa|beeped|doing|back|jumping|bouncing|hovering|sitting|holding|like|mad|crazy|wild|wrist|neck|this|that|man|woman|boy|girl|child|baby|patient|of|he|she|nyuzi|ya|mama|baba|mtoto|mm ?hg|bpm|/ ?min|kgs?|cms?|celsius|thready|weak|racing|steady|strong|bounding|faint|la|wa|cha|is|was|are|were|of|at|a|an|the|it|to|on|in|for|my|his|her|reads?|reading|says?|said|saying|show(?:s|ed|ing)?|gave|"
     r"counted|measured|checked|about|around|approx\w*|roughly|almost|nearly|over|above|under|below|only|just|still|now|today|tonight|currently|this|morning|evening|afternoon|night|yesterday|last|home|clinic|"
     r"ni|up|down|has|have|had|been|gone|went|goes|going|come|came|comes|coming|rose|risen|rising|dropp(?:ed|ing)|drops?|fell|fallen|fall|between|from|high|low|normal|slow|fast|"
     r"rate|level|number|test|result|random|fasting|machine|watch|i|and|that|bought|yake|yangu|kwa|mara|usual\w*|normally|before|taken|stands?|hit|hits|got|minute|regular|irregular|keeps?|kept|beating|blood|reached|reaches)(?:\s*[:=\-,]\s*|\s+)){0,7}?"
@@ -59,6 +59,7 @@ OTHER_NUMBERS: Final = tuple(
         r"\b\d+(?:[.,]\d+)?\s*(?:l|lit(?:re|er)s?)\b(?:\s*(?:/|per|a)\s*min\w*)?",
         r"\b\d+\s*-?\s*c[\s\-]?section|\b\d+\s*degrees?\s*(?:outside|weather|market|turn|angle|in (?!(?:the |his |her |my )?(?:arm|mouth|ear|morning|evening|night|body)))[^.,;\n]*|\b(?:weather|outside|bend|bends|turns?|turned|boil\w*|oven|water)\b[^.,;\n\d]{0,30}\d+(?:[.,]\d+)?\s*(?:°|degrees?|c\b)?|\broom temp\w*\s*\d+",
         r"\b(?:kids|children|twins|babies)\b[^.;\n]*\d+(?:[.,]\d+)?\s*kgs?\b",
+        r"\bon \d{2,3}\s*(?:%|percent)\s*(?:oxygen|o2)\b",
         r"\bfundal height\W*\d+\s*(?:cm)?",
         r"\b(?:fo?etal heart(?: ?rate| ?beats?| sounds?)?|fhr|fhs)\b[^.;\n\d]{0,12}\d+",
         r"\b\d+(?:[.,]\d+)?\s*(?:-|to|and)\s*\d+(?:[.,]\d+)?\s*(?:is|are|was|as)\s*(?:fine|ok|okay|good|all right|(?:the |a )?normal)\b",
@@ -66,7 +67,7 @@ OTHER_NUMBERS: Final = tuple(
 )
 #: Limits somebody was told, what is usual, what sport does, and an animal's: no reading of now, alone or beside one.
 NO_READING: Final = re.compile(
-    r"\bi heard\b|\banything (?:above|over|below|under)\b|\b(?:leaflet|poster|book|website|google|internet|chart)s? says?\b|\b(?:should|must|supposed|target|aim\w*|goal|ideal\w*|advised)\b|\bwants?\b(?! (?:an? (?:second|other)|another |to (?:know|see|ask))(?:[^.;?!\n\d]*[.;?!\n]|[^.;?!\n\d]*$))|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
+    r"\bi heard\b|\bis it\s*$|\banything (?:above|over|below|under)\b|\b(?:leaflet|poster|book|website|google|internet|chart)s? says?\b|\b(?:should|must|supposed|target|aim\w*|goal|ideal\w*|advised)\b|\bwants?\b(?! (?:an? (?:second|other)|another |to (?:know|see|ask))(?:[^.;?!\n\d]*[.;?!\n]|[^.;?!\n\d]*$))|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
     r"\bnormal (?:bp|blood|pressure|temp\w*|sugar|pulse|heart|oxygen|sats?|spo2|range|reading|value|is|are)\b|\b(?:usual|usually|normally)\b|"
     r"\b(?:in|during|on|at the end of) (?:(?:the|my|a|last|final|hard) ){0,3}(?:spin(?:ning)?(?: class)?|treadmill|sprints?|race|zumba|hiit|workout|exercise bike|rowing machine)\b|"
     r"\b(?:puppy|dog|cat|kitten|horse|pony|hamster|rabbit|parrot)(?:'?s)?(?: (?:breath|pants|pulse|heart|has|had|was|is)| *$)"
@@ -80,7 +81,7 @@ TIMES: Final = tuple(
     (when, re.compile(pattern))
     for when, pattern in (
         (3, r"\b(?:now|today|tonight|currently|at the moment|just now|right now|sasa|leo|kati|leero)\b"),
-        (0, r"\b(?:yesterday|last night|last week|before|previous\w*|initially|(?:days?|weeks?|wks?) ago)\b"),
+        (0, r"\b(?:yesterday|jana|last night|last week|before|previous\w*|initially|(?:days?|weeks?|wks?) ago)\b"),
         (1, r"\b(?:earlier|at first|in the morning|this morning|at noon|(?:hours?|hrs?) ago|was)\b"),
     )
 )
@@ -159,7 +160,7 @@ _PULSE: Final = (
     r"(?: ?bpm)?"
 )
 _BREATH: Final = r"(?<![a-z])(?:r\.?r|r/r|tachypn\w*|resps?|respirations?|respiratory|breathing rate|breath rate|breaths?\s*(?:/|per|a|in)\s*min(?:ute)?)"
-_OXYGEN: Final = r"(?<![a-z])(?:sp?[o0](?:2| two)|o2(?:\s*sats?)?|sats?|sa[o0]2|saturat\w*|oxy|[o0]x[iy]?gen|pulse ?ox\w*|oximeter|oxymeter|oks[iy]jeni|oksijini)"
+_OXYGEN: Final = r"(?<![a-z])(?:sp?[o0](?:2| two)|o2(?:\s*sats?)?|sats?|sa[o0]2|sat[au]?ra?t\w*|oxy|ox(?=\s*[:=])|oxegen|[o0]x[iy]?gen|pulse ?ox\w*|oximeter|oxymeter|oks[iy]jeni|oksijini)"
 _GLUCOSE: Final = (
     r"(?<![a-z])(?:(?:blood)?sug[ae]rs?|finger ?(?:prick|stick)|cbg|bgl?|bsl|g?rbs|[rf]bg|fbs|ppbs|bs|bm|gluc?|glucos\w*|cgm|sukari|glucometer"
     r"|strip(?= (?:read|reads|says|said|showed|shows|gave) \d{1,2}[.,]\d))"
@@ -199,6 +200,7 @@ FORMS: Final = (
     _form(rf"{_N}\s*(?:°|º|degrees?|deg)?\s*c?\s*(?:on|by|with|in|under) (?:the |my |his |her |a |an )?(?:(?:ear|forehead|digital|infrared) )?(?:thermometer|ear|arm ?pit|arm|mouth|forehead|tongue)\b", _T, convert=_if_warm),
     _form(rf"\b(?:fever|homa|omusujja)\b{_LINK}{_RANGED}(?!\s*%)", _T, _T, convert=_if_warm),
     _form(rf"\bfever\b[^.;\n]{{0,40}}?{_N}\s*(?:today|now|tonight|this (?:morning|evening))\b", _T, convert=_if_warm),
+    _form(rf"(?:°|º)\s*c\s*[:=]?\s*{_N}", _T, convert=_if_warm),
     _form(rf"{_N}\s*(?:°|º|degrees?|deg\b)", _T, convert=_if_warm),
     _form(rf"{_N}\s*(?:of )?(?:fever|temp(?:erature)?)\b(?!\s*[:=]?\s*\d)", _T, convert=_if_warm),
     _form(rf"\bhighest\b{_LINK}{_N}", _T, convert=_if_warm),
@@ -213,6 +215,8 @@ FORMS: Final = (
     _form(r"(?<![\d.,/])(\d{2,3})\s*(?:%|percent)", _O2, is_asked=True),
     _form(rf"{_PULSE}(?![a-z]){_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _HR, _HR),
     _form(rf"(?<![a-z.])(?:pulse|hr|pr|bpm){_N}", _HR),
+    _form(r"(?<![\w.])p(\d{2,3})(?!\d)", _HR, is_short=True),
+    _form(r"(?<![a-z])hr\s*/\s*rr\s*[:=]?\s*(\d{2,3})\s*/\s*(\d{1,3})", _HR, _RR),
     _form(rf"{_N}\s+pulse\b{_OWN_NUMBER_NEXT}", _HR, is_asked=True),
     _form(rf"(?<![\w.])p\s*[:=\-]?\s*{_N}", _HR, is_short=True),
     _form(rf"{_BREATH}(?![a-z]){_LINK}{_RANGED}(?!\s*(?:%|°|ago|mg))", _RR, _RR),
@@ -222,6 +226,7 @@ FORMS: Final = (
     _form(rf"{_N}\s+for (?:the |his |her |my )?(?:pulse|heart)\b", _HR),
     _form(rf"(?<![a-z])breathing (?:at |about |rate )?{_N}(?=\s*(?:$|[,;.\n]|and\b))", _RR, convert=_within(8, 99)),
     _form(rf"{_N}\s*rpm\b", _RR),
+    _form(rf"\bbreaths?\b[^.;\n\d]{{0,12}}\bmin(?:ute)?\b[^.;\n\d]{{0,16}}{_N}(?!\s*(?:times|beats))", _RR),
     _form(rf"\b(?:breath(?:s|es|ing)?|anapumua|napumua|pumua|respiration)\b[^.;\n\d]{{0,24}}{_N}{_A_MINUTE}", _RR),
     _form(rf"\bbreaths?\s*[:=]?\s*{_N}(?!\s*(?:times|puffs))", _RR, is_short=True),
     _form(rf"{_N}\s*breaths?\b", _RR),
@@ -254,7 +259,7 @@ _UNIT: Final = r"(?:\s*(?:%|percent|mm ?hg|mmol(?:/l)?|mg/dl|/ ?min|(?:°|º|deg
 _AFTER: Final = rf"{_UNIT}\s*(?:(?:of|on|in|for|as)\s+)?(?:(?:my|his|her|the)\s+)?"
 _ONE: Final = rf"(?<![\da-z.,/])\d{{1,4}}(?:[.,]\d{{1,2}})?(?:\s*(?:/|over|-)\s*\d{{2,3}})?{_AFTER}{_NAMED}"
 _BARE: Final = r"(?<![\da-z.,/])(?:\d{2,3}(?:[.,]\d{1,2})?\s*(?:°|º|degrees?|deg)?\s*[cf](?![a-z])|\d{2,3}\s*%|\d{2,3}/\d{2,3}(?!\d|\s*[a-z]))"
-_NEXT: Final = r"(?:\.\s|\s/\s|[\s,;&+|]|\band\b){1,4}"
+_NEXT: Final = r"(?:\b[a-z1-9]\)\s|\.\s|\s/\s|[\s,;&+|]|\band\b){1,4}"
 _NEXT_APART: Final = r"\s*(?:\s/\s|[,;&+|\n])\s*"
 #: What a text must hold for a reading of a field to be told in it; forms of fields it does not hold are not tried.
 CUES: Final = {
@@ -294,8 +299,8 @@ NUMBER_FIRST_FORMS: Final = (
 )
 #: A number by whose it is, of what was named last: "my brother had sugar 20. Mine is 7.8".
 OWN: Final = re.compile(
-    rf"\b(?:mine|i have|i had|it|it's|its|now|today i got|his|hers|(?:he|she) is at|(?:he|she)'s at|i am at|i'm at)\b\s*(?:(?:is|was|says|reads|reading|shows|at|now|only|about)\s+|[=:]\s*){{0,3}}{_N}"
-    r"(?=\s*(?:%|°|c\b|f\b|now|today|mmol|[.,;!?\n]|$))"
+    rf"\b(?:mine|i have|i had|it|it's|its|now|today i got|leo ni|sasa ni|his|hers|(?:he|she) is at|(?:he|she)'s at|i am at|i'm at)\b\s*(?:(?:is|was|says|reads|reading|shows|at|now|only|about)\s+|[=:]\s*){{0,3}}{_N}"
+    r"(?=\s*(?:%|°|c\b|f\b|now|today|at the moment|right now|mmol|[.,;!?\n]|$))"
 )
 #: What the number of an owner may be of: its field, the names, and how the number becomes the unit.
 OF_LAST_NAMED: Final = (
@@ -308,5 +313,5 @@ OF_LAST_NAMED: Final = (
 #: What goes on about the reading before it: "my temperature was 37, now 39.6", "mine is 37", "then 40".
 GOES_ON: Final = re.compile(
     rf"(?:[\s,;\-]|\.\s|_+(?:\s*[ap]m)?|\b(?:noon|midday|midnight|first|arrival|admission|and|before|in|at|on|the|this|last|morning|noon|night|evening|yesterday|before|left|right|arm|ago|month|week|twice|usual\w*|normal\w*|degrees?|c|f|mmhg|years?|an|hour|hours?|its)\b|%|°)*"
-    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:at the moment|currently|right now|today|tonight|now|this (?:morning|evening|afternoon))[\s:,]+{_N}|{_N}(?=\s*%?\s*(?:at|by)\s+(?:_|noon|midday|midnight))|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:its|come|came|paracetamol|panadol|ibuprofen|medicine|tablets?|sponging|fluids?|before|but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|rest|resting|lying|sitting|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,8}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
+    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:at the moment|currently|right now|today|tonight|now|this (?:morning|evening|afternoon))[\s:,]+{_N}|{_N}(?=\s*%?\s*(?:at|by)\s+(?:_|noon|midday|midnight))|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:its|insulin|come|came|paracetamol|panadol|ibuprofen|medicine|tablets?|sponging|fluids?|before|but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|rest|resting|lying|sitting|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,8}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
 )
