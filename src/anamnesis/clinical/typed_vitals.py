@@ -78,7 +78,9 @@ _NORMAL: Final = {
     "systolic_mmhg": 120.0, "glucose_mmol_l": 6.0,
 }  # fmt: skip
 
-_ON_OXYGEN: Final = re.compile(r"\bon (?:\d+\s*(?:l|lit\w*)(?:\s*/\s*min)? (?:of )?)?(?:oxygen|o2)\b")
+_ON_OXYGEN: Final = re.compile(
+    r"\bon (?:\d+\s*(?:l|lit\w*)(?:\s*/\s*min)? (?:of )?)?(?:oxygen|o2)\b|\d\s*%?\s*on (?:\d|1[0-5])(?:\.\d)?\s*l(?:/min|pm)?\b(?! of (?!o)| a day| daily)"
+)
 _NO_OXYGEN: Final = re.compile(
     r"\b(?:not|without|no|off|never)\b(?: \w+)? (?:on )?(?:oxygen|o2)\b(?! (?:problem|left|finished))"
     r"|\b(?:on |in )?room air\b|\bon air\b|(?<=\d )ra\b|(?<=% )ra\b"
