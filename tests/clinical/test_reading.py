@@ -110,6 +110,13 @@ def test_risks_lift_an_urgent_case_and_nothing_else():
     assert lifts not in {flag.rule_id for flag in screen(well, Person(), CONTENT.rules)}
 
 
+def test_what_a_risk_alone_made_urgent_is_not_lifted_by_risks_again():
+    told = read_findings("I am diabetic and on chemo and have a runny nose and a cough", CONTENT.lexicon)
+    raised = {flag.rule_id for flag in screen(told, Person(), CONTENT.rules)}
+    assert "mild_illness_at_risk" in raised
+    assert "two_risks_lift_urgent" not in raised
+
+
 def test_a_man_is_never_pregnant_and_a_known_age_beats_a_word():
     assert not WHO["pregnant"](Person(sex=Sex.MALE, pregnant=True), {"pregnant"})
     assert not WHO["under_two"](Person(age=Age.of_years(30)), {"newborn_word"})

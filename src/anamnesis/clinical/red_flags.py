@@ -94,6 +94,7 @@ class RedFlagRule:
 
     who names groups of WHO, one of which must hold. A bound on age holds only when the age is known or told.
     A rule that lifts_urgent holds only where another rule has fired: risks that make an urgent case an emergency.
+    One that is_lifted is urgent by a risk alone, which has counted by then: it is nothing that risks lift again.
     """
 
     id: str
@@ -105,6 +106,7 @@ class RedFlagRule:
     who: tuple[str, ...] = ()
     sex: Sex | None = None
     lifts_urgent: bool = False
+    is_lifted: bool = False
     is_draft: bool = True
     line: int | None = None
 
@@ -171,7 +173,7 @@ def screen(
         for rule in rules.about(present.names):
             if rule.id not in holding and _holds(rule, present.names, person):
                 holding[rule.id] = rule, present
-    has_fired = any(not rule.lifts_urgent for rule, _ in holding.values())
+    has_fired = any(not rule.lifts_urgent and not rule.is_lifted for rule, _ in holding.values())
     fired = [_flag(rule, present, version) for rule, present in holding.values() if has_fired or not rule.lifts_urgent]
     return tuple(sorted(fired, key=lambda flag: (-flag.acuity, flag.rule_id)))
 

@@ -236,6 +236,7 @@ def _rule(written: schema.Rule) -> RedFlagRule:
         who=tuple(written.who),
         sex=None if written.sex is None else Sex(written.sex),
         lifts_urgent=written.lifts_urgent,
+        is_lifted=written.is_lifted,
         is_draft=written.status == "draft",
         line=written.catalogue[0] if written.catalogue else None,
     )

@@ -74,6 +74,7 @@ class Rule(Strict):
     at_least: AtLeast | None = None
     who: list[Who] = []
     lifts_urgent: bool = False
+    is_lifted: bool = False
     sex: Literal["female", "male"] | None = None
     advice: Annotated[str, Field(pattern=r"^advice\.[a-z_]+$")]
     hazard: Annotated[str, Field(pattern=r"^H-\d\d$")]
