@@ -137,13 +137,26 @@ def test_a_well_infant_with_a_complaint_or_a_measurement_has_the_colour_of_its_a
         ("the oxygen clip I bought says 96", "spo2_percent", 96),
         ("ear thermometer said 38.1 an hour ago", "temperature_celsius", 38.1),
         ("the pulse on my watch shows 88", "heart_rate_per_min", 88),
+        ("The finger peg says 84", "spo2_percent", 84),
+        ("the clip on her finger shows 82", "spo2_percent", 82),
+        ("Sugar patient here. The machine reads 18.5 today", "glucose_mmol_l", 18.5),
+        ("I'm diabetic, my reading was 15.6", "glucose_mmol_l", 15.6),
     ],
 )
 def test_a_reading_is_understood_as_it_is_told_in_passing(text, field, value):
     assert getattr(read_vitals(text).vitals, field) == value
 
 
-@pytest.mark.parametrize("text", ["I weigh it 3 times a day", "my pulse, 2 days now", "no weight for 6 months"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I weigh it 3 times a day",
+        "my pulse, 2 days now",
+        "no weight for 6 months",
+        "diabetic. The screen showed 12 letters",
+        "the ring on my finger is size 54",
+    ],
+)
 def test_a_number_beside_a_reading_is_none(text):
     assert read_vitals(text).vitals == VitalSigns()
 

@@ -12,8 +12,18 @@ _LONGEST: Final = 9  # tokens of a question that is turned round
 _ANSWERS: Final = frozenset(
     {"no", "nope", "nah", "none", "never", "nothing", "nil", "zero", "hapana", "hakuna", "nedda"}
 )
+#: An answer in several words: "not one", "not a single drop", "not at all".
+_WITHIN_ANSWER: Final = frozenset({"a", "an", "at", "even", "the", "single", "one"})
+_CLOSES_ANSWER: Final = frozenset({"one", "once", "drop", "word", "bit", "thing", "all", "sound", "single", "flicker"})
+#: "haven't had any", "I haven't felt one": how a no begins, and what it says was not had.
+_BEGINS_ANSWER: Final = frozenset({"i", "we", "he", "she", "have", "has", "had", "did"})
+_NOT_HAD: Final = frozenset({"had", "felt", "feel", "noticed", "seen", "passed", "any", "one", "them", "a", "single"})
+_CLOSES_NOT_HAD: Final = frozenset({"any", "one", "them", "done"})
+_LONGEST_ANSWER: Final = 6  # tokens of an answer
 #: What may follow an answer in the same breath: "none since last night".
-_SINCE: Final = frozenset({"since", "for", "today", "tonight", "yesterday", "from", "all", "at", "yet", "now", "this"})
+_SINCE: Final = frozenset(
+    {"since", "for", "today", "tonight", "yesterday", "from", "all", "at", "yet", "now", "this", "either"}
+)
 _ADDRESSED: Final = frozenset({"sir", "madam", "doctor", "musawo", "daktari", "please", "nurse"})
 _ABLE: Final = frozenset({"can", "could", "able", "can't"})
 #: What may stand before the function that is asked for.
@@ -67,27 +77,51 @@ _CHOSEN: Final = frozenset(
 
 def turned(read: Words) -> Words:
     """The tokens with every function asked for and answered no as a denial of it; the same if there is none."""
-    answers = [at for at, word in enumerate(read.words) if word in _ANSWERS and read.breaks[at] >= Break.COLON]
-    turns = {at: place for at in answers if (place := _turn(read, at)) is not None}
+    answers = ((at, _last_of_answer(read, at)) for at, gap in enumerate(read.breaks) if gap >= Break.COLON)
+    turns = [
+        (at, last, place)
+        for at, last in answers
+        if last is not None and (place := _turn(read, at, last + 1)) is not None
+    ]
     if not turns:
         return read
     out, at = Words([], [], [], [], read.is_question), 0
-    for answer, place in turns.items():
+    for answer, last, place in turns:
         out.extend(read, at, place)
         start = read.starts[place]
         out.append(_denial(read, place), start, start, read.breaks[place])
         out.extend(read, place, answer)
         out.breaks[-(answer - place)] = Break.NONE
-        at = answer + 1
+        at = last + 1
         if at < len(read):
             at += read.words[at] in _ADDRESSED and not read.breaks[at]
     out.extend(read, at, len(read))
     return out
 
 
-def _turn(read: Words, answer: int) -> int | None:
+def _last_of_answer(read: Words, at: int) -> int | None:
+    """The last token of the no that begins here; None if none does."""
+    if read.words[at] in _ANSWERS:
+        return at
+    stop = min(at + _LONGEST_ANSWER, len(read))
+    start = at
+    while start < stop and read.words[start] in _BEGINS_ANSWER and (start == at or not read.breaks[start]):
+        start += 1
+    if start >= stop or read.words[start] != "not" or (start > at and read.breaks[start]):
+        return None
+    within, closing = (_NOT_HAD, _CLOSES_NOT_HAD) if start > at else (_WITHIN_ANSWER, _CLOSES_ANSWER)
+    last = None
+    for place in range(start + 1, stop):
+        word = read.words[place]
+        if read.breaks[place] or word not in within | closing:
+            break
+        if word in closing:
+            last = place
+    return last
+
+
+def _turn(read: Words, answer: int, after: int) -> int | None:
     """Where the denial goes in the question before an answer; None if it asks for no function, or no answer it is."""
-    after = answer + 1
     if after < len(read) and not read.breaks[after] and read.words[after] not in _ADDRESSED | _SINCE:
         return None
     first = answer - 1

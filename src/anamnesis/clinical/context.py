@@ -40,6 +40,7 @@ _BELIEF_REACH: Final = 6  # tokens from "I thought" to what was thought
 _DOUBLE_REACH: Final = 14  # tokens from "can't" to its "without"
 _OF_THE_KIND: Final = (["like", "that"], ["like", "this"], ["like", "those"], ["of", "the"])
 _LIKENING: Final = (["as", "if"], ["as", "though"])
+_AS_ONE: Final = (["as", "a"], ["as", "an"])
 _OBJECT_REACH: Final = 4  # tokens from "like for a running" to its cow
 _CLOSING_REACH: Final = 9  # tokens from "finished" to what was finished
 _LEAD_IN: Final = 9  # tokens of a "last year," that speaks for the clause after it
@@ -405,7 +406,10 @@ class Scene:
                     return False
                 if gap < Break.COLON and not small.NEVER.isdisjoint(words[mention.first : mention.last + 1]):
                     return False
-                after = next((at for at in range(place, len(words)) if at not in answers), len(words))
+                after = next(
+                    (at for at in range(place + 1, len(words)) if at not in answers or breaks[at] >= Break.SENTENCE),
+                    len(words),
+                )
                 ends = after >= len(words) or breaks[after] > 0
                 is_next = place == mention.last + 1
                 is_answer = gap in {Break.COLON, Break.QUESTION} and (ends or self._cues.at("starter", after))
@@ -680,6 +684,7 @@ class Scene:
         pauses = [at for at in range(start, owner.first + 1) if self._read.breaks[at]]
         before = self._read.words[max([owner.first - _OBJECT_REACH, start, *pauses]) : owner.first]
         is_likened = "like" in before or any(before[at : at + 2] in _LIKENING for at in range(len(before)))
+        is_likened = is_likened or before[-1:] == ["as"] or before[-2:] in _AS_ONE  # "sick as a dog"
         return is_likened or not small.OBJECT_OF.isdisjoint(before[-3:])
 
     def _is_deed(self, owner: Match) -> bool:

@@ -79,7 +79,8 @@ _NORMAL: Final = {
 }  # fmt: skip
 
 _ON_OXYGEN: Final = re.compile(
-    r"\bon (?:\d+\s*(?:l|lit\w*)(?:\s*/\s*min)? (?:of )?)?(?:oxygen|o2)\b|\d\s*%?\s*on (?:\d|1[0-5])(?:\.\d)?\s*l(?:/min|pm)?\b(?! of (?!o)| a day| daily)"
+    r"\bon (?:\d+\s*(?:l|lit\w*)(?:\s*/\s*min)? (?:of )?)?(?:oxygen|o2)\b"
+    r"|\d\s*%?\s*on (?:\d|1[0-5])(?:\.\d)?\s*l(?:/min|pm)?\b(?! of (?!o)| a day| daily)"
 )
 _NO_OXYGEN: Final = re.compile(
     r"\b(?:not|without|no|off|never)\b(?: \w+)? (?:on )?(?:oxygen|o2)\b(?! (?:problem|left|finished))"

@@ -165,6 +165,20 @@ _GLUCOSE: Final = (
     r"(?<![a-z])(?:(?:blood)?sug[ae]rs?|finger ?(?:prick|stick)|cbg|bgl?|bsl|g?rbs|[rf]bg|fbs|ppbs|bs|bm|gluc?|glucos\w*|cgm|sukari|glucometer"
     r"|strip(?= (?:read|reads|says|said|showed|shows|gave) \d{1,2}[.,]\d))"
 )
+#: "the finger peg says 84": what is worn on a finger reads oxygen, unless it names the pulse.
+_ON_FINGER: Final = (
+    r"\b(?:finger[ \-]?(?:peg|clip|clamp|probe|sensor|monitor|gadget|meter|machine|device|reader)|"
+    r"(?:peg|clip|clamp|probe|sensor|monitor|gadget|meter|machine|device|thing) on (?:(?:the|my|his|her|our|mum's|dad's) )?finger)"
+)
+#: "Sugar patient here. The machine reads 18.5": a diabetic's machine reads sugar, unless it names something else.
+_DIABETIC: Final = (
+    r"\b(?:diabetic|diabetes|(?:sugar|glucose) (?:patient|disease|sickness|person|problem|sufferer))\b[^\d]{0,60}?"
+    r"(?:(?<!bp )(?<!pressure )(?<!oxygen )(?<!pulse )(?<!tv )\b(?:machine|meter|device|gadget|screen|display|finger[ \-]?prick|prick)"
+    r"\s+(?:test )?(?:says?|said|reads?|shows?|showed|showing|gave|gives)|\breading (?:is|was|of))\s+(?:it (?:is|was) |about )?"
+)
+_DIABETIC_ENDS: Final = (
+    r"(?=\s*(?:$|[,;:!?)\n]|\.(?!\d)|mmol|(?:today|now|this|before|after|and|but|at|just|when|fasting|tonight)\b))"
+)
 _A_MINUTE: Final = (
     r"\s*(?:times?\s*|x\s*|c)?(?:/|per|a|to the|in|in a|in one|every|kwa)?\s*(?:one |1 )?(?:min(?:ute)?s?|dakika)\b"
 )
@@ -208,6 +222,7 @@ FORMS: Final = (
     _form(rf"(?<![\w.])t\s*[:=\-]?\s*{_N}", _T, convert=_if_warm, is_short=True),
     _form(r"\b(?:measured|got|reads?|says?|shows?|registered|reading of)\s+(3[4-9][.,]\d|4[0-3][.,]\d)(?![\d/%]|\s*(?:%|kg|mmol))", _T),
     _form(rf"{_OXYGEN}(?![a-z]){_LINK}{_RANGED}\s*(?:%|percent)?", _O2, _O2),
+    _form(rf"{_ON_FINGER}\b{_LINK}{_N}(?!\s*(?:bpm|beats?|pulse|heart|°|degrees?))\s*(?:%|percent)?", _O2, convert=_within(40, 100)),
     _form(rf"(?<![\w.]){_OXYGEN}(\d{{2,3}})(?!\d)\s*%?", _O2),
     _form(rf"{_N}\s*(?:%|percent)\s*(?:oxygen|spo2|o2|saturation|sats?|on (?:room )?air)", _O2),
     _form(rf"{_N}\s*(?:oxygen|spo2|saturation)\b{_OWN_NUMBER_NEXT}", _O2, convert=_within(50, 100)),
@@ -240,6 +255,7 @@ FORMS: Final = (
     _form(rf"{_N}\s*mmol\b", _SUGAR, convert=_within(1, 45)),
     _form(rf"{_N}\s*mg/dl\b", _SUGAR, convert=lambda value: value / _MG_DL_PER_MMOL_L),
     _form(rf"(?<![a-z])uzito(?: wa)?(?: ni)?(?: kilo)?\s*[:=]?\s*{_N}", _KG),
+    _form(rf"{_DIABETIC}{_N}{_DIABETIC_ENDS}", _SUGAR, convert=_within(1.1, _SUGAR_MMOL_L)),
     _form(rf"{_N}\s*(?:lbs?|pounds)\b", _KG, convert=lambda value: value * _KG_PER_LB),
     _form(rf"\b(?:weigh(?:s|ed|ing)?|weight|wieght|wgt|wt|birth ?weight)\b{_LINK}{_N}\s*(?:g|grams?|gms?)\b", _KG, convert=lambda value: value / 1000),
     _form(rf"{_N}\s*(?:kgs?|kilos?|kilograms?)\b", _KG),
@@ -272,8 +288,8 @@ CUES: Final = {
     ),
     _HR: re.compile(r"pul|pls|h/?r|p\.?r|p/r|rt ?rate|heart|beat|bpm|b/m|tachy|mapigo|(?<![a-z])p(?![a-z])"),
     _RR: re.compile(r"r[./]?r|resp|breath|tachyp|rpm|pumua|(?<![a-z])r(?![a-z])"),
-    _O2: re.compile(r"sp?[o0]2|[ao0]2|[o0] two|sat|ox|oks|%|percent"),
-    _SUGAR: re.compile(r"sug|finger|cbg|cgm|bg|bs|bm|gluc?|sukari|strip|mmol|mg/dl"),
+    _O2: re.compile(r"sp?[o0]2|[ao0]2|[o0] two|sat|ox|oks|%|percent|finger"),
+    _SUGAR: re.compile(r"sug|diabet|finger|cbg|cgm|bg|bs|bm|gluc?|sukari|strip|mmol|mg/dl"),
     _KG: re.compile(r"lbs?|pound|kg|kilo|wei|wie|w|uzito"),
     HEIGHT: re.compile(r"ft|feet|foot|'|h[ei]|hgt|ht|length|tall|metre|meter|\dm|\d m"),
 }
