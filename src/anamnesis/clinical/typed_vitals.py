@@ -101,9 +101,11 @@ _FAR: Final = 160
 _NAME_REACH: Final = 60
 #: One thing measured twice differs by less than this factor.
 _ALIKE: Final = 6
-_LONG_FORMS: Final = tuple(form for form in FORMS if not form.is_short)
+_LONG_FORMS: Final = tuple(form for form in FORMS if not form.is_short and not form.is_asked)
 #: Read last: beside what others have found.
 _SHORT_FORMS: Final = tuple(form for form in FORMS if form.is_short)
+#: Bare numbers, which only an answer to the question for vital signs has, of what nothing else in it was read.
+_BARE_FORMS: Final = tuple(form for form in FORMS if form.is_asked)
 _PAIR: Final = (SYSTOLIC, DIASTOLIC)
 _TEMPERATURE: Final = "temperature_celsius"
 
@@ -204,17 +206,25 @@ def _candidates(scene: _Scene, *, is_asked: bool) -> list[_Candidate]:
     found = list(_numbers_first(scene, taken))
     told = {field for field, cue in CUES.items() if any(True for _ in scene.matches(cue))}
     for form in (*_LONG_FORMS, *_SHORT_FORMS):
-        if not form.is_asked and form.fields[0] in CUES and form.fields[0] not in told:
+        if (form.fields[0] in CUES and form.fields[0] not in told) or (form.is_short and not found):
             continue
-        if (form.is_asked and not is_asked) or (form.is_short and not found):
+        found += _of_form(form, scene, taken)
+    found += [*_going_on(found, scene, taken), *_own(scene, taken)]
+    if is_asked:
+        named = {each.field for each in found}
+        for form in _BARE_FORMS:
+            if named.isdisjoint(form.fields):
+                found += _of_form(form, scene, taken)
+    return found
+
+
+def _of_form(form: Form, scene: _Scene, taken: bytearray) -> Iterator[_Candidate]:
+    for match in scene.matches(form.pattern):
+        start, end = match.start(1), match.end(match.lastindex or 1)
+        if any(taken[start:end]) or not (numbers := _numbers(form, match)):
             continue
-        for match in scene.matches(form.pattern):
-            start, end = match.start(1), match.end(match.lastindex or 1)
-            if any(taken[start:end]) or not (numbers := _numbers(form, match)):
-                continue
-            taken[start:end] = b"\1" * (end - start)
-            found += _candidates_of(scene, match, numbers)
-    return [*found, *_going_on(found, scene, taken), *_own(scene, taken)]
+        taken[start:end] = b"\1" * (end - start)
+        yield from _candidates_of(scene, match, numbers)
 
 
 def _candidates_of(scene: _Scene, match: re.Match[str], numbers: Sequence[tuple[str, float]]) -> Iterator[_Candidate]:
@@ -297,6 +307,7 @@ def _going_on(found: list[_Candidate], scene: _Scene, taken: bytearray) -> Itera
             value = round(bare_temperature(number) if first.field == _TEMPERATURE else number, 2)
             if any(taken[start:end]) or not low <= value <= high or not value / _ALIKE <= first.value <= value * _ALIKE:
                 break
+            taken[start:end] = b"\1" * (end - start)
             yield _Candidate(first.field, value, start, end, _when(scene, start, end), start)
 
 
@@ -315,6 +326,7 @@ def _own(scene: _Scene, taken: bytearray) -> Iterator[_Candidate]:
         if named:
             _, field, convert = max(named, key=itemgetter(0))
             if (value := convert(float(match.group(1).replace(",", ".")))) is not None:
+                taken[start:end] = b"\1" * (end - start)
                 yield _Candidate(field, round(value, 2), match.start(), end, _when(scene, start, end), start)
 
 
