@@ -19,7 +19,7 @@ _WARM_C, _WARM_F = (34.0, 43.5), (93.0, 110.0)
 _N: Final = r"(?<![\d.,/])(?!0\d)(\d{1,4}(?:[.,]\d{1,2})?)(?!\d|/(?!\s*[a-z])|[.,]\d)"
 #: What may stand between the name of a reading and its number.
 _FILLED_IN: Final = (
-    r"(?:'s)?(?:\.(?=\s*[:=\-]?\s*\d))?(?:\s*\([^)\d\n]{0,12}\))?(?:\s*(?:[:=\-~*,(@]+|\.{2,})\s*|\s+|\b)(?:(?:leo|sasa|lilikuwa|ilikuwa|yalikuwa|beeped|doing|back|jumping|bouncing|hovering|sitting|holding|like|mad|crazy|wild|wrist|neck|this|that|man|woman|boy|girl|child|baby|patient|of|he|she|nyuzi|ya|mama|baba|mtoto|mm ?hg|bpm|/ ?min|kgs?|cms?|celsius|thready|weak|racing|steady|strong|bounding|faint|la|wa|cha|is|was|are|were|of|at|a|an|the|it|to|on|in|for|my|his|her|reads?|reading|says?|said|saying|show(?:s|ed|ing)?|gave|"
+    r"(?:'s)?(?:\.(?=\s*[:=\-]?\s*\d))?(?:\s*\([^)\d\n]{0,12}\))?(?:\s*(?:[:=\-~*,(@%]+|\.{2,})\s*|\s+|\b)(?:(?:too|which|leo|sasa|lilikuwa|ilikuwa|yalikuwa|beeped|doing|back|jumping|bouncing|hovering|sitting|holding|like|mad|crazy|wild|wrist|neck|this|that|man|woman|boy|girl|child|baby|patient|of|he|she|nyuzi|ya|mama|baba|mtoto|mm ?hg|bpm|/ ?min|kgs?|cms?|celsius|thready|weak|racing|steady|strong|bounding|faint|la|wa|cha|is|was|are|were|of|at|a|an|the|it|to|on|in|for|my|his|her|reads?|reading|says?|said|saying|show(?:s|ed|ing)?|gave|"
     r"counted|measured|checked|about|around|approx\w*|roughly|almost|nearly|over|above|under|below|only|just|still|now|today|tonight|currently|this|morning|evening|afternoon|night|yesterday|last|home|clinic|"
     r"ni|up|down|has|have|had|been|gone|went|goes|going|come|came|comes|coming|rose|risen|rising|dropp(?:ed|ing)|drops?|fell|fallen|fall|between|from|high|low|normal|slow|fast|"
     r"rate|level|number|test|result|random|fasting|machine|watch|i|and|that|bought|yake|yangu|kwa|mara|usual\w*|normally|before|taken|stands?|hit|hits|got|minute|regular|irregular|keeps?|kept|beating|blood|reached|reaches)(?:\s*[:=\-,]\s*|\s+)){0,7}?"
@@ -44,7 +44,7 @@ OTHER_NUMBERS: Final = tuple(
         r"(?:\+?256|\b0\d{2,3})[\s\-/]?\d{2,3}[\s\-/]?\d{3}(?:[\s\-/]?\d{1,3})?\b|\b(?:tel|phone|call|whatsapp|mobile)\b[^a-z\n]{0,6}\d[\d\s\-/+]{6,}|\b\d{5,}\b",
         r"\b\d{1,2}[/.\-]\d{1,2}[/.\-](?:19|20)?\d{2}\b|\b(?:19|20)\d{2}\b(?!\s*(?:mm|g\b|gram))|\b(?:lmp|edd|since|dated?|on|due|until|from)\s+(?:the\s+)?\d{1,2}[/.]\d{1,2}\b(?!\s*mm)",
         r"\b\d{1,2}:\d{2}(?:\s*[ap]m)?\b|\b\d{1,2}\s*[ap]\.?m\b|\b\d{1,2} o'?clock\b",
-        rf"\b\d+(?:[.,]\d+)?[ \t]*-?[ \t]*{_TIME}\b(?!\s*[,:=]?\s*\d)(?:\s*(?:old|ago))?|\b\d+(?:[.,]\d+)?[ \t]*(?!hr\s*,\s*\d){_TIME}\b(?!\s*[:=]?\s*\d)|\b[1-5]?\d/(?:7|12|52)\b|\b24/7\b",
+        rf"\b\d+(?:[.,]\d+)?[ \t]*-?[ \t]*{_TIME}\b(?!\s*[,:=/|]?\s*\d)(?:\s*(?:old|ago))?|\b\d+(?:[.,]\d+)?[ \t]*(?!hr\s*[,/|]\s*\d){_TIME}\b(?!\s*[:=]?\s*\d)|\b[1-5]?\d/(?:7|12|52)\b|\b24/7\b",
         r"\b\d+\s*(?:st|nd|rd|th|x)\b|\b\d+\s*times?\b(?!\s*(?:a|an|per|in|every|each|/)\s*(?:one |1 )?(?:min|second))",
         r"(?<!temp )(?<!temperature )\b(?:aged?|age is|i am|am|is|he's|she's|i'm)\s+\d{1,3}(?:\s*(?:y/?o|yrs?|years?|[mf]\b(?!ahr)))|\b\d{1,3}\s*(?:y/?o|years?|yrs?)\b|(?<![\d.,])(?:[1-8]?\d|9[0-2])\s*[mf]\b(?!ahr)|(?<!['°\d])\b(?:m|f|male|female)\s*/?\s*\d{1,2}\b(?![.,/]\d)|\b\d{1,2}\s+(?:year|yr)\b",
         r"\b\d+(?:[.,]\d+)?(?:/\d+(?:[.,]\d+)?)?\s*(?:mcg|µg|ml|iu|units?|tabs?|tablets?|pills?|caps\w*|puffs?|drops?|spoons?|bottles?|cups?|sachets?|steps?|children|kids|people|sisters?|brothers?|pads?|shillings?|ugx|/=)\b",
@@ -60,6 +60,7 @@ OTHER_NUMBERS: Final = tuple(
         r"\b\d+\s*-?\s*c[\s\-]?section|\b\d+\s*degrees?\s*(?:outside|weather|market|turn|angle|in (?!(?:the |his |her |my )?(?:arm|mouth|ear|morning|evening|night|body)))[^.,;\n]*|\b(?:weather|outside|bend|bends|turns?|turned|boil\w*|oven|water)\b[^.,;\n\d]{0,30}\d+(?:[.,]\d+)?\s*(?:°|degrees?|c\b)?|\broom temp\w*\s*\d+",
         r"\b(?:kids|children|twins|babies)\b[^.;\n]*\d+(?:[.,]\d+)?\s*kgs?\b",
         r"\bon \d{2,3}\s*(?:%|percent)\s*(?:oxygen|o2)\b",
+        r"\bbaby'?s? heart(?: ?rate| ?beat)?\b[^.;\n\d]{0,12}\d+(?=[^\n]{0,30}\b(?:doppler|ctg|scan)\b)",
         r"\bfundal height\W*\d+\s*(?:cm)?",
         r"\b(?:fo?etal heart(?: ?rate| ?beats?| sounds?)?|fhr|fhs)\b[^.;\n\d]{0,12}\d+",
         r"\b\d+(?:[.,]\d+)?\s*(?:-|to|and)\s*\d+(?:[.,]\d+)?\s*(?:is|are|was|as)\s*(?:fine|ok|okay|good|all right|(?:the |a )?normal)\b",
@@ -67,7 +68,7 @@ OTHER_NUMBERS: Final = tuple(
 )
 #: Limits somebody was told, what is usual, what sport does, and an animal's: no reading of now, alone or beside one.
 NO_READING: Final = re.compile(
-    r"\bi heard\b|\bis it\s*$|\banything (?:above|over|below|under)\b|\b(?:leaflet|poster|book|website|google|internet|chart)s? says?\b|\b(?:should|must|supposed|target|aim\w*|goal|ideal\w*|advised)\b|\bwants?\b(?! (?:an? (?:second|other)|another |to (?:know|see|ask))(?:[^.;?!\n\d]*[.;?!\n]|[^.;?!\n\d]*$))|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
+    r"\bi heard\b|\bis it\s*$|\banything (?:above|over|below|under)\b|\b(?:leaflet|poster|book|website|google|internet|chart)s? says?\b|\b(?:should|must|supposed|target|aim\w*|goal|ideal\w*|advised)\b|\bwants?\b(?! (?:an? (?:second|other)|another |to (?:know|see|ask|tell|say|report))(?:[^.;?!\n\d]*[.;?!\n]|[^.;?!\n\d]*$))|\bif\b[^.;?!\n]*\b(?:above|over|goes|go|gets|reach\w*|exceed\w*|rises?|below|under|more than|less than|higher|lower|drops?|falls?)\b|"
     r"\bnormal (?:bp|blood|pressure|temp\w*|sugar|pulse|heart|oxygen|sats?|spo2|range|reading|value|is|are)\b|\b(?:usual|usually|normally)\b|"
     r"\b(?:in|during|on|at the end of) (?:(?:the|my|a|last|final|hard) ){0,3}(?:spin(?:ning)?(?: class)?|treadmill|sprints?|race|zumba|hiit|workout|exercise bike|rowing machine)\b|"
     r"\b(?:puppy|dog|cat|kitten|horse|pony|hamster|rabbit|parrot)(?:'?s)?(?: (?:breath|pants|pulse|heart|has|had|was|is)| *$)"
@@ -196,6 +197,7 @@ def _form(pattern: str, *fields: str, **how: object) -> Form:
 
 
 FORMS: Final = (
+    _form(r"(\d{2,3}) (?:for|as|on) (?:the |my |his |her )?(?:top|upper)[^.;\n\d]{0,16}(\d{2,3}) (?:for|as|on) (?:the |my |his |her )?(?:bottom|lower)", SYSTOLIC, DIASTOLIC),
     _form(rf"{_BP}{_FILLED}{_LINK}(?:(?:left|right) arm\s*)?{_PAIR}(?:\s*mm\s*hg)?(?:(?:\s*/\s*|\s+)(\d{{2,3}})(?=\s*(?:$|[,;.]\s|\n)))?", SYSTOLIC, SYSTOLIC, DIASTOLIC, DIASTOLIC, _HR),
     _form(r"\b(?:sys(?:tolic)?|sbp|upper|(?<!on )top(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})\W{1,24}(?:and )?(?:the )?(?:dia(?:s|stolic)?|dbp|lower|bottom(?: number| one)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC, DIASTOLIC),
     _form(r"\b(?:sys(?:tolic)?|sbp|upper|(?<!on )top(?: number)?)\b[^.;\n\d]{0,12}(\d{2,3})(?![\d/])", SYSTOLIC),
@@ -212,13 +214,14 @@ FORMS: Final = (
     _form(rf"\btemp{_N}", _T, convert=bare_temperature),
     _form(rf"{_TEMP}(?![a-z]){_LINK}(?:fever\s+)?{_RANGED}(?!\s*%)", _T, _T, convert=bare_temperature),
     _form(rf"{_N}\s*(?:°|º|degrees?|deg)?\s*c?\s*(?:on|by|with|in|under) (?:the |my |his |her |a |an )?(?:(?:ear|forehead|digital|infrared) )?(?:thermometer|ear|arm ?pit|arm|mouth|forehead|tongue)\b", _T, convert=_if_warm),
+    _form(r"(?<![\d.,])(3[4-9][.,]\d|4[0-3][.,]\d)(?!\d)\s+when [^.;\n\d]{0,24}\btemp", _T),
     _form(rf"\b(?:fever|homa|omusujja)\b{_LINK}{_RANGED}(?!\s*%)", _T, _T, convert=_if_warm),
     _form(rf"\bfever\b[^.;\n]{{0,40}}?{_N}\s*(?:today|now|tonight|this (?:morning|evening))\b", _T, convert=_if_warm),
     _form(rf"(?:°|º)\s*c\s*[:=]?\s*{_N}", _T, convert=_if_warm),
     _form(rf"{_N}\s*(?:°|º|degrees?|deg\b)", _T, convert=_if_warm),
-    _form(rf"{_N}\s*(?:of )?(?:fever|temp(?:erature)?)\b(?!\s*[:=]?\s*\d)", _T, convert=_if_warm),
+    _form(rf"{_N}\s*(?:of |for (?:the |my |his |her )?)?(?:fever|temp(?:erature)?)\b(?!\s*[:=]?\s*\d)", _T, convert=_if_warm),
     _form(rf"\bhighest\b{_LINK}{_N}", _T, convert=_if_warm),
-    _form(r"(?<![\w.])t\s*[:=\-]?\s*(\d{2}[.,]\d{1,2})(?!\d)", _T, is_short=True),
+    _form(r"(?<![\w.])t\s*[:=\-]?\s*(\d{2,3}[.,]\d{1,2})(?!\d)", _T, convert=bare_temperature, is_short=True),
     _form(rf"(?<![\w.])t\s*[:=\-]?\s*{_N}", _T, convert=_if_warm, is_short=True),
     _form(r"\b(?:measured|got|reads?|says?|shows?|registered|reading of)\s+(3[4-9][.,]\d|4[0-3][.,]\d)(?![\d/%]|\s*(?:%|kg|mmol))", _T),
     _form(rf"{_OXYGEN}(?![a-z]){_LINK}{_RANGED}\s*(?:%|percent)?", _O2, _O2),
@@ -286,7 +289,7 @@ CUES: Final = {
         r"te?mp|tmep|tepm|pyrex|thermo|joto|febrile|fev|homa|omusujja|°|º|deg|celsius|centigrade|fahrenheit|highest|ear|mouth|oral|arm|axil|forehead"
         r"|rectal|tongue|\d\s*[cf](?![a-z])|(?<![a-z])t(?![a-z])|tpr"
     ),
-    _HR: re.compile(r"pul|pls|h/?r|p\.?r|p/r|rt ?rate|heart|beat|bpm|b/m|tachy|mapigo|(?<![a-z])p(?![a-z])"),
+    _HR: re.compile(r"p[lu]+[sl]|pus|pls|h/?r|p\.?r|p/r|rt ?rate|heart|beat|bpm|b/m|tachy|mapigo|(?<![a-z])p(?![a-z])"),
     _RR: re.compile(r"r[./]?r|resp|breath|tachyp|rpm|pumua|(?<![a-z])r(?![a-z])"),
     _O2: re.compile(r"sp?[o0]2|[ao0]2|[o0] two|sat|ox|oks|%|percent|finger"),
     _SUGAR: re.compile(r"sug|diabet|finger|cbg|cgm|bg|bs|bm|gluc?|sukari|strip|mmol|mg/dl"),
@@ -329,5 +332,5 @@ OF_LAST_NAMED: Final = (
 #: What goes on about the reading before it: "my temperature was 37, now 39.6", "mine is 37", "then 40".
 GOES_ON: Final = re.compile(
     rf"(?:[\s,;\-]|\.\s|_+(?:\s*[ap]m)?|\b(?:noon|midday|midnight|first|arrival|admission|and|before|in|at|on|the|this|last|morning|noon|night|evening|yesterday|before|left|right|arm|ago|month|week|twice|usual\w*|normal\w*|degrees?|c|f|mmhg|years?|an|hour|hours?|its)\b|%|°)*"
-    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:at the moment|currently|right now|today|tonight|now|this (?:morning|evening|afternoon))[\s:,]+{_N}|{_N}(?=\s*%?\s*(?:at|by)\s+(?:_|noon|midday|midnight))|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:its|insulin|come|came|paracetamol|panadol|ibuprofen|medicine|tablets?|sponging|fluids?|before|but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|rest|resting|lying|sitting|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,8}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
+    rf"(?:{_N}\s*%?\s*(?:today|now|tonight|this (?:morning|evening))\b|\b(?:at the moment|currently|right now|today|tonight|now|this (?:morning|evening|afternoon))[\s:,]+{_N}|{_N}(?=\s*%?\s*(?:at|by)\s+(?:_|noon|midday|midnight))|\b(?:but|and|then|now|today|tonight|to|mine|yesterday)\b(?:\s+|,)(?:(?:one|an|hour|hours|minutes|quiet|its|insulin|come|came|paracetamol|panadol|ibuprofen|medicine|tablets?|sponging|fluids?|before|but|and|then|now|today|tonight|currently|mine|it|it's|its|is|was|at|about|around|after|rest|resting|lying|sitting|only|up|down|to|has|gone|the|this|yesterday)[\s,:]+){{0,8}}{_N}(?!\s*(?:[a-z]*pulse|bpm|beats?|breaths?|kg|cm|lb|mg|m\b|years?|/)))"
 )
