@@ -35,8 +35,8 @@ _PATIENTS: Final = (
     ("Simulated patients of a second writer", _OF_HALF, "second", 124),
     ("Simulated patients of a third writer", _OF_HALF, "third", 62),
 )
-#: Files of messages of which every one was looked at while the reader was made.
-_LOOKED_AT: Final = frozenset({"en"})
+#: Files of messages of which every one was looked at while the reader was made: they only keep what was reached.
+_LOOKED_AT: Final = frozenset({"en", "worked"})
 _ROUNDING: Final = 0.0001
 
 

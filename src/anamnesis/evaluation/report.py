@@ -43,7 +43,7 @@ def of_messages(judged: Sequence[Judged], looked_at: Sequence[Judged] = ()) -> S
     known = (("all, both halves tuned on", *_cells(score(looked_at))),) if looked_at else ()
     further = (
         ("By half", _COLUMNS, _rows(judged, half_of)),
-        ("The first messages", _COLUMNS, known),
+        ("Messages worked on as a whole", _COLUMNS, known),
         ("By trap", _COLUMNS, _rows(judged, trap_of)),
         ("By language", _COLUMNS, _rows(judged, language_of)),
     )
