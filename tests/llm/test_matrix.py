@@ -54,6 +54,8 @@ pytestmark = pytest.mark.long
 DEADLINE_S = 1.0
 #: Of a second, each of two providers would have less than a collection of a large suite's memory may take.
 SHARED_DEADLINE_S = 3.0
+#: A little less than the relay's share of the deadline for asking its book whether a provider is to be asked.
+BOOK_SHARE_S = 0.2
 QUESTION = "What is your name, how old are you, and are you male or female?"
 AI, SCRIPTED = "answered_ai", "answered_fallback"
 
@@ -235,7 +237,9 @@ async def test_however_a_provider_fails_the_patient_gets_the_next_question_in_ti
         await app.relay.written()
         assert app.database.in_use == 0
         ledger = await owner.fetch("SELECT outcome, detail, guard FROM model_calls ORDER BY id")
-        assert 1 <= len(ledger) <= 2
+        # A machine too slow to read the book in its share of the deadline asks nobody, and the turn took that long.
+        assert len(ledger) <= 2
+        assert ledger or (seconds >= BOOK_SHARE_S and not server.calls)
         session = await owner.fetchrow("SELECT status::text, acuity FROM intake_sessions")
         assert (session["status"], session["acuity"]) == ("in_progress", 0)
         assert await broken(owner) == []
