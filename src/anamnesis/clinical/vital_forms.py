@@ -280,19 +280,18 @@ _ONE: Final = rf"(?<![\da-z.,/])\d{{1,4}}(?:[.,]\d{{1,2}})?(?:\s*(?:/|over|-)\s*
 _BARE: Final = r"(?<![\da-z.,/])(?:\d{2,3}(?:[.,]\d{1,2})?\s*(?:°|º|degrees?|deg)?\s*[cf](?![a-z])|\d{2,3}\s*%|\d{2,3}/\d{2,3}(?!\d|\s*[a-z]))"
 _NEXT: Final = r"(?:\b[a-z1-9]\)\s|\.\s|\s/\s|[\s,;&+|]|\band\b){1,4}"
 _NEXT_APART: Final = r"\s*(?:\s/\s|[,;&+|\n])\s*"
-#: What a text must hold for a reading of a field to be told in it; forms of fields it does not hold are not tried.
+#: What a text must hold for a reading of a field to be told in it: its names, or a unit or letter some form goes by.
+#: Forms of fields it does not hold are not tried.
 CUES: Final = {
-    SYSTOLIC: re.compile(
-        r"b\s?/?\.?p|press|presur|presha|tension|puleesa|sys|upper|top|mm\s*hg|\d\s*(?:/|\\|\||over|by|on|-)"
-    ),
+    SYSTOLIC: re.compile(rf"{_BP}|sys|sbp|upper|top|mm\s*hg|\d\s*(?:/|\\|\||over|by|on|-)"),
     _T: re.compile(
-        r"te?mp|tmep|tepm|pyrex|thermo|joto|febrile|fev|homa|omusujja|°|º|deg|celsius|centigrade|fahrenheit|highest|ear|mouth|oral|arm|axil|forehead"
+        rf"{_TEMP}|fev|homa|omusujja|°|º|deg|celsius|centigrade|fahrenheit|highest|ear|mouth|oral|arm|axil|forehead"
         r"|rectal|tongue|\d\s*[cf](?![a-z])|(?<![a-z])t(?![a-z])|tpr"
     ),
-    _HR: re.compile(r"p[lu]+[sl]|pus|pls|h/?r|p\.?r|p/r|rt ?rate|heart|beat|bpm|b/m|tachy|mapigo|(?<![a-z])p(?![a-z])"),
-    _RR: re.compile(r"r[./]?r|resp|breath|tachyp|rpm|pumua|(?<![a-z])r(?![a-z])"),
-    _O2: re.compile(r"sp?[o0]2|[ao0]2|[o0] two|sat|ox|oks|%|percent|finger"),
-    _SUGAR: re.compile(r"sug|diabet|finger|cbg|cgm|bg|bs|bm|gluc?|sukari|strip|mmol|mg/dl"),
+    _HR: re.compile(rf"{_PULSE_AFTER}|b/m|(?<![a-z])p(?![a-z])"),
+    _RR: re.compile(rf"{_BREATH_AFTER}|pumua|breath|(?<![a-z])r(?![a-z])"),
+    _O2: re.compile(rf"{_OXYGEN}|{_ON_FINGER}|%|percent"),
+    _SUGAR: re.compile(rf"{_GLUCOSE}|{_DIABETIC}|mmol|mg/dl"),
     _KG: re.compile(r"lbs?|pound|kg|kilo|wei|wie|w|uzito"),
     HEIGHT: re.compile(r"ft|feet|foot|'|h[ei]|hgt|ht|length|tall|metre|meter|\dm|\d m"),
 }
